@@ -186,6 +186,12 @@ CODES = _table(
         ("put the key file of the store back beside it", "set WORKFLOW_AGENTS_KEY to that key"),
     ),
     (
+        "WA402",
+        "the request is not signed as expected",
+        "the workflow has signing keys, and takes only requests that are signed with them",
+        ("send it through the service that has the keys", "serve it without a receiver"),
+    ),
+    (
         "WA501",
         "the payload is over the limit",
         "it is refused at once and was not stored",
@@ -284,5 +290,11 @@ CODES = _table(
         "the agent came to no answer",
         "it used all its turns and still called tools",
         ("raise max_steps", "make the task smaller"),
+    ),
+    (
+        "WA705",
+        "tools failed too often",
+        "every turn of the model called tools that failed, up to the limit",
+        ("mend the tool", "describe the tool's arguments better", "raise max_tool_errors"),
     ),
 )

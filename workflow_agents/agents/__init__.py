@@ -1,0 +1,1 @@
+"""LLM agents made of ordinary durable steps."""

@@ -1,0 +1,65 @@
+# Tasks of the project. They need Python 3.11 or later and make; the rest they set up themselves.
+
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell \
+	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+PYTEST := $(BIN)/python -m pytest -q
+# Tests are spread over two processes; a file stays in one, because its fixtures may be shared.
+SPREAD ?= -n 2 --dist loadfile
+# Seeds of the longer simulation: make sim SEEDS=100000
+SEEDS ?= 20000
+
+.PHONY: help setup fmt lint types test sim examples docs notebooks check demo bench clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## make .venv, with the package and all that develops it
+
+$(INSTALLED): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (once)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+fmt: $(INSTALLED) ## format, and mend what can be mended
+	@$(BIN)/ruff check -q --fix-only .
+	@$(BIN)/ruff format -q .
+
+lint: $(INSTALLED) ## style and common mistakes
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format -q --check .
+
+types: $(INSTALLED) ## pyright, strict
+	@$(BIN)/pyright --warnings
+
+test: $(INSTALLED) ## all tests, with the examples, the docs' code and the notebooks
+	@$(PYTEST) $(SPREAD)
+
+sim: $(INSTALLED) ## the simulation with more seeds: SEEDS=20000
+	@SIMULATION_SEEDS=$(SEEDS) $(PYTEST) $(SPREAD) tests/simulation
+
+examples: $(INSTALLED) ## run the examples and compare what they print
+	@$(PYTEST) tests/test_examples.py
+
+docs: $(INSTALLED) ## write the generated pages; run the code of README and docs
+	@$(BIN)/python -m docs.generate
+	@$(PYTEST) tests/test_docs.py
+
+notebooks: $(INSTALLED) ## execute the notebooks
+	@$(PYTEST) tests/test_notebooks.py
+
+check: lint types test ## what continuous integration runs
+
+demo: $(INSTALLED) ## agents on a real local model; their server is killed and they go on
+	@$(BIN)/python -m examples.demo.run
+
+bench: $(INSTALLED) ## measure, beside the raw-SQLite floor
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove all that these tasks have made
+	@rm -rf .venv .llm .demo .pytest_cache .ruff_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

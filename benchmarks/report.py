@@ -1,0 +1,199 @@
+"""Figures to medians, and medians to the table that `python -m benchmarks` prints."""
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+NOISY_CORES = 0.4  # others using more cores than this disturb a measurement
+UNSTEADY = 1.5  # highest over lowest
+
+# workload -> the floor that does it best: alone inline, together in groups
+FLOOR_OF = {
+    "W1": "floor-inline",
+    "W2": "floor-group",
+    "W3L": "floor-inline",
+    "W4": "floor-inline",
+    "W5": "floor-group",
+    "W6": "floor-group",
+    "W7": "floor-inline",
+    "W7L": "floor-inline",
+    "S1": "floor-group",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row of the table.
+
+    Attributes:
+        key: the figure's name in the samples.
+        title: what is said of it, with its unit.
+        goal: the value to reach, or None.
+        more: whether more is better.
+        worst: whether the worst repetition counts instead of the median.
+        ratio: whether the share of the floor says anything.
+    """
+
+    key: str
+    title: str
+    goal: float | None
+    more: bool = False
+    worst: bool = False
+    ratio: bool = True
+
+
+FIGURES: dict[str, tuple[str, list[Figure]]] = {
+    "W1": (
+        "one run of 200 steps",
+        [
+            Figure("steps_per_s", "steps/s", 2_500, more=True),
+            Figure("p50_ms", "p50, ms", 0.40),
+            Figure("p99_ms", "p99, ms", None),
+        ],
+    ),
+    "W2": (
+        "200 runs of 10 steps, 50 at a time",
+        [
+            Figure("steps_per_s", "steps/s", 10_000, more=True),
+            Figure("cpu_s_per_1000_steps", "CPU s per 1,000 steps", 0.10),
+            Figure("run_p50_ms", "p50 of a run, ms", None),
+        ],
+    ),
+    "W3L": (
+        "one run of 10,000 steps",
+        [
+            Figure("growth", "last 200 / first 200", 1.05, ratio=False),
+            Figure("total_s", "total, s", 4),
+        ],
+    ),
+    "W4": (
+        "process start to the first run's result",
+        [
+            Figure("fresh_ms", "new store, ms", 150),
+            Figure("existing_ms", "existing store, ms", 150),
+        ],
+    ),
+    "W5": ("100 steps at once and a join", [Figure("total_ms", "ms", 8)]),
+    "W6": (
+        "5,000 runs do a step and sleep",
+        [
+            Figure("parked_s", "until all sleep, s", 1.5),
+            Figure("pss_mib", "memory in all, MiB", 60),
+            Figure("store_bytes_per_run", "store, bytes a run", 400),
+            Figure("idle_cpu_percent", "idle CPU, %", 0.3),
+        ],
+    ),
+    "W7": (
+        "SIGKILL at step 150 of 300",
+        [
+            Figure("next_step_ms", "to the next step, ms", 200),
+            Figure("repeated", "bodies repeated", 1, worst=True, ratio=False),
+            Figure("lost", "steps lost", 0, worst=True, ratio=False),
+        ],
+    ),
+    "W7L": (
+        "SIGKILL at step 4,800 of 5,000",
+        [
+            Figure("next_step_ms", "to the next step, ms", 250),
+            Figure("repeated", "bodies repeated", 1, worst=True, ratio=False),
+            Figure("lost", "steps lost", 0, worst=True, ratio=False),
+        ],
+    ),
+    "S1": (
+        "disk syncs (strace)",
+        [
+            Figure("syncs_per_step_alone", "a step, one run", None),
+            Figure("syncs_per_step_together", "a step, 50 runs at once", 0.1),
+        ],
+    ),
+}
+
+
+def summary(samples: list[Json]) -> Json:
+    """Median, lowest and highest of each figure."""
+    figures: Json = {"repetitions": len(samples)}
+    numbers = {key for s in samples for key, v in s.items() if isinstance(v, (int, float))}
+    for key in sorted(numbers):
+        values = [float(s[key]) for s in samples if key in s]
+        figures[key] = {
+            "median": statistics.median(values),
+            "lowest": min(values),
+            "highest": max(values),
+        }
+    return figures
+
+
+def number(value: float) -> str:
+    """Three digits that matter, thousands apart."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def flags(found: Json, key: str) -> str:
+    """`*`: others disturbed the measurement; `~`: the repetitions differ much."""
+    lowest, highest = found[key]["lowest"], found[key]["highest"]
+    disturbed = found.get("others_cores", {"median": 0.0})["median"] > NOISY_CORES
+    return "*" * disturbed + "~" * (lowest > 0 and highest / lowest > UNSTEADY)
+
+
+def rows(results: Json) -> Iterator[tuple[str, ...]]:
+    """The cells of each line."""
+    for workload, engines in results.items():
+        if "ours" not in engines:
+            continue
+        about, figures = FIGURES[workload]
+        ours, floor = engines["ours"], engines.get(FLOOR_OF[workload])
+        for i, figure in enumerate(figures):
+            pick = ("lowest" if figure.more else "highest") if figure.worst else "median"
+            value = ours[figure.key][pick]
+            least = floor[figure.key][pick] if floor else None
+            share, goal, met = "", "", ""
+            if least and value and figure.ratio:
+                share = f"{value / least if figure.more else least / value:.2f}"
+            if figure.goal is not None:
+                goal = f"{'≥' if figure.more else '≤'} {number(figure.goal)}"
+                good = value >= figure.goal if figure.more else value <= figure.goal
+                met = "yes" if good else "no"
+            yield (
+                f"{workload}: {about}" if i == 0 else "",
+                figure.title,
+                number(value) + flags(ours, figure.key),
+                number(least) + flags(floor, figure.key) if floor and least is not None else "-",
+                share,
+                goal,
+                met,
+            )
+
+
+def table(results: Json) -> str:
+    """The results for a terminal; Markdown shows it too."""
+    head = ("workload", "figure", "ours", "raw SQLite", "share of it", "goal", "met")
+    lines = list(rows(results["results"]))
+    widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
+
+    def text(cells: tuple[str, ...]) -> str:
+        padded = (
+            cell.ljust(w) if i < 2 or i > 4 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(cells, widths, strict=True))
+        )
+        return f"| {' | '.join(padded)} |"
+
+    rule = "|" + "|".join("-" * (w + 1) + ":-"[i < 2 or i > 4] for i, w in enumerate(widths)) + "|"
+    machine = results["machine"]
+    return "\n".join(
+        [
+            text(head),
+            rule,
+            *map(text, lines),
+            "",
+            f"ours:       {results['durability']['ours']}",
+            "raw SQLite: the same settings; a lone run commits inline, many share commits",
+            f"machine:    {machine['cores']} cores, Python {machine['python']}, {machine['when']}",
+            "medians; share: 1 is as good as raw SQLite; "
+            f"* others used over {NOISY_CORES} cores; ~ highest over lowest above {UNSTEADY}",
+        ]
+    )

@@ -1,0 +1,154 @@
+"""Who may import whom, read from the sources; and how little `import workflow_agents` loads."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "workflow_agents"
+
+EVERYWHERE = {"errors", "error_codes", "config"}  # known to all rooms
+TOP = {"testing", "cli", "notebook"}  # on top: may know all
+PUBLIC = {"__init__", "fastapi"}  # names for users: may know all, hold no logic
+
+# room -> the rooms below it that it may know, besides itself and EVERYWHERE
+MAY_KNOW: dict[str, set[str]] = {
+    "errors": set(),
+    "error_codes": set(),
+    "config": {"protocol"},
+    "protocol": set(),
+    "core": {"protocol"},
+    "context": {"protocol", "core"},
+    "client": {"protocol", "core"},
+    "sync": {"protocol", "core", "context", "client"},
+    "agents": {"protocol", "context"},
+    "store": {"protocol", "core"},
+    "engine": {"protocol", "core", "store"},
+    "server": {"protocol", "core", "store", "engine"},
+    "serve": {"protocol", "core", "context", "client"},
+}
+
+# module -> a room that this module alone may know besides
+JOINS = {"serve.serve": {"engine"}}
+
+# what `agents` may see of `context`: the public surface
+CONTEXT_SURFACE = {"context", "context.context"}
+
+
+def modules() -> dict[str, Path]:
+    """Each module of the package, named without the package: "core.replay" -> its file."""
+    found: dict[str, Path] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+        found[name] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and module of each import of our own package, wherever in the file it stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "workflow_agents":
+                    yield node.lineno, alias.name.partition(".")[2] or "__init__"
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            if node.module and node.module.split(".")[0] == "workflow_agents":
+                base = node.module.partition(".")[2]
+                for alias in node.names:
+                    inner = f"{base}.{alias.name}".lstrip(".")
+                    yield node.lineno, inner if inner in MODULES else base or "__init__"
+
+
+def room(module: str) -> str:
+    return module.split(".")[0]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_knows_only_the_rooms_below_it(module: str) -> None:
+    own = room(module)
+    if own in TOP | PUBLIC:
+        return
+    assert own in MAY_KNOW, f"a new room: say in {Path(__file__).name} whom {own!r} may know"
+    allowed = MAY_KNOW[own] | JOINS.get(module, set()) | EVERYWHERE | {own}
+    wrong = [
+        f"{MODULES[module].relative_to(ROOT)}:{line}: {own} must not know {target}"
+        for line, target in imports_of(MODULES[module])
+        if room(target) not in allowed
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if room(m) == "agents"])
+def test_agents_know_only_the_public_surface_of_the_context(module: str) -> None:
+    seen = {target for _, target in imports_of(MODULES[module]) if room(target) == "context"}
+    assert seen <= CONTEXT_SURFACE, f"{module} reaches into {sorted(seen - CONTEXT_SURFACE)}"
+
+
+def test_each_exception_to_the_rules_is_still_used() -> None:
+    for module, rooms in JOINS.items():
+        if module in MODULES:
+            used = {room(target) for _, target in imports_of(MODULES[module])}
+            assert rooms <= used, f"{module} no longer joins {sorted(rooms - used)}"
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules that a new process has loaded after the code, and had not before it."""
+    script = "\n".join(
+        [
+            "import sys",
+            "before = set(sys.modules)",
+            code,
+            "print('\\n'.join(sorted(set(sys.modules) - before)))",
+        ]
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+HEAVY = {
+    "cryptography",
+    "fastapi",
+    "httpx",
+    "httpx2",
+    "langchain_core",
+    "openai",
+    "pydantic",
+    "starlette",
+    "uvicorn",
+}
+
+
+def test_importing_the_package_loads_next_to_nothing() -> None:
+    loaded = loaded_by("import workflow_agents")
+    tops = {name.split(".")[0] for name in loaded}
+    assert not tops & (HEAVY | {"asyncio", "sqlite3"}), sorted(tops)
+    ours = {name for name in loaded if name.startswith("workflow_agents.")}
+    assert not ours, f"loaded before anyone asked for a name: {sorted(ours)}"
+
+
+def test_a_first_step_on_the_embedded_engine_loads_nothing_heavy() -> None:
+    loaded = loaded_by(
+        "import asyncio\n"
+        "from workflow_agents import AsyncWorkflowContext, Engine\n"
+        "async def main():\n"
+        "    engine = Engine(':memory:')\n"
+        "    @engine.workflow('/one')\n"
+        "    async def one(context: AsyncWorkflowContext[None]) -> int:\n"
+        "        return await context.run('step', lambda: 1)\n"
+        "    async with engine:\n"
+        "        handle = await engine.client.trigger(one)\n"
+        "        assert await handle.result() == 1\n"
+        "asyncio.run(main())"
+    )
+    assert not {name.split(".")[0] for name in loaded} & HEAVY

@@ -1,0 +1,135 @@
+"""AI agents that cannot be lost: agents on durable workflows.
+
+Everything that an example needs is here, and is loaded when it is first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workflow_agents.agents.agent import Agent, Agents, Task, TaskResult, agent_workflow
+    from workflow_agents.agents.models import CallSettings, OpenAIModel
+    from workflow_agents.agents.tools import WorkflowTool
+    from workflow_agents.client import Client, DeadLetter, RunFailed, RunHandle
+    from workflow_agents.context.context import AsyncWorkflowContext
+    from workflow_agents.core.flow_control import FlowControl
+    from workflow_agents.core.limits import Limits
+    from workflow_agents.core.logs import FeedEntry, RunLog, StepLog
+    from workflow_agents.errors import (
+        ConfigurationError,
+        HistoryMismatch,
+        InvocationEnded,
+        LimitError,
+        NotFound,
+        RemoteError,
+        StateError,
+        StepFailed,
+        StepUsageError,
+        StoreError,
+        UsageError,
+        WorkflowAbort,
+        WorkflowAgentsError,
+        WorkflowNonRetryableError,
+        WorkflowRetryAfterError,
+    )
+    from workflow_agents.protocol.results import (
+        CallResponse,
+        EventResult,
+        InvokeResult,
+        NotifiedWaiter,
+        NotifyResult,
+        Webhook,
+        WebhookRequest,
+        WebhookResult,
+    )
+    from workflow_agents.protocol.secrets import Secret
+    from workflow_agents.serve.serve import Engine
+    from workflow_agents.serve.workflow import Workflow
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Agent",
+    "Agents",
+    "AsyncWorkflowContext",
+    "CallResponse",
+    "CallSettings",
+    "Client",
+    "ConfigurationError",
+    "DeadLetter",
+    "Engine",
+    "EventResult",
+    "FeedEntry",
+    "FlowControl",
+    "HistoryMismatch",
+    "InvocationEnded",
+    "InvokeResult",
+    "LimitError",
+    "Limits",
+    "NotFound",
+    "NotifiedWaiter",
+    "NotifyResult",
+    "OpenAIModel",
+    "RemoteError",
+    "RunFailed",
+    "RunHandle",
+    "RunLog",
+    "Secret",
+    "StateError",
+    "StepFailed",
+    "StepLog",
+    "StepUsageError",
+    "StoreError",
+    "Task",
+    "TaskResult",
+    "UsageError",
+    "Webhook",
+    "WebhookRequest",
+    "WebhookResult",
+    "Workflow",
+    "WorkflowAbort",
+    "WorkflowAgentsError",
+    "WorkflowNonRetryableError",
+    "WorkflowRetryAfterError",
+    "WorkflowTool",
+    "agent_workflow",
+]
+
+_ROOMS = {
+    "agents.agent": ("Agent", "Agents", "Task", "TaskResult", "agent_workflow"),
+    "agents.models": ("CallSettings", "OpenAIModel"),
+    "agents.tools": ("WorkflowTool",),
+    "client": ("Client", "DeadLetter", "RunFailed", "RunHandle"),
+    "context.context": ("AsyncWorkflowContext",),
+    "core.flow_control": ("FlowControl",),
+    "core.limits": ("Limits",),
+    "core.logs": ("FeedEntry", "RunLog", "StepLog"),
+    "protocol.results": (
+        "CallResponse",
+        "EventResult",
+        "InvokeResult",
+        "NotifiedWaiter",
+        "NotifyResult",
+        "Webhook",
+        "WebhookRequest",
+        "WebhookResult",
+    ),
+    "protocol.secrets": ("Secret",),
+    "serve.serve": ("Engine",),
+    "serve.workflow": ("Workflow",),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its room."""
+    if name not in __all__:
+        raise AttributeError(f"module 'workflow_agents' has no attribute {name!r}")
+    room = importlib.import_module(f"workflow_agents.{_ROOM_OF.get(name, 'errors')}")
+    value = getattr(room, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,42 @@
+"""What agents need from the context of a run; nothing else of it is known in this room.
+
+Both methods give the step its place when they are *called* and return a coroutine, so that
+steps of parallel branches are told apart by place, whichever is faster.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from workflow_agents.protocol.results import CallResponse
+from workflow_agents.protocol.secrets import Secret
+
+if TYPE_CHECKING:
+    from workflow_agents.context.context import Duration, FlowControl
+
+
+class AgentContext(Protocol):
+    """The part of a durable context that agents use."""
+
+    def run(self, name: str, fn: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
+        """Run a function once; its result, as JSON gives it back, is recorded for ever.
+
+        `fn` is a coroutine function, or any other, which runs in a thread and may return
+        something to be awaited.
+        """
+        ...
+
+    def call(
+        self,
+        name: str,
+        *,
+        url: str,
+        method: str = "GET",
+        body: Any = None,
+        headers: Mapping[str, str | Secret] | None = None,
+        retries: int = 0,
+        retry_delay: str | None = None,
+        timeout: "Duration | None" = None,
+        flow_control: "FlowControl | None" = None,
+    ) -> Coroutine[Any, Any, CallResponse[Any]]:
+        """Have the engine make an HTTP request; the last answer is recorded, whatever it is."""
+        ...

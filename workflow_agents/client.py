@@ -1,0 +1,436 @@
+"""The client: starts runs, follows them, and deals with those that failed.
+
+It speaks to a `Backend`; today that is the embedded engine of this process. Nothing is
+decided here: each method checks what it is given, asks once, and gives back values.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from workflow_agents.core.checks import call_headers, checked_body, checked_event_id
+from workflow_agents.core.flow_control import FlowControl
+from workflow_agents.core.logs import FeedEntry, RunLog
+from workflow_agents.core.options import RunOptions
+from workflow_agents.errors import ConfigurationError, StateError
+from workflow_agents.protocol.codec import duration_ms, instant_ms
+from workflow_agents.protocol.results import NotifiedWaiter
+
+Duration = int | float | str | timedelta
+Instant = int | float | datetime | str
+
+
+class TriggeredRun(Protocol):
+    """What a backend says of a trigger."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        ...
+
+    @property
+    def deduplicated(self) -> bool:
+        """Whether a run of this id was there."""
+        ...
+
+
+class Letter(Protocol):
+    """What a backend says of a dead letter."""
+
+    id: str
+    at: int
+    callback: str | None
+
+
+class Backend(Protocol):
+    """Whoever keeps the runs."""
+
+    def now_ms(self) -> int:
+        """Its time."""
+        ...
+
+    async def trigger(
+        self,
+        path: str,
+        body: bytes,
+        options: RunOptions,
+        *,
+        run_id: str | None,
+        not_before: int | None,
+    ) -> TriggeredRun:
+        """Start a run."""
+        ...
+
+    async def cancel(self, run_id: str) -> bool:
+        """End a run."""
+        ...
+
+    async def notify(self, event_id: str, data: bytes, run_id: str | None) -> dict[str, Any]:
+        """Notify an event."""
+        ...
+
+    async def waiters(self, event_id: str) -> list[dict[str, Any]]:
+        """Who waits for it."""
+        ...
+
+    async def log(self, run_id: str, *, steps: bool) -> RunLog:
+        """One run."""
+        ...
+
+    async def logs(
+        self,
+        *,
+        workflow: str | None,
+        state: str | None,
+        label: str | None,
+        before: str | None,
+        limit: int,
+    ) -> list[RunLog]:
+        """Many runs."""
+        ...
+
+    async def end_of(self, run_id: str) -> RunLog:
+        """A run that has ended, waited for."""
+        ...
+
+    async def feed(self, run_id: str, after: int) -> tuple[list[FeedEntry], bool]:
+        """What happened after an entry, waited for; and whether that is all."""
+        ...
+
+    async def letters(self, before: str | None, limit: int) -> Sequence[tuple[Letter, RunLog]]:
+        """Dead letters."""
+        ...
+
+    async def letter(self, dlq_id: str) -> tuple[Letter, RunLog]:
+        """One of them."""
+        ...
+
+    async def again(self, dlq_id: str, options: RunOptions, *, resume: bool) -> TriggeredRun:
+        """A new run of it."""
+        ...
+
+    async def delete_letter(self, dlq_id: str) -> None:
+        """Remove it."""
+        ...
+
+    async def retry_failure_function(self, dlq_id: str) -> None:
+        """Call its failure function again."""
+        ...
+
+
+class RunFailed(StateError):
+    """The run whose result was asked for has none: it failed or was cancelled.
+
+    Attributes:
+        log: the run.
+    """
+
+    def __init__(self, log: RunLog) -> None:
+        failure = log.failure or {}
+        found = f"{failure.get('error', '')}: {failure.get('message', '')}".strip(": ")
+        super().__init__(
+            "WA608",
+            "the run has no result",
+            run_id=log.workflow_run_id,
+            found=f"expected RUN_SUCCESS, found {log.state}" + (f": {found}" if found else ""),
+            why="it failed for good" if log.state == "RUN_FAILED" else "it was cancelled",
+            fix=("look at its steps: await client.logs(run_id)", "await client.dlq.resume(dlq_id)"),
+        )
+        self.log = log
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A run that failed for good.
+
+    Attributes:
+        dlq_id: its id as a dead letter.
+        workflow_run_id: the run.
+        workflow: the run's path.
+        at: when it failed, Unix milliseconds.
+        failure: error, message, status, attempts.
+        failure_function_state: CALLBACK_INPROGRESS, CALLBACK_SUCCESS, CALLBACK_FAIL; or None.
+        log: the run.
+    """
+
+    dlq_id: str
+    workflow_run_id: str
+    workflow: str
+    at: int
+    failure: Mapping[str, Any]
+    failure_function_state: str | None
+    log: RunLog
+
+
+class RunHandle:
+    """A run, to be followed.
+
+    Attributes:
+        run_id: its id.
+        deduplicated: the trigger found a run of this id and made no other.
+    """
+
+    def __init__(self, backend: Backend, run_id: str, *, deduplicated: bool = False) -> None:
+        self._backend = backend
+        self.run_id = run_id
+        self.deduplicated = deduplicated
+
+    async def status(self) -> str:
+        """RUN_STARTED, RUN_SUCCESS, RUN_FAILED or RUN_CANCELED."""
+        return (await self._backend.log(self.run_id, steps=False)).state
+
+    async def result(self) -> Any:
+        """Wait for the end of the run, and return what its function returned.
+
+        Raises:
+            RunFailed: it failed or was cancelled.
+        """
+        log = await self._backend.end_of(self.run_id)
+        if log.state != "RUN_SUCCESS":
+            raise RunFailed(log)
+        return log.result
+
+    async def log(self) -> RunLog:
+        """The run and its steps."""
+        return await self._backend.log(self.run_id, steps=True)
+
+    async def feed(self, after: int = 0) -> AsyncIterator[FeedEntry]:
+        """Everything that happens to the run, from the beginning, until it has ended.
+
+        Args:
+            after: the `seq` of the last entry that is known already.
+        """
+        while True:
+            entries, complete = await self._backend.feed(self.run_id, after)
+            for entry in entries:
+                yield entry
+                after = entry.seq
+            if complete:
+                return
+
+    async def cancel(self) -> bool:
+        """End the run as cancelled. False: it had ended before."""
+        return await self._backend.cancel(self.run_id)
+
+    def __repr__(self) -> str:
+        return f"RunHandle({self.run_id!r})"
+
+
+class DeadLetters:
+    """`client.dlq`: runs that failed for good."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def list(self, *, before: str | None = None, limit: int = 100) -> list[DeadLetter]:
+        """The newest first; `before` is the id of the last one seen."""
+        return [_dead_letter(*found) for found in await self._backend.letters(before, limit)]
+
+    async def get(self, dlq_id: str) -> DeadLetter:
+        """One of them, with its run's steps."""
+        return _dead_letter(*await self._backend.letter(dlq_id))
+
+    async def resume(self, dlq_id: str, **options: Any) -> RunHandle:
+        """A new run that begins with every step that this one had finished.
+
+        Options: retries, retry_delay, flow_control, label.
+        """
+        return await self._again(dlq_id, options, resume=True)
+
+    async def restart(self, dlq_id: str, **options: Any) -> RunHandle:
+        """A new run with the same payload, from the top. Options as `resume`."""
+        return await self._again(dlq_id, options, resume=False)
+
+    async def retry_failure_function(self, dlq_id: str) -> None:
+        """Call the failure function again, if it has failed."""
+        await self._backend.retry_failure_function(dlq_id)
+
+    async def delete(self, dlq_id: str) -> None:
+        """Remove it; its run stays in the logs."""
+        await self._backend.delete_letter(dlq_id)
+
+    async def _again(self, dlq_id: str, options: dict[str, Any], *, resume: bool) -> RunHandle:
+        _known(options, {"retries", "retry_delay", "flow_control", "label"}, "dlq")
+        done = await self._backend.again(dlq_id, RunOptions.checked(**options), resume=resume)
+        return RunHandle(self._backend, done.run_id)
+
+
+class Client:
+    """Starts and follows runs. `engine.client` and `serve.client` are made already."""
+
+    def __init__(self, backend: Backend) -> None:
+        if isinstance(backend, str) or not hasattr(backend, "trigger"):
+            raise ConfigurationError(
+                "WA106",
+                where="Client(...)",
+                found=f"expected a backend, found {type(backend).__name__}",
+                fix=("use engine.client or serve.client",),
+            )
+        self._backend = backend
+        self.dlq = DeadLetters(backend)
+
+    async def trigger(
+        self,
+        workflow: Any,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        workflow_run_id: str | None = None,
+        retries: int | None = None,
+        retry_delay: str | None = None,
+        flow_control: FlowControl | None = None,
+        delay: Duration | None = None,
+        not_before: Instant | None = None,
+        label: str | Sequence[str] | None = None,
+        failure_url: str | None = None,
+        redact: Mapping[str, Any] | None = None,
+    ) -> RunHandle:
+        """Start a run. It is durable when this returns.
+
+        Args:
+            workflow: what `@serve.post` or `@engine.workflow` returned, its path, or its URL.
+            body: the payload: str and bytes as they are, anything else as JSON.
+            headers: what the workflow sees as `context.headers`.
+            workflow_run_id: an id of your own; if a run has it, none is started.
+            retries: how often steps and the function are tried again; default 3.
+            retry_delay: an expression in milliseconds: "1000 * (1 + retried)".
+            flow_control: a key whose limits the run waits for.
+            delay: start this much later.
+            not_before: start no earlier than this instant.
+            label: one or more, to find runs by.
+            failure_url: is sent a POST when the run has failed.
+            redact: what logs do not show: {"body": True}.
+
+        Raises:
+            UsageError: an option cannot be used; nothing was started.
+            StoreError: the store cannot be written; nothing was started.
+        """
+        path = workflow_path(workflow)
+        content, _ = checked_body(body, where=f"trigger {path}")
+        options = RunOptions.checked(
+            retries=retries,
+            retry_delay=retry_delay,
+            flow_control=flow_control,
+            label=label,
+            failure_url=failure_url,
+            redact=redact,
+            headers=call_headers(headers, "", "http://headers.only", where=f"trigger {path}"),
+        )
+        at: int | None = None
+        if delay is not None:
+            at = self._backend.now_ms() + duration_ms(delay)
+        elif not_before is not None:
+            at = instant_ms(not_before)
+        done = await self._backend.trigger(
+            path, content, options, run_id=workflow_run_id, not_before=at
+        )
+        return RunHandle(self._backend, done.run_id, deduplicated=done.deduplicated)
+
+    async def trigger_many(self, triggers: Sequence[Mapping[str, Any]]) -> list[RunHandle]:
+        """Start several runs; each mapping holds the arguments of one `trigger`."""
+        import asyncio
+
+        return list(await asyncio.gather(*(self.trigger(**one) for one in triggers)))
+
+    def run(self, run_id: str) -> RunHandle:
+        """The handle of a run that was started before."""
+        return RunHandle(self._backend, run_id)
+
+    async def cancel(self, run_id: str) -> bool:
+        """End a run as cancelled. False: it had ended before."""
+        return await self._backend.cancel(run_id)
+
+    async def notify(
+        self, event_id: str, event_data: Any = None, *, workflow_run_id: str | None = None
+    ) -> list[NotifiedWaiter]:
+        """Wake every run that waits for the event; returns those that were woken.
+
+        With `workflow_run_id`, only that run; and if it does not wait yet, the notification
+        is kept for its next wait.
+        """
+        data, _ = checked_body(event_data, where=f"notify {event_id!r}")
+        done = await self._backend.notify(
+            checked_event_id(event_id, "notify"), data, workflow_run_id
+        )
+        return [NotifiedWaiter(w["workflowRunId"], w["deadline"]) for w in done["notified"]]
+
+    async def get_waiters(self, event_id: str) -> list[NotifiedWaiter]:
+        """Who waits for the event now."""
+        found = await self._backend.waiters(event_id)
+        return [NotifiedWaiter(w["workflowRunId"], w["deadline"]) for w in found]
+
+    async def log(self, run_id: str) -> RunLog:
+        """A run and its steps."""
+        return await self._backend.log(run_id, steps=True)
+
+    async def logs(
+        self,
+        run_id: str | None = None,
+        *,
+        workflow: Any = None,
+        state: str | None = None,
+        label: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> list[RunLog]:
+        """Runs, the newest first; with `run_id`, that run with its steps.
+
+        Args:
+            run_id: one run.
+            workflow: only runs of this workflow.
+            state: only RUN_STARTED, RUN_SUCCESS, RUN_FAILED or RUN_CANCELED.
+            label: only runs with this label.
+            before: the id of the last run seen.
+            limit: how many at most.
+        """
+        if run_id is not None:
+            return [await self.log(run_id)]
+        path = None if workflow is None else workflow_path(workflow)
+        return await self._backend.logs(
+            workflow=path, state=state, label=label, before=before, limit=limit
+        )
+
+
+def workflow_path(workflow: Any) -> str:
+    """The path of a workflow given as itself, as a path, or as a URL.
+
+    Raises:
+        ConfigurationError: WA107.
+    """
+    path = getattr(workflow, "path", workflow)
+    if isinstance(path, str) and "://" in path:
+        from urllib.parse import urlsplit
+
+        path = urlsplit(path).path or "/"
+    if not isinstance(path, str):
+        raise ConfigurationError(
+            "WA107", found=f"expected a workflow, its path or its URL, found {workflow!r}"[:200]
+        )
+    return path
+
+
+def _dead_letter(letter: Letter, log: RunLog) -> DeadLetter:
+    return DeadLetter(
+        letter.id,
+        log.workflow_run_id,
+        log.workflow,
+        letter.at,
+        log.failure or {},
+        letter.callback,
+        log,
+    )
+
+
+def _known(options: Mapping[str, Any], known: set[str], where: str) -> None:
+    for name in options:
+        if name not in known:
+            import difflib
+
+            near = difflib.get_close_matches(name, known, 1)
+            raise ConfigurationError(
+                "WA101",
+                where=where,
+                found=f"{name!r}; known are {', '.join(sorted(known))}",
+                fix=(f"did you mean {near[0]!r}?",) if near else (),
+            )

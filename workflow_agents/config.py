@@ -1,0 +1,36 @@
+"""Settings: the only reader of environment variables."""
+
+import os
+from collections.abc import Mapping
+
+DEFAULT_STORE = ".workflow_agents/workflows.db"
+
+
+def openai_base_url() -> str:
+    """Where the OpenAI API is, unless a model says otherwise: OPENAI_BASE_URL or the original."""
+    return os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+
+
+def variable(name: str) -> str | None:
+    """A variable that a secret names."""
+    return os.environ.get(name)
+
+
+def environment() -> Mapping[str, str]:
+    """What a workflow sees as `context.env` unless it is given its own."""
+    return os.environ
+
+
+def store_path() -> str:
+    """The store of an engine that is given none: WORKFLOW_AGENTS_STORE, or one in the folder."""
+    return os.environ.get("WORKFLOW_AGENTS_STORE") or DEFAULT_STORE
+
+
+def public_url() -> str | None:
+    """What webhook addresses begin with: UPSTASH_WORKFLOW_URL."""
+    return os.environ.get("UPSTASH_WORKFLOW_URL")
+
+
+def hosted_variables() -> list[str]:
+    """Variables that ask for a QStash server and not for the embedded engine."""
+    return [name for name in ("QSTASH_URL", "QSTASH_TOKEN") if os.environ.get(name)]

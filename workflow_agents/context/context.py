@@ -1,0 +1,313 @@
+"""The durable context: what a workflow function receives, and its public methods.
+
+Every method that makes a step gives it its place when it is *called* and returns a coroutine
+to be awaited, in this task or another: `gather(context.run(...), context.run(...))` is two
+branches whose steps are told apart by place, whichever is faster.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar, overload
+
+from workflow_agents.context.invocation import Invocation
+from workflow_agents.context.steps import create_webhook_step, notify_step, run_step, wait_step
+from workflow_agents.core.delay_expression import DelayExpression
+from workflow_agents.core.flow_control import FlowControl
+from workflow_agents.core.journal import Call, Invoke, Plan, Sleep, WaitForEvent
+from workflow_agents.core.checks import call_headers, checked_body, checked_event_id
+from workflow_agents.core.options import RunOptions
+from workflow_agents.core.retry import RetryPolicy
+from workflow_agents.errors import ConfigurationError, StepUsageError
+from workflow_agents.protocol.codec import duration_ms, instant_ms
+from workflow_agents.protocol.headers import Headers
+from workflow_agents.protocol.history import StepKind
+from workflow_agents.protocol.results import (
+    CallResponse,
+    EventResult,
+    InvokeResult,
+    NotifyResult,
+    Webhook,
+    WebhookResult,
+)
+from workflow_agents.protocol.secrets import Secret
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+Duration = int | float | str | timedelta
+"""Seconds as a number, "30s", "1d12h", or a timedelta."""
+
+_DEFAULT_WAIT: Duration = "7d"
+
+
+class AsyncWorkflowContext(Generic[P]):
+    """The durable context of one run; `P` is the type of its payload.
+
+    Attributes:
+        workflow_run_id: the run's id, "wfr_...".
+        url: the address or path of the workflow.
+        request_payload: what the run was started with, as `P`.
+        headers: of the request that started it; names in any case.
+        env: the environment variables that the workflow may read.
+        labels: the run's labels.
+        created_at: when the run was created, Unix milliseconds.
+    """
+
+    def __init__(
+        self,
+        invocation: Invocation,
+        *,
+        workflow_run_id: str,
+        url: str,
+        request_payload: P,
+        headers: Headers,
+        env: Mapping[str, str | None],
+        labels: tuple[str, ...],
+        created_at: int,
+        policy: RetryPolicy,
+    ) -> None:
+        self._invocation = invocation
+        self._policy = policy
+        self.workflow_run_id = workflow_run_id
+        self.url = url
+        self.request_payload = request_payload
+        self.headers = headers
+        self.env = env
+        self.labels = labels
+        self.created_at = created_at
+
+    @property
+    def label(self) -> str | None:
+        """The first of the labels."""
+        return self.labels[0] if self.labels else None
+
+    @overload
+    def run(
+        self,
+        name: str,
+        fn: Callable[[], Coroutine[Any, Any, R]],
+        *,
+        retries: int | None = None,
+        retry_delay: str | None = None,
+        flow_control: FlowControl | None = None,
+    ) -> Coroutine[Any, Any, R]: ...
+    @overload
+    def run(
+        self,
+        name: str,
+        fn: Callable[[], R],
+        *,
+        retries: int | None = None,
+        retry_delay: str | None = None,
+        flow_control: FlowControl | None = None,
+    ) -> Coroutine[Any, Any, R]: ...
+    def run(
+        self,
+        name: str,
+        fn: Callable[[], Any],
+        *,
+        retries: int | None = None,
+        retry_delay: str | None = None,
+        flow_control: FlowControl | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Run a function once, and have its result for ever.
+
+        Args:
+            name: what people find the step by. The same name may come again.
+            fn: takes nothing; a coroutine function, or any other, which runs in a thread.
+            retries: how often it may be tried again; default: the run's.
+            retry_delay: an expression in milliseconds, `retried` counting from 0.
+            flow_control: a key whose limits the body waits for.
+
+        Returns:
+            What `fn` returned, as JSON gives it back; a dataclass or pydantic model where
+            `fn` is annotated to return one.
+
+        Raises:
+            StepFailed: it raised in every attempt.
+        """
+        key = self._invocation.request(StepKind.RUN, name)
+        if not callable(fn):
+            raise StepUsageError(
+                "WA102",
+                "a step needs a function",
+                where=f"run {name!r}",
+                found=f"expected a function without arguments, found {fn!r}",
+                why="it was probably called where it should have been passed",
+                fix=(f"await context.run({name!r}, fn)   # not fn()",),
+            )
+        policy = self._policy
+        if retries is not None or retry_delay is not None:
+            policy = _policy(retries, retry_delay, default=policy)
+        return run_step(self._invocation, key, name, fn, policy, flow_control)
+
+    def sleep(self, name: str, duration: Duration) -> Coroutine[Any, Any, None]:
+        """Wait for a length of time, hours or months, at no cost while waiting."""
+        key = self._invocation.request(StepKind.SLEEP, name)
+        plan = Sleep(after_ms=duration_ms(duration))
+        return self._wait(key, StepKind.SLEEP, name, plan, _nothing)
+
+    def sleep_until(
+        self, name: str, instant: int | float | datetime | str
+    ) -> Coroutine[Any, Any, None]:
+        """Wait until an instant: Unix seconds, a datetime, or ISO 8601 text."""
+        key = self._invocation.request(StepKind.SLEEP_UNTIL, name)
+        plan = Sleep(due_at=instant_ms(instant))
+        return self._wait(key, StepKind.SLEEP_UNTIL, name, plan, _nothing)
+
+    def call(
+        self,
+        name: str,
+        *,
+        url: str,
+        method: str = "GET",
+        body: Any = None,
+        headers: Mapping[str, str | Secret] | None = None,
+        retries: int = 0,
+        retry_delay: str | None = None,
+        timeout: Duration | None = None,
+        flow_control: FlowControl | None = None,
+    ) -> Coroutine[Any, Any, CallResponse[Any]]:
+        """Have the engine make an HTTP request, while the run costs nothing.
+
+        Args:
+            name: what people find the step by.
+            url: http or https.
+            method: GET, POST, ...
+            body: str and bytes as they are, anything else as JSON.
+            headers: values may be a `Secret`.
+            retries: how often an answer other than 2xx is tried again.
+            retry_delay: an expression in milliseconds.
+            timeout: of one attempt; default: the engine's.
+            flow_control: a key whose limits the request waits for.
+
+        Returns:
+            The last answer, whatever its status.
+
+        Raises:
+            StepFailed: no answer came in any attempt.
+        """
+        key = self._invocation.request(StepKind.CALL, name)
+        content, content_type = checked_body(body, where=f"call {name!r}")
+        plan = Call(
+            url=url,
+            method=method.upper(),
+            headers=call_headers(headers, content_type, url, where=f"call {name!r}"),
+            body=content,
+            policy=_policy(retries, retry_delay, default=RetryPolicy(0)),
+            timeout_ms=None if timeout is None else duration_ms(timeout),
+            flow_control=flow_control,
+        )
+        return self._wait(key, StepKind.CALL, name, plan, CallResponse[Any].read)
+
+    def wait_for_event(
+        self, name: str, event_id: str, *, timeout: Duration = _DEFAULT_WAIT
+    ) -> Coroutine[Any, Any, EventResult[Any]]:
+        """Wait until someone notifies the event, at most for `timeout`."""
+        key = self._invocation.request(StepKind.WAIT, name)
+        plan = WaitForEvent(checked_event_id(event_id, f"wait {name!r}"), duration_ms(timeout))
+        return self._wait(key, StepKind.WAIT, name, plan, EventResult[Any].read)
+
+    def notify(
+        self, name: str, event_id: str, event_data: Any = None, workflow_run_id: str | None = None
+    ) -> Coroutine[Any, Any, NotifyResult]:
+        """Wake every run that waits for the event.
+
+        With `workflow_run_id`, only that run; and if it does not wait yet, the notification is
+        kept for its next wait.
+        """
+        key = self._invocation.request(StepKind.NOTIFY, name)
+        data, _ = checked_body(event_data, where=f"notify {name!r}")
+        return self._notify(
+            key, name, checked_event_id(event_id, f"notify {name!r}"), data, workflow_run_id
+        )
+
+    def invoke(
+        self,
+        name: str,
+        workflow: Any,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str | Secret] | None = None,
+        workflow_run_id: str | None = None,
+        retries: int | None = None,
+        retry_delay: str | None = None,
+        flow_control: FlowControl | None = None,
+        label: str | None = None,
+    ) -> Coroutine[Any, Any, InvokeResult[Any]]:
+        """Start a run of another workflow and wait for its end.
+
+        `workflow` is what `@serve.post` or `@engine.workflow` returned, or its path.
+        """
+        key = self._invocation.request(StepKind.INVOKE, name)
+        content, _ = checked_body(body, where=f"invoke {name!r}")
+        options = RunOptions.checked(
+            retries=retries, retry_delay=retry_delay, flow_control=flow_control, label=label
+        )
+        plan = Invoke(
+            workflow=getattr(workflow, "path", workflow),
+            body=content,
+            headers=dict(headers or {}),
+            options=options.to_json(),
+            run_id=workflow_run_id,
+        )
+        if not isinstance(plan.workflow, str):
+            raise ConfigurationError(
+                "WA107",
+                where=f"invoke {name!r}",
+                found=f"expected a workflow or its path, found {workflow!r}",
+            )
+        return self._wait(key, StepKind.INVOKE, name, plan, InvokeResult[Any].read)
+
+    def create_webhook(self, name: str) -> Coroutine[Any, Any, Webhook]:
+        """Make an address at which this run receives requests."""
+        key = self._invocation.request(StepKind.CREATE_WEBHOOK, name)
+        return self._webhook(key, name)
+
+    def wait_for_webhook(
+        self, name: str, webhook: Webhook, *, timeout: Duration = _DEFAULT_WAIT
+    ) -> Coroutine[Any, Any, WebhookResult]:
+        """Wait for the next request at a webhook; it may be waited for again."""
+        kind = StepKind.WAIT_FOR_WEBHOOK
+        key = self._invocation.request(kind, name)
+        plan = WaitForEvent(webhook.event_id, duration_ms(timeout))
+        return self._wait(key, kind, name, plan, WebhookResult.read)
+
+    async def cancel(self) -> None:
+        """End this run as cancelled. Does not return."""
+        self._invocation.journal.cancel()
+        await self._invocation.loop.create_future()
+
+    async def _notify(
+        self, key: Any, name: str, event_id: str, data: bytes, run_id: str | None
+    ) -> NotifyResult:
+        invocation = self._invocation
+        return NotifyResult.read(await notify_step(invocation, key, name, event_id, data, run_id))
+
+    async def _webhook(self, key: Any, name: str) -> Webhook:
+        return Webhook.read(await create_webhook_step(self._invocation, key, name))
+
+    def _wait(
+        self,
+        key: Any,
+        kind: StepKind,
+        name: str,
+        plan: Plan,
+        read: Callable[[Any], R],
+    ) -> Coroutine[Any, Any, R]:
+        return wait_step(self._invocation, key, kind, name, plan, read)
+
+
+def _nothing(_data: Any) -> None:
+    return None
+
+
+def _policy(retries: int | None, delay: str | None, *, default: RetryPolicy) -> RetryPolicy:
+    return RetryPolicy(
+        retries=default.retries if retries is None else retries,
+        delay=default.delay if delay is None else DelayExpression.parse(delay),
+    )
+
+
+WorkflowFunction = Callable[[AsyncWorkflowContext[Any]], Awaitable[Any]]
+"""What is served: takes the context, returns JSON data."""

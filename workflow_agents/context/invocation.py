@@ -1,0 +1,403 @@
+"""One call of a workflow function: its branches, the order of its results, its end.
+
+An invocation is at any moment in one of three conditions. *Working*: some branch runs code or
+the body of a step. *Idle*: every branch waits for something that is kept elsewhere; the
+keeper is told and parks the run, keeping the task for a while or ending it. *Ended*: the
+function returned or raised, the code did not fit the history, or the keeper closed it.
+
+Results reach the branches one at a time, in the order in which they were recorded, and
+between two of them the event loop turns often enough for the first to take its full effect
+(`_TURNS_PER_LEVEL` for each level of branches). A replay therefore meets the same order as
+the first execution, also where branches share variables or the first to finish cancels the
+others. With a single branch there is nothing to order, and results return at once.
+
+This room knows no store and no HTTP: it asks a `Journal`, and is told by `deliver`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context
+from typing import Any
+
+from workflow_agents.context.branches import BRANCH, Branch, InsideStep
+from workflow_agents.core.failures import failure_of
+from workflow_agents.core.journal import (
+    Closed,
+    Completed,
+    Ending,
+    Failed,
+    Failure,
+    History,
+    Journal,
+    Keeper,
+)
+from workflow_agents.core.limits import Limits
+from workflow_agents.core.replay import Replay, describe, place
+from workflow_agents.errors import HistoryMismatch, LimitError, StepUsageError, WorkflowAbort
+from workflow_agents.protocol.codec import Unencodable, encode
+from workflow_agents.protocol.history import Recorded, StepKey, StepKind, Waiting
+
+_TURNS_PER_LEVEL = 3
+"""A result wakes its task (1), whose end tells whoever joins it (2), who wakes (3)."""
+
+_REPLAYS_PER_TURN = 500
+"""A long replay lets other work of the process run now and then."""
+
+EARLY_RETURN = (
+    "Failed to authenticate Workflow request. If this is unexpected, see that the workflow"
+    " function runs a step before it returns: a function that returns without one refuses its"
+    " request."
+)
+"""Source: protocol 3.7; the message of a function that returned before its first step."""
+
+_REFUSALS = 100
+"""How often code that swallows the end of its invocation is told again, before it hangs."""
+
+
+class _Wait:
+    """A branch that waits, for an outcome or for leave to start a new step."""
+
+    __slots__ = ("branch", "elsewhere", "future", "step")
+
+    def __init__(self, branch: Branch, *, elsewhere: bool, step: str = "") -> None:
+        self.branch = branch
+        self.elsewhere = elsewhere
+        self.step = step
+        self.future: asyncio.Future[Any] = branch.invocation.loop.create_future()
+
+
+class Invocation:
+    """Runs a workflow function against a journal. See the module."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        history: History,
+        keeper: Keeper,
+        limits: Limits,
+        *,
+        gate: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.journal = journal
+        self.limits = limits
+        self.loop = asyncio.get_running_loop()
+        self.asked_for_steps = False
+        self._gate = gate
+        self._keeper = keeper
+        self._replay = Replay(history)
+        self._root = Branch(self)
+        self._open: set[Branch] = {self._root}
+        self._paths: dict[str, Branch] | None = (
+            {} if any(isinstance(r.key, str) for r in history.recorded) else None
+        )
+        self._waits: dict[StepKey, _Wait] = {}
+        self._held: list[_Wait] = []
+        self._ready: list[Waiting] = []
+        self._dropped: set[StepKey] = set()
+        self._turns = 0
+        self._kicked = False
+        self._closing: Ending | None = None
+        self._is_idle = False
+        self._refused = 0
+        self._replayed = 0
+
+    # The life of an invocation, as its keeper sees it.
+
+    def start(self, main: Coroutine[Any, Any, object], context: Context) -> None:
+        """Begin; `context` is the root task's, and carries its branch from here on."""
+        context.run(BRANCH.set, self._root)
+        # The factory would make the root a branch of itself.
+        self._root.task = asyncio.Task(main, loop=self.loop, context=context)
+        self._root.task.add_done_callback(self._root_done)
+
+    def deliver(self, outcome: Recorded | Waiting) -> None:
+        """An outcome was recorded, or a step's delay has passed. Called in recorded order."""
+        if self._closing is not None:
+            return
+        self._is_idle = False
+        if isinstance(outcome, Waiting):
+            self._replay.ready(outcome)
+            self._ready.append(outcome)
+        else:
+            self._replay.add(outcome)
+        self._pump()
+
+    def close(self) -> None:
+        """End it: cancel its tasks, refuse every further step."""
+        self._close(Closed())
+
+    @property
+    def idle(self) -> bool:
+        """Whether every branch waits elsewhere, and nothing new was asked since."""
+        return self._is_idle
+
+    # What steps ask of it.
+
+    def request(self, kind: StepKind, name: object) -> StepKey:
+        """Give the step that the code asks for its key. Called when it is asked, not awaited.
+
+        Raises:
+            StepUsageError: inside a step, outside the function, or without a name.
+        """
+        if type(name) is not str or not name:
+            raise StepUsageError(
+                "WA202", where=f"context.{kind.label}", found=f"expected a name, found {name!r}"
+            )
+        branch = BRANCH.get()
+        if type(branch) is not Branch or branch.invocation is not self:
+            raise _misplaced(branch, kind, name)
+        self.asked_for_steps = True
+        self._is_idle = False
+        return branch.next_key()
+
+    @property
+    def forked(self) -> bool:
+        """Whether branches are open beside the root."""
+        return self._root.children > 0
+
+    async def begin(self, key: StepKey, kind: StepKind, name: str) -> Recorded | Waiting | None:
+        """What is recorded of this step; None: it is new, and may start now."""
+        if self._gate is not None:
+            await self._gate()
+            self._gate = None
+        if self._closing is not None:
+            await self._refuse()
+        try:
+            known = self._replay.ask(key, kind, name)
+        except HistoryMismatch as mismatch:
+            return await self._mismatched(mismatch)
+        if known is None:
+            if self._replay.replaying:
+                step = f"{describe(kind, name)} as {place(key)}"
+                await self._hold(_Wait(_current(self), elsewhere=True, step=step))
+            return None
+        if type(known) is Waiting:
+            return known if known.due else await self.outcome(key, elsewhere=True)
+        if known is self._replay.head and not self._root.children:
+            self._replayed += 1
+            if self._replayed % _REPLAYS_PER_TURN == 0:
+                await asyncio.sleep(0)
+            self._replay.advance()
+            return known
+        return await self.outcome(key, elsewhere=True)
+
+    async def outcome(self, key: StepKey, *, elsewhere: bool) -> Recorded | Waiting:
+        """Wait until this step's outcome is handed out.
+
+        `elsewhere`: it is kept elsewhere, so that the run may park meanwhile. Where it is
+        not, this is the wait for a commit.
+        """
+        wait = _Wait(_current(self), elsewhere=elsewhere)
+        self._waits[key] = wait
+        if elsewhere or self._replay.head is not None or self._ready:
+            self._kick()
+        try:
+            return await wait.future
+        except asyncio.CancelledError:
+            self._dropped.add(key)
+            if self._waits.get(key) is wait:
+                del self._waits[key]
+            self._kick()
+            raise
+
+    def withdraw(self, key: StepKey, name: str) -> None:
+        """The code cancelled its wait for this step. If the run parks, nobody did."""
+        if self._closing is None:
+            self._replay.forget(key)
+            self.journal.withdraw(key, name)
+
+    def opened(self, branch: Branch, task: "asyncio.Future[Any]") -> None:
+        """A branch was forked; told by the task factory."""
+        parent = branch.parent
+        if parent is not None:
+            parent.children += 1
+        branch.task = task if isinstance(task, asyncio.Task) else None
+        self._open.add(branch)
+        if self._paths is not None:
+            self._paths[branch.path] = branch
+        task.add_done_callback(lambda _task: self._branch_done(branch))
+
+    # Handing out results.
+
+    def _kick(self) -> None:
+        """Look again after the loop has turned often enough."""
+        if self._root.children or self._turns:
+            self._turns = max(self._turns, self._spacing())
+        if not self._kicked:
+            self._kicked = True
+            self.loop.call_soon(self._turn)
+
+    def _spacing(self) -> int:
+        return _TURNS_PER_LEVEL * (1 + max((b.depth for b in self._open), default=0))
+
+    def _turn(self) -> None:
+        self._kicked = False
+        if self._turns > 0:
+            self._turns -= 1
+            self._kicked = True
+            self.loop.call_soon(self._turn)
+        else:
+            self._pump()
+
+    def _pump(self) -> None:
+        """Hand out what comes next, unless the one before still takes effect."""
+        if self._turns or self._closing is not None:
+            return
+        if self._hand_out() or self._release():
+            return
+        if self._all_wait():
+            self._settled()
+
+    def _hand_out(self) -> bool:
+        while (head := self._replay.head) is not None:
+            wait = self._waits.pop(head.key, None)
+            if wait is not None:
+                self._replay.advance()
+                self._give(wait, head)
+                return True
+            if head.key not in self._dropped:
+                break
+            self._replay.advance()
+        for i, ready in enumerate(self._ready):
+            wait = self._waits.pop(ready.key, None)
+            if wait is not None:
+                del self._ready[i]
+                self._give(wait, ready)
+                return True
+        return False
+
+    def _give(self, wait: _Wait, outcome: Recorded | Waiting) -> None:
+        if not wait.future.done():
+            wait.future.set_result(outcome)
+        if self._root.children:
+            self._kick()
+        elif self._ready:
+            self._kick()
+
+    def _release(self) -> bool:
+        """The loaded history is handed out: let the steps start that are not in it."""
+        if self._replay.replaying or not self._held:
+            return False
+        held, self._held = self._held, []
+        for wait in held:
+            if not wait.future.done():
+                wait.future.set_result(None)
+        self._kick()
+        return True
+
+    async def _hold(self, wait: _Wait) -> None:
+        self._held.append(wait)
+        self._kick()
+        try:
+            await wait.future
+        finally:
+            if wait in self._held:
+                self._held.remove(wait)
+                self._kick()
+
+    def _all_wait(self) -> bool:
+        """Whether every leaf of the tree of branches waits for something kept elsewhere."""
+        waiting = {w.branch for w in self._waits.values() if w.elsewhere}
+        waiting.update(w.branch for w in self._held)
+        return all(b in waiting for b in self._open if not b.children)
+
+    def _settled(self) -> None:
+        head = self._replay.head
+        if head is not None and self._replay.replaying:
+            asked = self._held[0].step if self._held else "the code waits for other steps"
+            self._close(Failed(failure_of(_unfit(head, asked))))
+        elif head is None and not self._is_idle:
+            self._is_idle = True
+            self._keeper.idle()
+
+    # Ends.
+
+    def _branch_done(self, branch: Branch) -> None:
+        branch.finished = True
+        self._open.discard(branch)
+        if branch.parent is not None:
+            branch.parent.children -= 1
+        if self._closing is None:
+            self._kick()
+
+    def _root_done(self, task: "asyncio.Task[object]") -> None:
+        self._root.finished = True
+        ending = self._closing
+        if ending is None:
+            if task.cancelled():
+                ending = Failed(failure_of(asyncio.CancelledError("it cancelled itself")))
+            elif (error := task.exception()) is not None:
+                ending = Failed(failure_of(error))
+            else:
+                ending = self._returned(task.result())
+            self._close(ending)
+        elif not task.cancelled():
+            task.exception()
+        self._keeper.ended(ending)
+
+    def _returned(self, value: object) -> Ending:
+        """The function returned: has it asked for all that its history holds?"""
+        for recorded in self._replay.unasked():
+            if isinstance(recorded.key, int) or self._has_finished(recorded.key):
+                unfit = _unfit(recorded, "the function returned without this step")
+                return Failed(failure_of(unfit))
+        if not self.asked_for_steps:
+            return Failed(Failure("AuthenticationFailed", EARLY_RETURN, status=400))
+        try:
+            data = encode(value)
+        except Unencodable as error:
+            found = StepUsageError("WA204", where=f"result, at {error.path}", found=error.reason)
+            return Failed(failure_of(found))
+        if len(data) > self.limits.result_bytes:
+            size = f"expected at most {self.limits.result_bytes:,} bytes, found {len(data):,}"
+            return Failed(failure_of(LimitError("WA502", where="result", found=size)))
+        return Completed(data)
+
+    def _has_finished(self, key: str) -> bool:
+        branch = (self._paths or {}).get(key.rpartition("/")[0] + "/")
+        if branch is None:
+            return True
+        return branch.finished and not (branch.task is None or branch.task.cancelled())
+
+    def _close(self, ending: Ending) -> None:
+        if self._closing is not None:
+            return
+        self._closing = ending
+        for branch in [*self._open]:
+            task = branch.task
+            if task is not None and not task.done():
+                task.cancel()
+
+    async def _refuse(self) -> None:
+        """Code that swallowed its cancellation asks for a step: it must not go on."""
+        self._refused += 1
+        await asyncio.sleep(0)
+        if self._refused > _REFUSALS:
+            await self.loop.create_future()
+        raise WorkflowAbort("this invocation has ended: let asyncio.CancelledError pass")
+
+    async def _mismatched(self, mismatch: HistoryMismatch) -> None:
+        self._close(Failed(failure_of(mismatch)))
+        await self.loop.create_future()
+
+
+def _unfit(head: Recorded, asked: str) -> HistoryMismatch:
+    return HistoryMismatch(place(head.key), describe(head.kind, head.name), asked)
+
+
+def _current(invocation: Invocation) -> Branch:
+    branch = BRANCH.get()
+    if type(branch) is not Branch or branch.invocation is not invocation:
+        raise StepUsageError("WA208")
+    return branch
+
+
+def _misplaced(branch: Branch | InsideStep | None, kind: StepKind, name: str) -> StepUsageError:
+    asked = describe(kind, name)
+    if isinstance(branch, InsideStep):
+        return StepUsageError(
+            "WA203",
+            where=f"{asked}, inside step {branch.name!r}",
+            found=f"the body of {branch.name!r} asks for {asked}",
+        )
+    return StepUsageError("WA208", where=asked)

@@ -1,0 +1,66 @@
+"""From recorded JSON back to the types that the code declares.
+
+A step's live result has passed through JSON like a replayed one, so that both are the same.
+Where its function declares that it returns a pydantic model or a dataclass, or a container of
+them, the value becomes one again; anything else stays plain data.
+"""
+
+import typing
+from collections.abc import Callable
+from functools import cache
+from typing import Any, get_type_hints
+
+_Reviver = Callable[[Any], Any]
+_by_code: dict[Any, _Reviver | None] = {}
+
+
+def revive(body: Callable[..., Any], value: Any) -> Any:
+    """The value as the body's return annotation declares it."""
+    code = getattr(body, "__code__", None)
+    if code is None:
+        return value
+    try:
+        reviver = _by_code[code]
+    except KeyError:
+        reviver = _by_code[code] = _reviver_of(body)
+    return value if reviver is None else reviver(value)
+
+
+def has_model(annotation: Any) -> bool:
+    """Whether a pydantic model or a dataclass is in this annotation."""
+    if isinstance(annotation, type):
+        return hasattr(annotation, "__dataclass_fields__") or hasattr(
+            annotation, "__pydantic_validator__"
+        )
+    return any(has_model(argument) for argument in typing.get_args(annotation))
+
+
+@cache
+def adapter(annotation: Any) -> Any:
+    """A pydantic `TypeAdapter`, made once for each type."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(annotation)
+
+
+def _reviver_of(body: Callable[..., Any]) -> _Reviver | None:
+    if "return" not in getattr(body, "__annotations__", {}):
+        return None
+    try:
+        annotation = get_type_hints(body)["return"]
+    except (NameError, TypeError):
+        # A name that only the enclosing function knows: the value stays plain.
+        return None
+    if not has_model(annotation):
+        return None
+
+    def read(value: Any) -> Any:
+        from pydantic import ValidationError
+
+        try:
+            return adapter(annotation).validate_python(value)
+        except ValidationError:
+            # Recorded by older code: the history stands, and the code sees what it holds.
+            return value
+
+    return read

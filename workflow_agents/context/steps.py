@@ -1,0 +1,170 @@
+"""What each kind of step does between being asked for and returning.
+
+All start the same way: what is recorded is returned. A new `run` step executes here and is
+recorded; one that waits elsewhere is planned, and its outcome is delivered.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from typing import Any, TypeVar, cast
+
+from workflow_agents.context.branches import BRANCH, InsideStep
+from workflow_agents.context.invocation import Invocation
+from workflow_agents.context.revive import revive
+from workflow_agents.context.threads import step_threads
+from workflow_agents.core.failures import failure_of, step_failed, to_json
+from workflow_agents.core.flow_control import FlowControl
+from workflow_agents.core.journal import Admission, Again, Failure, Plan
+from workflow_agents.core.retry import Retry, RetryPolicy, after_failure
+from workflow_agents.errors import LimitError, StepUsageError
+from workflow_agents.protocol.codec import Unencodable, decode, encode
+from workflow_agents.protocol.history import Recorded, StepKey, StepKind, Waiting
+
+T = TypeVar("T")
+Body = Callable[[], Awaitable[Any]] | Callable[[], Any]
+
+_CO_COROUTINE = inspect.CO_COROUTINE
+
+
+async def run_step(
+    invocation: Invocation,
+    key: StepKey,
+    name: str,
+    body: Body,
+    policy: RetryPolicy,
+    flow_control: FlowControl | None,
+) -> Any:
+    """Execute a body here, until it succeeds or its retries are spent; return its result."""
+    journal = invocation.journal
+    step = await invocation.begin(key, StepKind.RUN, name)
+    if step is None and flow_control is not None:
+        step = await _planned(invocation, key, StepKind.RUN, name, Admission(flow_control))
+    while type(step) is not Recorded:
+        attempts = step.attempts if step is not None else 0
+        try:
+            data = _encoded(await _execute(body, name), name, invocation.limits.result_bytes)
+        except Exception as error:  # noqa: BLE001  # whatever a body raises is recorded
+            failure = failure_of(error)
+            again = _again(failure, attempts + 1, policy)
+            if again is not None:
+                step = await _planned(invocation, key, StepKind.RUN, name, again)
+                continue
+            attempts += 1
+            data = encode(to_json(failure, attempts=attempts))
+            journal.record(key, StepKind.RUN, name, data, ok=False, attempts=attempts)
+        else:
+            journal.record(key, StepKind.RUN, name, data, ok=True, attempts=attempts)
+        step = await invocation.outcome(key, elsewhere=False)
+    return revive(body, _result(step))
+
+
+async def wait_step(
+    invocation: Invocation,
+    key: StepKey,
+    kind: StepKind,
+    name: str,
+    plan: Plan,
+    read: Callable[[Any], T],
+) -> T:
+    """Wait for an outcome that comes from elsewhere; `read` makes the result of it."""
+    step = await invocation.begin(key, kind, name)
+    if step is None:
+        step = await _planned(invocation, key, kind, name, plan)
+    return read(_result(cast("Recorded", step)))
+
+
+async def notify_step(
+    invocation: Invocation,
+    key: StepKey,
+    name: str,
+    event_id: str,
+    data: bytes,
+    run_id: str | None,
+) -> Any:
+    """Notify, and record what it did, in one change."""
+    step = await invocation.begin(key, StepKind.NOTIFY, name)
+    if step is None:
+        invocation.journal.notify(key, name, event_id, data, run_id)
+        step = await invocation.outcome(key, elsewhere=False)
+    return _result(cast("Recorded", step))
+
+
+async def create_webhook_step(invocation: Invocation, key: StepKey, name: str) -> Any:
+    """Make up an address and record it."""
+    step = await invocation.begin(key, StepKind.CREATE_WEBHOOK, name)
+    if step is None:
+        event_id = invocation.journal.new_event_id()
+        url = invocation.journal.webhook_url(event_id)
+        data = encode({"webhookUrl": url, "eventId": event_id})
+        invocation.journal.record(key, StepKind.CREATE_WEBHOOK, name, data, ok=True, attempts=0)
+        step = await invocation.outcome(key, elsewhere=False)
+    return _result(cast("Recorded", step))
+
+
+async def _planned(
+    invocation: Invocation, key: StepKey, kind: StepKind, name: str, plan: Plan
+) -> Recorded | Waiting:
+    """Plan the wait and wait. Cancelled by the user's code, it is taken back."""
+    try:
+        await invocation.journal.plan(key, kind, name, plan)
+        return await invocation.outcome(key, elsewhere=True)
+    except asyncio.CancelledError:
+        invocation.withdraw(key, name)
+        raise
+
+
+def _again(failure: Failure, failures: int, policy: RetryPolicy) -> Again | None:
+    decision = after_failure(
+        policy,
+        failures=failures,
+        retry_after_ms=failure.retry_after_ms,
+        non_retryable=failure.final,
+    )
+    return Again(decision.after_ms, failures, failure) if isinstance(decision, Retry) else None
+
+
+def _result(step: Recorded) -> Any:
+    data = decode(step.data)
+    if not step.ok:
+        raise step_failed(step.name, data)
+    return data
+
+
+def _encoded(value: object, name: str, limit: int) -> bytes:
+    try:
+        data = encode(value)
+    except Unencodable as error:
+        raise StepUsageError(
+            "WA204", where=f"step {name!r}, at {error.path}", found=error.reason
+        ) from error
+    if len(data) > limit:
+        raise LimitError(
+            "WA502",
+            where=f"step {name!r}",
+            found=f"expected at most {limit:,} bytes of JSON, found {len(data):,}",
+        )
+    return data
+
+
+async def _execute(body: Body, name: str) -> object:
+    """Call the body: on the loop if it is a coroutine function, else in a thread."""
+    token = BRANCH.set(InsideStep(name))
+    try:
+        if _is_async(body):
+            return await body()
+        run = copy_context().run
+        value = await asyncio.get_running_loop().run_in_executor(step_threads(), run, body)
+        # A lambda that calls a coroutine function is as common as the function itself.
+        return await value if inspect.isawaitable(value) else value
+    finally:
+        BRANCH.reset(token)
+
+
+def _is_async(body: Body) -> bool:
+    code = getattr(body, "__code__", None)
+    if code is not None:
+        return bool(code.co_flags & _CO_COROUTINE)
+    inner = getattr(body, "func", None) or getattr(body, "__func__", None)
+    return inspect.iscoroutinefunction(inner or getattr(body, "__call__", body))  # noqa: B004

@@ -1,0 +1,120 @@
+"""What users pass as bodies, headers and ids: checked, and in the form that is stored."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from workflow_agents.core.limits import Limits
+from workflow_agents.errors import ConfigurationError, LimitError, RemoteError, StepUsageError
+from workflow_agents.protocol.codec import Unencodable, encode
+from workflow_agents.protocol.secrets import Secret
+
+JSON_TYPE = "application/json"
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
+_RUN_ID = re.compile(r"[A-Za-z0-9_\-.:@=+~]+")
+_DEFAULT = Limits()
+
+
+def checked_body(body: object, *, where: str) -> tuple[bytes, str]:
+    """A body as bytes, and its content type: str and bytes as they are, the rest as JSON.
+
+    Raises:
+        StepUsageError: WA204, if it cannot be JSON.
+    """
+    if body is None:
+        return b"", ""
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body), "application/octet-stream"
+    if isinstance(body, str):
+        return body.encode("utf-8", "surrogatepass"), "text/plain; charset=utf-8"
+    try:
+        return encode(body), JSON_TYPE
+    except Unencodable as error:
+        raise StepUsageError(
+            "WA204",
+            "a body that cannot be sent",
+            where=f"{where}, at {error.path}",
+            found=error.reason,
+            why="a body is sent as JSON, text or bytes",
+        ) from error
+
+
+def call_headers(
+    headers: Mapping[str, str | Secret] | None, content_type: str, url: object, *, where: str
+) -> dict[str, str | Secret]:
+    """The headers of an outbound request: lower-case names, grammar of RFC 9110 checked.
+
+    Raises:
+        ConfigurationError: WA102, a header that cannot be sent.
+        RemoteError: WA302, an address that cannot be called.
+    """
+    parts = urlsplit(url) if isinstance(url, str) else None
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise RemoteError("WA302", where=where, found=f"url={url!r}"[:200])
+    if parts.username or parts.password:
+        raise RemoteError("WA302", where=where, found="the address holds credentials")
+    checked: dict[str, str | Secret] = {"content-type": content_type} if content_type else {}
+    for name, value in (headers or {}).items():
+        text = value if isinstance(value, str) else ""
+        known = isinstance(value, str | Secret)  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+        if not known or not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
+            raise ConfigurationError(
+                "WA102",
+                "a header that cannot be sent",
+                where=f"{where}, header {name!r}"[:200],
+                found=f"expected text without line breaks, found {type(value).__name__}",
+                fix=("headers={'x-name': 'value'}", 'headers={"authorization": Secret("KEY")}'),
+            )
+        checked[name.lower()] = value
+    return checked
+
+
+def checked_event_id(event_id: object, where: str) -> str:
+    """An event id: any text that is not empty.
+
+    Raises:
+        ConfigurationError: WA504.
+    """
+    if isinstance(event_id, str) and 0 < len(event_id) <= _DEFAULT.name_characters:
+        return event_id
+    raise ConfigurationError(
+        "WA504",
+        "an event needs an id",
+        where=where,
+        found=f"expected text of 1 to {_DEFAULT.name_characters} characters, found {event_id!r}"[
+            :200
+        ],
+        fix=('context.wait_for_event("wait", "order-42-paid")',),
+    )
+
+
+def checked_run_id(run_id: object) -> str:
+    """A run id as it is stored: with its prefix.
+
+    Raises:
+        ConfigurationError: WA504.
+    """
+    if isinstance(run_id, str) and len(run_id) <= 256 and _RUN_ID.fullmatch(run_id):
+        return run_id if run_id.startswith("wfr_") else f"wfr_{run_id}"
+    raise ConfigurationError(
+        "WA504",
+        "a run id that cannot be used",
+        where="workflow_run_id",
+        found=f"{run_id!r}"[:200],
+        fix=("use letters, digits and - _ . : @ = + ~, at most 256 of them",),
+    )
+
+
+def checked_size(size: int, limit: int, where: str) -> None:
+    """Refuse a payload over the limit.
+
+    Raises:
+        LimitError: WA501.
+    """
+    if size > limit:
+        raise LimitError(
+            "WA501", where=where, found=f"expected at most {limit:,} bytes, found {size:,}"
+        )

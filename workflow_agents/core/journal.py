@@ -1,0 +1,207 @@
+"""The Journal port: what a context needs from whoever keeps its run.
+
+Two sides speak here. The invocation asks: record this result, plan this wait, retry this
+step, park. The keeper answers, and delivers what arrives from elsewhere by calling the
+invocation's `deliver`. Nothing here does I/O.
+"""
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from workflow_agents.core.flow_control import FlowControl
+from workflow_agents.core.retry import RetryPolicy
+from workflow_agents.protocol.history import Recorded, StepKey, StepKind, Waiting
+from workflow_agents.protocol.secrets import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait until an instant.
+
+    Attributes:
+        due_at: the end, in milliseconds since the epoch.
+        after_ms: where the code gave a length: how long; `due_at` is then the keeper's to set.
+    """
+
+    due_at: int | None = None
+    after_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An HTTP request that the keeper makes for the run.
+
+    `body` is sent as it is; `headers` have lower-case names.
+    """
+
+    url: str
+    method: str
+    headers: Mapping[str, str | Secret]
+    body: bytes
+    policy: RetryPolicy
+    timeout_ms: int | None
+    flow_control: FlowControl | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitForEvent:
+    """Wait for a notification, at most `timeout_ms`."""
+
+    event_id: str
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke:
+    """Start another workflow's run and wait for its end."""
+
+    workflow: str
+    body: bytes
+    headers: Mapping[str, str | Secret]
+    options: Mapping[str, Any]
+    run_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Wait for a slot of a flow control key before a `run` step's body may start."""
+
+    flow_control: FlowControl
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a step or a run failed.
+
+    Attributes:
+        error: the class name of the exception.
+        message: its text.
+        status: the HTTP status that stands for it: 500; 489 not to be retried; 429 later;
+            400 refused.
+        where: the place in the user's code.
+        detail: the five parts, where it is an error of ours.
+        retry_after_ms: asked for by `WorkflowRetryAfterError`.
+        final: not to be retried.
+    """
+
+    error: str
+    message: str
+    status: int = 500
+    where: str = ""
+    detail: Mapping[str, Any] | None = None
+    retry_after_ms: int | None = None
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Run the body of a `run` step again, after a delay; `attempts` of it have failed."""
+
+    after_ms: int
+    attempts: int
+    failure: Failure
+
+
+Plan = Sleep | Call | WaitForEvent | Invoke | Admission | Again
+"""What a step may wait for elsewhere."""
+
+
+class Journal(Protocol):
+    """What keeps one run, during one invocation of it.
+
+    What is recorded comes back through `Deliveries.deliver` once it is durable, in the order
+    of recording. A change that is refused, because the run was cancelled, ended or taken
+    over, closes the invocation instead.
+    """
+
+    def record(
+        self, key: StepKey, kind: StepKind, name: str, data: bytes, *, ok: bool, attempts: int
+    ) -> None:
+        """Store the outcome of a step that ran here, after `attempts` failed bodies."""
+        ...
+
+    def plan(self, key: StepKey, kind: StepKind, name: str, plan: Plan) -> Awaitable[None]:
+        """Store that a step waits elsewhere; its outcome will be delivered."""
+        ...
+
+    def withdraw(self, key: StepKey, name: str) -> None:
+        """The code no longer waits for this step: take it back, unless it has ended."""
+        ...
+
+    def notify(
+        self, key: StepKey, name: str, event_id: str, data: bytes, run_id: str | None
+    ) -> None:
+        """Wake who waits for the event and record the step, in one."""
+        ...
+
+    def new_event_id(self) -> str:
+        """An id for a webhook that nobody can guess."""
+        ...
+
+    def webhook_url(self, event_id: str) -> str:
+        """The address at which this run's webhook is received."""
+        ...
+
+    def cancel(self) -> None:
+        """End the run as cancelled."""
+        ...
+
+
+@dataclass(slots=True)
+class History:
+    """What is stored of a run when an invocation of it begins.
+
+    Attributes:
+        recorded: outcomes in the order of recording.
+        waiting: steps that wait elsewhere.
+    """
+
+    recorded: list[Recorded]
+    waiting: list[Waiting]
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The function returned; `data` is the JSON of what."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The function raised, or does not fit the history."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The keeper ended the invocation."""
+
+
+Ending = Completed | Failed | Closed
+
+
+class Keeper(Protocol):
+    """Who is told what an invocation comes to. Called from the loop, never awaited."""
+
+    def idle(self) -> None:
+        """Every branch waits elsewhere. Told again each time that it becomes so."""
+        ...
+
+    def ended(self, ending: Ending) -> None:
+        """It is over. Told once."""
+        ...
+
+
+class Deliveries(Protocol):
+    """What the keeper calls while an invocation lives: outcomes from elsewhere."""
+
+    def deliver(self, outcome: Recorded | Waiting) -> None:
+        """An outcome was stored, or a step's delay has passed. In the order of recording."""
+        ...
+
+    def close(self) -> None:
+        """The run goes on without this invocation, or not at all: end it."""
+        ...

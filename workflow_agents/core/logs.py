@@ -1,0 +1,125 @@
+"""What happened in a run, as a person or a program reads it: folded from its feed. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
+
+_STEP_STATES = {
+    EntryKind.STEP_SUCCESS: "STEP_SUCCESS",
+    EntryKind.STEP_FAILED: "STEP_FAILED",
+    EntryKind.STEP_WAITING: "STEP_PROGRESS",
+    EntryKind.STEP_RETRY: "STEP_RETRY",
+    EntryKind.STEP_WITHDRAWN: "STEP_CANCELED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEntry:
+    """One thing that happened.
+
+    Attributes:
+        seq: its place in the feed of the whole store.
+        at: Unix milliseconds.
+        kind: RUN_STARTED, STEP_SUCCESS, ... (`EntryKind`).
+        step: of a step: its key.
+        step_type: of a step: what it does.
+        step_name: of a step: its name.
+        data: a result, a failure, what is waited for.
+    """
+
+    seq: int
+    at: int
+    kind: str
+    step: StepKey | None = None
+    step_type: str | None = None
+    step_name: str | None = None
+    data: Any = None
+
+
+@dataclass(slots=True)
+class StepLog:
+    """One step of a run.
+
+    Attributes:
+        step: its key.
+        name: its name.
+        type: Run, Call, SleepFor, ... as on the wire.
+        state: STEP_PROGRESS, STEP_RETRY, STEP_SUCCESS, STEP_FAILED or STEP_CANCELED.
+        began_at: when it was first heard of, Unix milliseconds.
+        ended_at: when its outcome was stored.
+        retries: failed attempts so far.
+        out: its result, or its failure.
+        waits_for: what it waits for, or waited for.
+    """
+
+    step: StepKey
+    name: str
+    type: str
+    state: str
+    began_at: int
+    ended_at: int | None = None
+    retries: int = 0
+    out: Any = None
+    waits_for: Any = None
+
+
+@dataclass(slots=True)
+class RunLog:
+    """One run and its steps.
+
+    Attributes:
+        workflow_run_id: its id.
+        workflow: its path.
+        state: RUN_STARTED, RUN_SUCCESS, RUN_FAILED or RUN_CANCELED.
+        created_at: Unix milliseconds.
+        ended_at: Unix milliseconds; None while it runs.
+        labels: as given.
+        payload: what it was started with.
+        result: what it returned.
+        failure: why it failed: error, message, status, attempts.
+        dlq_id: of the dead letter it became.
+        invoker: the row of the run that invoked it.
+        steps: in the order in which they were first heard of.
+    """
+
+    workflow_run_id: str
+    workflow: str
+    state: str
+    created_at: int
+    ended_at: int | None = None
+    labels: tuple[str, ...] = ()
+    payload: Any = None
+    result: Any = None
+    failure: dict[str, Any] | None = None
+    dlq_id: str | None = None
+    invoker: int | None = None
+    steps: list[StepLog] = field(default_factory=list[StepLog])
+
+
+def fold_steps(entries: Iterable[FeedEntry]) -> list[StepLog]:
+    """The steps that the entries of one run tell of."""
+    steps: dict[StepKey, StepLog] = {}
+    for entry in entries:
+        state = _STEP_STATES.get(EntryKind[entry.kind])
+        if entry.step is None or state is None:
+            continue
+        step = steps.get(entry.step)
+        if step is None:
+            step = steps[entry.step] = StepLog(
+                entry.step,
+                entry.step_name or "",
+                StepKind[entry.step_type].wire if entry.step_type else "",
+                state,
+                entry.at,
+            )
+        step.state = state
+        if state in {"STEP_SUCCESS", "STEP_FAILED"}:
+            step.out, step.ended_at = entry.data, entry.at
+        elif state == "STEP_RETRY":
+            step.retries += 1
+            step.waits_for = entry.data
+        elif state == "STEP_PROGRESS":
+            step.waits_for = entry.data
+    return [*steps.values()]

@@ -1,0 +1,191 @@
+"""Operator verbs: cancel, look, and what can be done with dead letters."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from workflow_agents.core.lifecycle import Phase, wire_state
+from workflow_agents.core.logs import FeedEntry, RunLog, fold_steps
+from workflow_agents.core.options import RunOptions
+from workflow_agents.core.redaction import redacted
+from workflow_agents.engine.ends import CALLBACK_FAIL, CALLBACK_IN_PROGRESS, DeliveryKind
+from workflow_agents.engine.intake import Triggered
+from workflow_agents.errors import NotFound, StateError
+from workflow_agents.protocol.codec import Undecodable, decode
+from workflow_agents.protocol.history import EntryKind
+from workflow_agents.protocol.results import read_body
+from workflow_agents.store.interface import (
+    AddDelivery,
+    Applied,
+    Broken,
+    Change,
+    DeadLetterRow,
+    Entry,
+    FeedRow,
+    RunRow,
+    SetCallback,
+    TakeDeadLetter,
+)
+
+if TYPE_CHECKING:
+    from workflow_agents.engine.engine import DurableEngine
+
+_PAGE = 1_000
+
+
+class Admin:
+    """What operators and clients ask of a running engine."""
+
+    def __init__(self, engine: "DurableEngine") -> None:
+        self._engine = engine
+
+    def find(self, run_id: str) -> RunRow:
+        """A run by its id, with or without the prefix.
+
+        Raises:
+            NotFound: WA606.
+        """
+        store = self._engine.store
+        row = store.run(run_id) or store.run(f"wfr_{run_id}")
+        if row is None:
+            raise NotFound("WA606", found=f"run {run_id!r}")
+        return row
+
+    async def cancel(self, run_id: str) -> bool:
+        """End a run as cancelled. False: it had ended before.
+
+        When this returns, no step of it starts any more.
+        """
+        row = self.find(run_id)
+        live = self._engine.live.get(row.id)
+        outcome = await self._engine.commits.apply(self._engine.ends.canceled(row))
+        if isinstance(outcome, Broken):
+            raise outcome.error
+        self._engine.told(outcome)
+        live = self._engine.live.get(row.id) or live
+        if isinstance(outcome, Applied) and live is not None:
+            live.close()
+        self._engine.poke()
+        return isinstance(outcome, Applied)
+
+    def entries(self, row: RunRow, after: int = 0) -> list[FeedEntry]:
+        """The feed of a run."""
+        found: list[FeedEntry] = []
+        while True:
+            page = self._engine.store.feed(run=row.id, after=after, limit=_PAGE)
+            found += [_entry(r) for r in page]
+            if len(page) < _PAGE:
+                return found
+            after = page[-1].seq
+
+    def log(self, row: RunRow, *, steps: bool = True) -> RunLog:
+        """A run and its steps, with redacted what is to be redacted."""
+        options = self._engine.options_of(row)
+        log = RunLog(
+            row.run_id,
+            row.workflow,
+            wire_state(row.phase),
+            row.created_at,
+            row.ended_at,
+            self._engine.store.labels(row.id),
+            redacted(_plain(row.input), options.redact),
+            invoker=row.parent,
+        )
+        if row.phase is Phase.SUCCESS:
+            log.result = _plain(row.result)
+        elif row.phase is Phase.FAILED:
+            log.failure = _plain(row.result)
+        if steps:
+            entries = self.entries(row)
+            log.steps = fold_steps(entries)
+            for entry in entries:
+                if entry.kind == EntryKind.DEAD_LETTER_ADDED.name:
+                    log.dlq_id = entry.data["dlqId"]
+        return log
+
+    # Dead letters.
+
+    def letter(self, dlq_id: str) -> tuple[DeadLetterRow, RunRow]:
+        """A dead letter and its run.
+
+        Raises:
+            NotFound: WA607.
+        """
+        letter = self._engine.store.dead_letter(dlq_id)
+        row = None if letter is None else self._engine.store.run(letter.run)
+        if letter is None or row is None:
+            raise NotFound("WA607", found=f"dead letter {dlq_id!r}")
+        return letter, row
+
+    async def again(self, dlq_id: str, options: RunOptions, *, resume: bool) -> Triggered:
+        """A new run of a dead letter: with the steps that it had done, or from the top."""
+        _, row = self.letter(dlq_id)
+        stored = RunOptions.from_json(json.loads(row.options)) if row.options else RunOptions()
+        triggered = await self._engine.intake.trigger(
+            row.workflow,
+            row.input or b"",
+            options.over(stored),
+            inherit=row.id if resume else None,
+        )
+        await self._take(dlq_id, row)
+        return triggered
+
+    async def delete_letter(self, dlq_id: str) -> None:
+        """Remove a dead letter; its run stays in the logs."""
+        _, row = self.letter(dlq_id)
+        await self._take(dlq_id, row)
+
+    async def retry_failure_function(self, dlq_id: str) -> None:
+        """Call the failure function of a dead letter again.
+
+        Raises:
+            StateError: WA608, unless it has failed.
+        """
+        letter, row = self.letter(dlq_id)
+        if letter.callback != CALLBACK_FAIL:
+            raise StateError(
+                "WA608",
+                where=f"dead letter {dlq_id!r}",
+                found=f"expected {CALLBACK_FAIL}, found {letter.callback or 'no failure function'}",
+            )
+        options = self._engine.options_of(row)
+        kind = DeliveryKind.FAILURE_URL if options.failure_url else DeliveryKind.FAILURE_FUNCTION
+        now = self._engine.clock.now_ms()
+        ops = (
+            SetCallback(row.id, CALLBACK_IN_PROGRESS),
+            AddDelivery(row.id, None, kind, now, letter.failure.encode()),
+        )
+        entry = Entry(row.id, now, EntryKind.FAILURE_FUNCTION_RETRY)
+        await self._apply(Change(ops, (entry,)))
+        self._engine.poke()
+
+    async def _take(self, dlq_id: str, row: RunRow) -> None:
+        entry = Entry(row.id, self._engine.clock.now_ms(), EntryKind.DEAD_LETTER_REMOVED)
+        await self._apply(Change((TakeDeadLetter(dlq_id),), (entry,)))
+
+    async def _apply(self, change: Change) -> None:
+        outcome = await self._engine.commits.apply(change)
+        if isinstance(outcome, Broken):
+            raise outcome.error
+
+
+def _entry(row: FeedRow) -> FeedEntry:
+    return FeedEntry(
+        row.seq,
+        row.at,
+        row.kind.name,
+        row.step,
+        None if row.type is None else row.type.name,
+        row.name,
+        _plain(row.data),
+    )
+
+
+def _plain(data: bytes | None) -> Any:
+    if not data:
+        return None
+    try:
+        return decode(data)
+    except Undecodable:
+        return read_body({"body": data.decode("utf-8", "replace")})
+
+

@@ -1,0 +1,251 @@
+"""The loop that finds what is due and hands it on.
+
+One task, supervised: whatever a pass raises is logged, and the next pass comes all the same.
+It asks the store, so that nothing depends on what this process remembers; it sleeps until the
+next due time, never longer than `_POLL_S`, because wall clocks step.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from workflow_agents.core.flow_control import Admit, FlowControl, WaitUntil, admit
+from workflow_agents.protocol.codec import encode
+from workflow_agents.store.interface import (
+    AddWaiter,
+    Applied,
+    Change,
+    Claim,
+    DeliveryRow,
+    FlowStart,
+    Hold,
+    HoldDelivery,
+    LeaseDelivery,
+    Op,
+    Outcome,
+    Ready,
+    Resolve,
+    RunRow,
+    WaiterKind,
+    WaiterRow,
+)
+
+if TYPE_CHECKING:
+    from workflow_agents.engine.engine import DurableEngine
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 1.0
+_BATCH = 500
+_UNSERVED_MS = 5_000
+
+
+class Dispatcher:
+    """See the module."""
+
+    def __init__(self, engine: "DurableEngine") -> None:
+        self._engine = engine
+        self._poked = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._in_hand: set[object] = set()
+        self._admitting: defaultdict[str, list[int]] = defaultdict(list)
+        self._unserved: set[str] = set()
+        self._looks_at = 0
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = self._engine.spawn(self._run())
+
+    async def stop(self) -> None:
+        """Claim nothing more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def poke(self) -> None:
+        """Something may be due."""
+        self._poked.set()
+
+    def expect(self, at: int) -> None:
+        """Something was stored that is due then."""
+        if self._looks_at == 0 or at < self._looks_at:
+            self._poked.set()
+
+    async def _run(self) -> None:
+        while True:
+            self._poked.clear()
+            wait_s = _POLL_S
+            try:
+                now = self._engine.clock.now_ms()
+                more, next_at = self._pass(now)
+                if more:
+                    wait_s = 0.0
+                elif next_at is not None:
+                    wait_s = min(_POLL_S, max(0.0, (next_at - now) / 1000))
+            except Exception:  # the loop outlives whatever one pass met
+                logger.exception("a pass over what is due failed; the next one follows")
+            if wait_s == 0.0:
+                await asyncio.sleep(0)
+                continue
+            self._looks_at = self._engine.clock.now_ms() + int(wait_s * 1000)
+            timer = self._engine.loop.call_later(wait_s, self._poked.set)
+            try:
+                await self._poked.wait()
+            finally:
+                self._looks_at = 0
+                timer.cancel()
+
+    def _pass(self, now: int) -> tuple[bool, int | None]:
+        engine = self._engine
+        due = engine.store.due(now, _BATCH)
+        in_hand = self._in_hand
+        began = 0
+        for waiter in due.waiters:
+            if (waiter.run, waiter.step) not in in_hand:
+                began += self._waiter(waiter, now)
+        for delivery in due.deliveries:
+            if delivery.id not in in_hand:
+                began += self._delivery(delivery, now)
+        for run in due.runs:
+            if run.run_id not in in_hand and (engine.has_room or run.id in engine.live):
+                began += self._invoke(run, now)
+        full = max(len(due.runs), len(due.waiters), len(due.deliveries)) >= _BATCH
+        return full and began > 0, due.next_at
+
+    def _invoke(self, row: RunRow, now: int) -> bool:
+        engine = self._engine
+        served = engine.workflows.get(row.workflow)
+        if served is None:
+            if row.workflow not in self._unserved:
+                self._unserved.add(row.workflow)
+                logger.warning(
+                    "WA107 run %s waits: no workflow %r is served here", row.run_id, row.workflow
+                )
+            self._commit(row.run_id, Hold(row.id, row.token, now + _UNSERVED_MS))
+            return True
+        options = engine.options_of(row)
+        start: list[Op] = []
+        flow = options.flow_control
+        if flow is not None:
+            until = self._admission(flow, now)
+            if until is not None:
+                self._commit(row.run_id, Hold(row.id, row.token, until))
+                return True
+            start.append(self._started(flow, now))
+
+        def told(outcome: Outcome) -> None:
+            if flow is not None:
+                self._admitted(flow, now)
+            if isinstance(outcome, Applied):
+                row.token += 1
+                engine.claimed(row)
+
+        self._commit(row.run_id, Claim(row.id, row.token), *start, told=told)
+        return True
+
+    def _waiter(self, waiter: WaiterRow, now: int) -> bool:
+        key = (waiter.run, waiter.step)
+        kind = waiter.kind
+        if kind == WaiterKind.ADMISSION:
+            flow = self._engine.flow(waiter.flow_key or "")
+            until = None if flow is None else self._admission(flow, now)
+            if flow is None or until is not None:
+                self._hold_admission(waiter, until or now + _UNSERVED_MS)
+                return True
+            ops: list[Op] = [Ready(waiter.run, waiter.step, kind, now), self._started(flow, now)]
+
+            def told(outcome: Outcome) -> None:
+                self._admitted(flow, now)
+                self._told(outcome)
+
+            self._commit(key, *ops, told=told)
+        elif kind == WaiterKind.RETRY:
+            self._commit(key, Ready(waiter.run, waiter.step, kind, now))
+        else:
+            timeout = {"data": None, "timeout": True} if kind == WaiterKind.EVENT else None
+            outcome = encode(timeout)
+            self._commit(
+                key, Resolve(waiter.run, waiter.step, kind, now, outcome, must=True)
+            )
+        return True
+
+    def _hold_admission(self, waiter: WaiterRow, until: int) -> None:
+        self._commit(
+            (waiter.run, waiter.step),
+            AddWaiter(
+                waiter.run,
+                waiter.step,
+                waiter.kind,
+                waiter.type,
+                waiter.name,
+                until,
+                attempts=waiter.attempts,
+                flow_key=waiter.flow_key,
+            ),
+        )
+
+    def _delivery(self, row: DeliveryRow, now: int) -> bool:
+        start: list[Op] = []
+        flow = None if row.flow_key is None else self._engine.flow(row.flow_key)
+        if flow is not None:
+            until = self._admission(flow, now)
+            if until is not None:
+                self._commit(row.id, HoldDelivery(row.id, until))
+                return True
+            start.append(self._started(flow, now))
+
+        def told(outcome: Outcome) -> None:
+            if flow is not None:
+                self._admitted(flow, now)
+            if isinstance(outcome, Applied):
+                self._engine.deliveries.attempt(row)
+
+        self._commit(row.id, LeaseDelivery(row.id, row.attempt), *start, told=told)
+        return True
+
+    def _admission(self, flow: FlowControl, now: int) -> int | None:
+        """None: it may start now; else when to ask again."""
+        starting = self._admitting[flow.key]
+        slots, starts = self._engine.store.flow(flow.key, now - flow.period_ms)
+        decision = admit(
+            flow,
+            in_flight=slots + len(starting),
+            recent_starts=sorted([*starts, *starting]),
+            now=now,
+        )
+        if isinstance(decision, Admit):
+            return None
+        if isinstance(decision, WaitUntil):
+            return decision.at_ms
+        # A slot that becomes free makes it due at once; this is for the one freed meanwhile.
+        return now + int(_POLL_S * 1000)
+
+    def _started(self, flow: FlowControl, now: int) -> FlowStart:
+        self._admitting[flow.key].append(now)
+        return FlowStart(flow.key, now, now - flow.period_ms)
+
+    def _admitted(self, flow: FlowControl, at: int) -> None:
+        starting = self._admitting[flow.key]
+        if at in starting:
+            starting.remove(at)
+        if not starting:
+            del self._admitting[flow.key]
+
+    def _commit(self, thing: object, *ops: Op, told: "object" = None) -> None:
+        """Submit, and leave the thing alone until the outcome is known."""
+        self._in_hand.add(thing)
+
+        def done(outcome: Outcome) -> None:
+            self._in_hand.discard(thing)
+            if callable(told):
+                told(outcome)
+            else:
+                self._told(outcome)
+
+        self._engine.commits.submit(Change(ops), done)
+
+    def _told(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Applied):
+            self._engine.told(outcome)
+

@@ -1,0 +1,452 @@
+"""The embedded engine: wires the parts, starts and stops them.
+
+Clock, randomness, store and outbound HTTP are passed in; a simulation owns them all. It knows
+no workflow code: what is served here is called through `Served`.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import random
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextvars import Context, copy_context
+from dataclasses import replace
+from typing import Any
+
+from workflow_agents.core.flow_control import FlowControl
+from workflow_agents.core.journal import History
+from workflow_agents.core.lifecycle import is_ended
+from workflow_agents.core.limits import Limits
+from workflow_agents.core.options import DEFAULT_OPTIONS, RunOptions
+from workflow_agents.engine.admin import Admin
+from workflow_agents.engine.deliveries import Deliveries
+from workflow_agents.engine.dispatcher import Dispatcher
+from workflow_agents.engine.ends import Ends
+from workflow_agents.engine.http_out import HttpOut
+from workflow_agents.engine.intake import Intake
+from workflow_agents.engine.live import LiveRun
+from workflow_agents.engine.sealing import Sealer
+from workflow_agents.engine.served import Gate, Served
+from workflow_agents.engine.timers import Clock
+from workflow_agents.errors import ConfigurationError, NotFound, StoreError
+from workflow_agents.protocol.history import EntryKind, StepKey
+from workflow_agents.store.commits import Commits
+from workflow_agents.store.interface import (
+    AddRun,
+    Applied,
+    Broken,
+    Change,
+    Entry,
+    Guard,
+    Outcome,
+    RunRow,
+    SetFlow,
+    Store,
+)
+
+logger = logging.getLogger(__name__)
+
+_ID_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_ENDS = frozenset({EntryKind.RUN_SUCCESS, EntryKind.RUN_FAILED, EntryKind.RUN_CANCELED})
+_CLEAN_EVERY_S = 60.0
+_CLEAN_BATCH = 200
+
+
+class DurableEngine:
+    """See the module.
+
+    Args:
+        store: not yet open; opened by `start`, closed by `stop`.
+        clock: tells the time.
+        randomness: makes ids.
+        http: makes outbound requests.
+        environment: reads the variables that secrets name.
+        limits: sizes and numbers.
+        keep_ms: how long the task of a parked run is kept for what may come soon.
+        call_timeout_ms: of one attempt of a call that has no own.
+        retention_ms: how long ended runs are kept; None: for ever.
+        inline: commit on the loop's thread only.
+        base_url: what webhook addresses begin with.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        randomness: random.Random,
+        http: HttpOut,
+        environment: Callable[[str], str | None],
+        path: str = ":memory:",
+        limits: Limits | None = None,
+        keep_ms: int = 10_000,
+        call_timeout_ms: int = 7_200_000,
+        retention_ms: int | None = None,
+        max_live: int = 10_000,
+        inline: bool = False,
+        base_url: str = "http://localhost:8000",
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.http = http
+        self.limits = limits or Limits()
+        self.keep_ms = keep_ms
+        self.call_timeout_ms = call_timeout_ms
+        self.base_url = base_url
+        self.sealer = Sealer(path, environment)
+        self.workflows: dict[str, Served] = {}
+        self.live: dict[int, LiveRun] = {}
+        self.intake = Intake(self)
+        self.ends = Ends(self)
+        self.deliveries = Deliveries(self)
+        self.admin = Admin(self)
+        self.running = False
+        self._random = randomness
+        self._retention_ms = retention_ms
+        self._max_live = max_live
+        self._inline = inline
+        self._flows: dict[str, FlowControl] = {}
+        self._watchers: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
+        self._awaited: dict[int, list[asyncio.Future[None]]] = {}
+        self._housekeeping: set[asyncio.Task[None]] = set()
+        self._options: dict[tuple[str, str | None], RunOptions] = {}
+
+    # Life.
+
+    async def start(self) -> None:
+        """Take the store into possession and go on with everything that it holds.
+
+        Raises:
+            StoreError: the store cannot be used.
+        """
+        if self.running:
+            raise ConfigurationError("WA111", "the engine is running already")
+        self.store.open()
+        try:
+            self.loop = asyncio.get_running_loop()
+            self.base_context = copy_context()
+            self.commits = Commits(self.store, inline=self._inline, committed=self._committed)
+            self.dispatcher = Dispatcher(self)
+            recovered = self.store.recover(self.clock.now_ms())
+        except BaseException:
+            self.store.close()
+            raise
+        if recovered:
+            logger.info("%d runs that a stopped process had in hand go on", recovered)
+        self.running = True
+        self.dispatcher.start()
+        if not self._inline:
+            self._housekeeping.add(self.spawn(self._keep_house()))
+
+    async def stop(self) -> None:
+        """Claim nothing more, end the invocations, and close the store. Loses nothing."""
+        if not self.running:
+            return
+        self.running = False
+        await self.dispatcher.stop()
+        for task in self._housekeeping:
+            task.cancel()
+        await asyncio.gather(*self._housekeeping, return_exceptions=True)
+        for live in [*self.live.values()]:
+            live.close()
+        await self.deliveries.close()
+        await self.commits.drain()
+        await self.http.close()
+        self.store.close()
+        for event in [e for events in self._watchers.values() for e in events]:
+            event.set()
+        for future in [f for futures in self._awaited.values() for f in futures]:
+            if not future.done():
+                future.set_result(None)
+
+    def serve(self, workflow: Served) -> None:
+        """Serve a workflow under its path.
+
+        Raises:
+            ConfigurationError: WA110.
+        """
+        if workflow.path in self.workflows:
+            raise ConfigurationError("WA110", where=f"path {workflow.path!r}")
+        self.workflows[workflow.path] = workflow
+
+    def served(self, path: str) -> Served:
+        """The workflow under this path.
+
+        Raises:
+            NotFound: WA107, with the nearest name.
+        """
+        found = self.workflows.get(path)
+        if found is None:
+            import difflib
+
+            near = difflib.get_close_matches(path, self.workflows, 1)
+            hint = f"did you mean {near[0]!r}?" if near else "serve it: @serve.post(path)"
+            known = ", ".join(sorted(self.workflows)) or "nothing"
+            raise NotFound(
+                "WA107", where=f"path {path!r}", found=f"served here: {known}"[:200], fix=(hint,)
+            )
+        return found
+
+    def ensure_running(self) -> None:
+        """Raise unless the engine runs.
+
+        Raises:
+            StoreError: WA111.
+        """
+        if not self.running:
+            raise StoreError("WA111")
+
+    # Runs in hand.
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more run may be in hand."""
+        return self.running and len(self.live) < self._max_live
+
+    def begin(self, row: RunRow, history: History | None = None) -> None:
+        """Begin an invocation of a run that was just leased."""
+        served = self.workflows[row.workflow]
+        options = self._opened(self.options_of(row))
+        live = LiveRun(self, row, options)
+        self.live[row.id] = live
+        live.invocation = served.invoke(
+            row, options, history or History([], []), live, live, None
+        )
+
+    def claimed(self, row: RunRow) -> None:
+        """The dispatcher has leased a run: go on with its task, or begin one."""
+        live = self.live.get(row.id)
+        if live is not None:
+            live.claimed(row.token)
+            return
+        if not self.running:
+            return
+        fresh = self.store.run(row.id)
+        if fresh is None or fresh.token != row.token:
+            return
+        if fresh.recoveries > self.limits.recoveries:
+            self._poisoned(fresh)
+            return
+        self.begin(fresh, self.store.history(row.id))
+
+    def accept(self, path: str, body: bytes, options: RunOptions) -> "Accepting":
+        """Begin a run that is stored when its function asks for its first step."""
+        served = self.served(path)
+        op = self.intake.unstored(path, body, options)
+        return Accepting(self, served, op, options)
+
+    def _opened(self, options: RunOptions) -> RunOptions:
+        if not options.headers:
+            return options
+        return replace(options, headers=self.sealer.open_headers(options.headers))
+
+    def forget(self, live: LiveRun) -> None:
+        """The run is no longer in hand."""
+        if self.live.get(live.row.id) is live:
+            del self.live[live.row.id]
+
+    def _poisoned(self, row: RunRow) -> None:
+        failure = {
+            "error": "PoisonedRun",
+            "message": f"WA211 its process died {row.recoveries} times without progress",
+            "status": 500,
+            "attempts": row.recoveries,
+        }
+        ops, entries = self.ends.gave_up(row, self.options_of(row), failure)
+        change = Change((Guard(row.id, row.token), *ops), entries)
+        self.commits.submit(change, self.told)
+
+    def options_of(self, row: RunRow) -> RunOptions:
+        """A run's options over those of its workflow."""
+        key = (row.workflow, row.options)
+        found = self._options.get(key)
+        if found is None:
+            given = RunOptions.from_json(json.loads(row.options)) if row.options else None
+            served = self.workflows.get(row.workflow)
+            found = (given or DEFAULT_OPTIONS).over(served.options if served else DEFAULT_OPTIONS)
+            if len(self._options) > 1_000:
+                self._options.clear()
+            if served is not None:
+                self._options[key] = found
+        return found
+
+    # News.
+
+    def told(self, outcome: Outcome) -> None:
+        """A change was stored: its news go to the runs that are in hand, the rest is due."""
+        if not isinstance(outcome, Applied):
+            return
+        for woken in outcome.woken:
+            live = self.live.get(woken.run)
+            if live is not None:
+                live.woken(woken)
+        if outcome.woken:
+            self.poke()
+
+    def discarded(self, run: int, step: StepKey | None) -> None:
+        """An outcome came second."""
+        entry = Entry(run, self.clock.now_ms(), EntryKind.DISCARDED, step=step)
+        self.commits.submit(Change((), (entry,)), lambda _outcome: None)
+
+    def poke(self) -> None:
+        """Something may be due."""
+        self.dispatcher.poke()
+
+    def _committed(self, changes: Sequence[Change], outcomes: Sequence[Outcome]) -> None:
+        """Wake who watches a run that something was told of, or waits for its end."""
+        for change, outcome in zip(changes, outcomes, strict=True):
+            if type(outcome) is not Applied:
+                continue
+            for entry in change.entries:
+                if entry.kind in _ENDS and entry.run in self._awaited:
+                    for future in self._awaited.pop(entry.run):
+                        if not future.done():
+                            future.set_result(None)
+            if self._watchers:
+                touched = {e.run for e in change.entries} | {w.run for w in outcome.woken}
+                for event in [e for run in touched for e in self._watchers.get(run, ())]:
+                    event.set()
+
+    async def end_of(self, run: int) -> RunRow:
+        """Wait until a run has ended.
+
+        Raises:
+            NotFound: WA606.
+            StoreError: WA111, the engine stops first.
+        """
+        while True:
+            self.ensure_running()
+            future: asyncio.Future[None] = self.loop.create_future()
+            self._awaited.setdefault(run, []).append(future)
+            row = self.store.run(run)
+            if row is None:
+                raise NotFound("WA606", found=f"run {run}")
+            if is_ended(row.phase):
+                return row
+            await future
+
+    @contextlib.contextmanager
+    def watching(self, run: int) -> Iterator[asyncio.Event]:
+        """An event that is set whenever something of this run was stored."""
+        event = asyncio.Event()
+        self._watchers[run].add(event)
+        try:
+            yield event
+        finally:
+            self._watchers[run].discard(event)
+            if not self._watchers[run]:
+                del self._watchers[run]
+
+    # Flow control keys: the limits are what was last said of a key.
+
+    def set_flow(self, flow: FlowControl) -> SetFlow:
+        """From now on these are the limits of the key."""
+        self._flows[flow.key] = flow
+        return SetFlow(flow.key, flow.to_value())
+
+    def flow(self, key: str) -> FlowControl | None:
+        """The limits of a key."""
+        if key not in self._flows:
+            value = self.store.flow_value(key)
+            if value is None:
+                return None
+            self._flows[key] = FlowControl.from_value(key, value)
+        return self._flows[key]
+
+    # Odds and ends.
+
+    def spawn(self, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task that belongs to no workflow, whoever asks for it."""
+        return self.loop.create_task(coro, context=self.fresh_context())
+
+    def fresh_context(self) -> Context:
+        """The context in which the engine was started."""
+        return self.base_context.copy()
+
+    def new_id(self, length: int) -> str:
+        """Random characters of `[A-Za-z0-9_-]`."""
+        return "".join(self._random.choices(_ID_CHARACTERS, k=length))
+
+    def webhook_url(self, run_id: str, event_id: str) -> str:
+        """Source: protocol 4.7."""
+        return f"{self.base_url.rstrip('/')}/v2/workflows/hooks/local/{run_id}/{event_id}"
+
+    async def _keep_house(self) -> None:
+        await asyncio.sleep(0.2)
+        grow = getattr(self.store, "grow_wal", None)
+        if grow is not None:
+            await self.loop.run_in_executor(None, grow)
+        while True:
+            await asyncio.sleep(_CLEAN_EVERY_S)
+            if self._retention_ms is None:
+                continue
+            try:
+                now = self.clock.now_ms()
+                while self.store.clean(now - self._retention_ms, now, _CLEAN_BATCH):
+                    await asyncio.sleep(0.05)
+            except Exception:  # housekeeping outlives whatever one round met
+                logger.exception("cleaning failed; the next round follows")
+
+
+class Accepting:
+    """A run that somebody asks for directly: it is stored with its first step, or never.
+
+    Attributes:
+        run_id: its id.
+        accepted: ends with None when the run is stored, or with what the function came to
+            before it asked for a step.
+    """
+
+    def __init__(
+        self, engine: DurableEngine, served: Served, op: AddRun, given: RunOptions
+    ) -> None:
+        self._engine = engine
+        self._op = op
+        self.run_id = op.run_id
+        self.accepted: asyncio.Future[Any] = engine.loop.create_future()
+        row = engine.intake.row(0, op)
+        options = engine.options_of(row)
+        options = replace(options, headers=given.headers, url=given.url)
+        self._live = _UnstoredRun(engine, row, options, self.accepted)
+        gate: Gate = self._store
+        self._live.invocation = served.invoke(
+            row, options, History([], []), self._live, self._live, gate
+        )
+
+    async def _store(self) -> None:
+        entry = Entry(0, self._op.created_at, EntryKind.RUN_STARTED)
+        outcome = await self._engine.commits.apply(Change((self._op,), (entry,)))
+        if isinstance(outcome, Applied):
+            self._live.stored(outcome.run)
+            if not self.accepted.done():
+                self.accepted.set_result(None)
+        else:
+            error = outcome.error if isinstance(outcome, Broken) else StoreError("WA603")
+            if not self.accepted.done():
+                self.accepted.set_exception(error)
+            self._live.close()
+
+
+class _UnstoredRun(LiveRun):
+    """A `LiveRun` that may end before it is stored."""
+
+    def __init__(
+        self, engine: DurableEngine, row: RunRow, options: RunOptions, accepted: Any
+    ) -> None:
+        super().__init__(engine, row, options)
+        self._accepted = accepted
+
+    def stored(self, run: int) -> None:
+        """It is stored now, and like any other."""
+        self.row.id = run
+        self._run = run
+        self._engine.live[run] = self
+
+    def ended(self, ending: Any) -> None:
+        """Before it is stored, the ending is the answer to whoever asked."""
+        if self._run:
+            super().ended(ending)
+        elif not self._accepted.done():
+            self._accepted.set_result(ending)

@@ -1,0 +1,125 @@
+"""Outbound HTTP: the only way by which the engine reaches other machines.
+
+`HttpOut` is the seam at which simulations and tests put their own. The real one bounds time,
+size and headers, follows no redirects, and uses no proxy settings of the environment.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request as it is sent."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """An answer as it was received; header names in lower case."""
+
+    status: int
+    headers: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    body: bytes = b""
+
+
+class NoAnswer(Exception):
+    """No usable answer came; the text says why. `final`: it will not come another time."""
+
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.final = final
+
+
+class HttpOut(Protocol):
+    """Sends requests."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Send it once.
+
+        Raises:
+            NoAnswer: no answer, or one that cannot be used.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close its connections."""
+        ...
+
+
+_HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "content-length",
+        "host",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+
+class Httpx2Out:
+    """`HttpOut` over httpx2, which is imported with the first request.
+
+    Args:
+        max_bytes: of an answer's body, after decompression.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._client: Any = None
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """See `HttpOut.send`."""
+        import httpx2
+
+        if self._client is None:
+            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
+            self._client = httpx2.AsyncClient(
+                trust_env=False, follow_redirects=False, limits=limits
+            )
+        import asyncio
+
+        headers = {n: v for n, v in request.headers.items() if n.lower() not in _HOP_BY_HOP}
+        try:
+            async with asyncio.timeout(request.timeout_ms / 1000):
+                return await self._exchange(request, headers)
+        except TimeoutError as error:
+            raise NoAnswer(f"no answer within {request.timeout_ms / 1000:g} s") from error
+        except httpx2.InvalidURL as error:
+            raise NoAnswer(f"the address cannot be used: {error}", final=True) from error
+        except httpx2.HTTPError as error:
+            raise NoAnswer(f"{type(error).__name__}: {error}"[:500]) from error
+
+    async def _exchange(self, request: HttpRequest, headers: dict[str, str]) -> HttpResponse:
+        timeout = request.timeout_ms / 1000
+        async with self._client.stream(
+            request.method, request.url, headers=headers, content=request.body, timeout=timeout
+        ) as answer:
+            chunks: list[bytes] = []
+            size = 0
+            async for chunk in answer.aiter_bytes():
+                size += len(chunk)
+                if size > self._max_bytes:
+                    raise NoAnswer(
+                        f"the answer is over the limit of {self._max_bytes:,} bytes", final=True
+                    )
+                chunks.append(chunk)
+            found: dict[str, list[str]] = {}
+            for name, value in answer.headers.multi_items():
+                found.setdefault(name.lower(), []).append(value)
+            return HttpResponse(answer.status_code, found, b"".join(chunks))
+
+    async def close(self) -> None:
+        """See `HttpOut.close`."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None

@@ -1,0 +1,142 @@
+"""The client's port to an engine in the same process: values in, values out."""
+
+from typing import TYPE_CHECKING, Any
+
+from workflow_agents.core.lifecycle import Phase, is_ended, phases_of
+from workflow_agents.core.logs import FeedEntry, RunLog
+from workflow_agents.core.options import RunOptions
+from workflow_agents.engine.intake import Triggered
+from workflow_agents.store.interface import DeadLetterRow
+
+if TYPE_CHECKING:
+    from workflow_agents.engine.engine import DurableEngine
+
+
+class InProcess:
+    """See `client.Backend`."""
+
+    def __init__(self, engine: "DurableEngine") -> None:
+        self._engine = engine
+
+    def now_ms(self) -> int:
+        """The engine's time."""
+        return self._engine.clock.now_ms()
+
+    async def trigger(
+        self,
+        path: str,
+        body: bytes,
+        options: RunOptions,
+        *,
+        run_id: str | None,
+        not_before: int | None,
+    ) -> Triggered:
+        """See `Intake.trigger`."""
+        self._engine.ensure_running()
+        return await self._engine.intake.trigger(
+            path, body, options, run_id=run_id, not_before=not_before
+        )
+
+    async def cancel(self, run_id: str) -> bool:
+        """See `Admin.cancel`."""
+        self._engine.ensure_running()
+        return await self._engine.admin.cancel(run_id)
+
+    async def notify(self, event_id: str, data: bytes, run_id: str | None) -> dict[str, Any]:
+        """See `Intake.notify`."""
+        self._engine.ensure_running()
+        found = None if run_id is None else self._engine.admin.find(run_id).run_id
+        return await self._engine.intake.notify(event_id, data, found)
+
+    async def waiters(self, event_id: str) -> list[dict[str, Any]]:
+        """Who waits for an event."""
+        self._engine.ensure_running()
+        store = self._engine.store
+        found: list[dict[str, Any]] = []
+        for waiter in store.waiters_for(event_id, None):
+            row = store.run(waiter.run)
+            if row is not None:
+                deadline = (waiter.due_at or 0) // 1000
+                found.append({"workflowRunId": row.run_id, "deadline": deadline})
+        return found
+
+    async def log(self, run_id: str, *, steps: bool) -> RunLog:
+        """One run."""
+        self._engine.ensure_running()
+        return self._engine.admin.log(self._engine.admin.find(run_id), steps=steps)
+
+    async def logs(
+        self,
+        *,
+        workflow: str | None,
+        state: str | None,
+        label: str | None,
+        before: str | None,
+        limit: int,
+    ) -> list[RunLog]:
+        """Runs without their steps, the newest first."""
+        engine = self._engine
+        engine.ensure_running()
+        last = None if before is None else engine.admin.find(before).id
+        phases: list[Phase | None] = [None] if state is None else [*phases_of(state)]
+        rows = [
+            row
+            for phase in phases
+            for row in engine.store.runs(
+                workflow=workflow, phase=phase, label=label, before=last, limit=limit
+            )
+        ]
+        rows.sort(key=lambda row: row.id, reverse=True)
+        return [engine.admin.log(row, steps=False) for row in rows[:limit]]
+
+    async def end_of(self, run_id: str) -> RunLog:
+        """Wait for the end of a run."""
+        self._engine.ensure_running()
+        row = await self._engine.end_of(self._engine.admin.find(run_id).id)
+        return self._engine.admin.log(row, steps=False)
+
+    async def feed(self, run_id: str, after: int) -> tuple[list[FeedEntry], bool]:
+        """The next entries of a run, waited for; and whether there will be no more."""
+        engine = self._engine
+        row = engine.admin.find(run_id)
+        with engine.watching(row.id) as news:
+            while True:
+                engine.ensure_running()
+                row = engine.admin.find(run_id)
+                entries = engine.admin.entries(row, after)
+                if entries or is_ended(row.phase):
+                    return entries, is_ended(row.phase)
+                await news.wait()
+                news.clear()
+
+    async def letters(self, before: str | None, limit: int) -> list[tuple[DeadLetterRow, RunLog]]:
+        """Dead letters with their runs, the newest first."""
+        engine = self._engine
+        engine.ensure_running()
+        found: list[tuple[DeadLetterRow, RunLog]] = []
+        for letter in engine.store.dead_letters(before, limit):
+            row = engine.store.run(letter.run)
+            if row is not None:
+                found.append((letter, engine.admin.log(row, steps=False)))
+        return found
+
+    async def letter(self, dlq_id: str) -> tuple[DeadLetterRow, RunLog]:
+        """One dead letter with its run."""
+        self._engine.ensure_running()
+        letter, row = self._engine.admin.letter(dlq_id)
+        return letter, self._engine.admin.log(row)
+
+    async def again(self, dlq_id: str, options: RunOptions, *, resume: bool) -> Triggered:
+        """See `Admin.again`."""
+        self._engine.ensure_running()
+        return await self._engine.admin.again(dlq_id, options, resume=resume)
+
+    async def delete_letter(self, dlq_id: str) -> None:
+        """See `Admin.delete_letter`."""
+        self._engine.ensure_running()
+        await self._engine.admin.delete_letter(dlq_id)
+
+    async def retry_failure_function(self, dlq_id: str) -> None:
+        """See `Admin.retry_failure_function`."""
+        self._engine.ensure_running()
+        await self._engine.admin.retry_failure_function(dlq_id)

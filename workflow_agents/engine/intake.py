@@ -1,0 +1,219 @@
+"""How work comes in: triggers, invoked runs, notifications."""
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from workflow_agents.core.checks import checked_run_id, checked_size
+from workflow_agents.core.journal import Invoke
+from workflow_agents.core.lifecycle import Phase
+from workflow_agents.core.options import RunOptions
+from workflow_agents.errors import LimitError, NotFound
+from workflow_agents.protocol.codec import Undecodable, decode, encode
+from workflow_agents.protocol.history import EntryKind, StepKey
+from workflow_agents.store.interface import (
+    AddRun,
+    Applied,
+    Broken,
+    Change,
+    Entry,
+    Notify,
+    Refused,
+    RunRow,
+)
+
+if TYPE_CHECKING:
+    from workflow_agents.engine.engine import DurableEngine
+
+
+@dataclass(frozen=True, slots=True)
+class Triggered:
+    """What became of a trigger.
+
+    Attributes:
+        run: the row of the run.
+        run_id: its id.
+        deduplicated: a run of this id was there, and no other was made.
+    """
+
+    run: int
+    run_id: str
+    deduplicated: bool
+
+
+class Intake:
+    """Everything that adds runs, or news for them, from outside."""
+
+    def __init__(self, engine: "DurableEngine") -> None:
+        self._engine = engine
+
+    async def trigger(
+        self,
+        path: str,
+        body: bytes,
+        options: RunOptions,
+        *,
+        run_id: str | None = None,
+        not_before: int | None = None,
+        inherit: int | None = None,
+    ) -> Triggered:
+        """Add a run. Durable when this returns.
+
+        Raises:
+            NotFound: WA107.
+            LimitError: WA501.
+            StoreError: the store cannot be written; nothing was added.
+        """
+        engine = self._engine
+        now = engine.clock.now_ms()
+        served = engine.served(path)
+        checked_size(len(body), engine.limits.payload_bytes, f"payload of {path}")
+        effective = options.over(served.options)
+        at_once = (
+            (not_before is None or not_before <= now)
+            and effective.flow_control is None
+            and inherit is None
+            and engine.has_room
+        )
+        op = self._add_run(path, body, options, run_id, now)
+        op.inherit = inherit
+        op.flow_key = None if effective.flow_control is None else effective.flow_control.key
+        if at_once:
+            op.phase, op.due_at, op.token = Phase.LEASED, None, 1
+        elif not_before is not None:
+            op.due_at = max(not_before, now)
+        outcome = await engine.commits.apply(
+            Change((op,), (Entry(0, now, EntryKind.RUN_STARTED),))
+        )
+        if isinstance(outcome, Refused):
+            return Triggered(outcome.existing, op.run_id, deduplicated=True)
+        if isinstance(outcome, Broken):
+            raise outcome.error
+        if at_once:
+            engine.begin(self.row(outcome.run, op))
+        else:
+            engine.poke()
+        return Triggered(outcome.run, op.run_id, deduplicated=False)
+
+    def child(self, parent: RunRow, above: RunOptions, step: StepKey, plan: Invoke) -> AddRun:
+        """The run that a step invokes; it is due at once."""
+        engine = self._engine
+        options = RunOptions.from_json(plan.options)
+        depth = above.depth + 1
+        if depth > engine.limits.invoke_depth:
+            raise LimitError(
+                "WA503",
+                "runs invoke runs too deep",
+                where=f"run {parent.run_id}",
+                found=f"expected at most {engine.limits.invoke_depth} levels, found {depth}",
+                fix=("let a run end before the next one starts", "raise Limits.invoke_depth"),
+            )
+        served = engine.served(plan.workflow)
+        checked_size(len(plan.body), engine.limits.payload_bytes, f"payload of {plan.workflow}")
+        options = replace(options, depth=depth, headers=plan.headers)
+        op = self._add_run(
+            plan.workflow, plan.body, options, plan.run_id, engine.clock.now_ms()
+        )
+        flow = options.over(served.options).flow_control
+        op.flow_key = None if flow is None else flow.key
+        op.parent, op.parent_step = parent.id, step
+        return op
+
+    def unstored(self, path: str, body: bytes, options: RunOptions) -> AddRun:
+        """A run that is stored when its function asks for its first step."""
+        checked_size(len(body), self._engine.limits.payload_bytes, f"payload of {path}")
+        op = self._add_run(path, body, options, None, self._engine.clock.now_ms())
+        op.phase, op.due_at, op.token = Phase.LEASED, None, 1
+        return op
+
+    def row(self, run: int, op: AddRun) -> RunRow:
+        """The stored form of a run that was just added."""
+        return RunRow(
+            run,
+            op.run_id,
+            op.workflow,
+            op.phase,
+            op.token,
+            0,
+            0,
+            op.created_at,
+            op.due_at,
+            op.input,
+            op.options,
+            0,
+            op.parent,
+            op.parent_step,
+            None,
+            None,
+        )
+
+    async def notify(self, event_id: str, data: bytes, run_id: str | None) -> dict[str, Any]:
+        """Wake who waits for an event; with a run id, keep it for a run that does not yet.
+
+        Raises:
+            NotFound: WA606, no such run.
+        """
+        engine = self._engine
+        checked_size(len(data), engine.limits.payload_bytes, f"data of event {event_id!r}")
+        run = None
+        if run_id is not None:
+            row = engine.store.run(run_id)
+            if row is None:
+                raise NotFound("WA606", where=f"notify {event_id!r}", found=f"run {run_id!r}")
+            run = row.id
+        return await self.tell(event_id, self.event_data(data), run)
+
+    async def tell(self, event_id: str, outcome: bytes, run: int | None) -> dict[str, Any]:
+        """The same with the recorded form of the data."""
+        engine = self._engine
+        now = engine.clock.now_ms()
+        entry = Entry(
+            run or 0, now, EntryKind.NOTIFIED, name=event_id, data=lambda a: encode(self.woken(a))
+        )
+        done = await engine.commits.apply(Change((Notify(event_id, run, now, outcome),), (entry,)))
+        if not isinstance(done, Applied):
+            if isinstance(done, Broken):
+                raise done.error
+            return {"notified": [], "kept": False}
+        engine.told(done)
+        return {"notified": self.woken(done), "kept": bool(done.kept)}
+
+    def event_data(self, data: bytes) -> bytes:
+        """A notification's data as the outcome of a wait."""
+        value: Any = None
+        if data:
+            try:
+                value = decode(data)
+            except Undecodable:
+                value = data.decode("utf-8", "replace")
+        return encode({"data": value, "timeout": False})
+
+    def woken(self, applied: Applied) -> list[dict[str, Any]]:
+        """The waiters that a notification woke, as JSON data."""
+        found: list[dict[str, Any]] = []
+        for woken in applied.woken:
+            row = self._engine.store.run(woken.run)
+            if row is not None:
+                deadline = (woken.deadline or 0) // 1000
+                found.append({"workflowRunId": row.run_id, "deadline": deadline})
+        return found
+
+    def _add_run(
+        self, path: str, body: bytes, options: RunOptions, run_id: str | None, now: int
+    ) -> AddRun:
+        engine = self._engine
+        if options.headers:
+            options = replace(options, headers=engine.sealer.seal_headers(options.headers))
+        given = options.to_json()
+        chosen = checked_run_id(run_id) if run_id is not None else f"wfr_{engine.new_id(21)}"
+        return AddRun(
+            run_id=chosen,
+            workflow=path,
+            phase=Phase.DUE,
+            due_at=now,
+            token=0,
+            created_at=now,
+            input=body,
+            options=json.dumps(given) if given else None,
+            labels=options.labels,
+        )

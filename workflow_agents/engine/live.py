@@ -1,0 +1,389 @@
+"""One run while this process advances it: the Journal in process.
+
+It turns what an invocation asks into Changes, each of which relies on the run's lease, and
+brings back what was stored, in the order of storing. It also hears when the invocation is
+idle or over, and parks or ends the run.
+
+The lease is a token that only grows. A run that is parked may keep its task for a while, so
+that a call of a second needs no replay; if such a task goes on by itself, its next change
+first takes the lease again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from workflow_agents.core.failures import to_json
+from workflow_agents.core.journal import (
+    Again,
+    Admission,
+    Call,
+    Closed,
+    Completed,
+    Deliveries,
+    Ending,
+    Failed,
+    Invoke,
+    Plan,
+    Sleep,
+    WaitForEvent,
+)
+from workflow_agents.core.options import RunOptions
+from workflow_agents.protocol.codec import decode, encode
+from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind
+from workflow_agents.store.interface import (
+    AddWaiter,
+    Applied,
+    Broken,
+    Change,
+    DropDelivery,
+    DropWaiter,
+    Entry,
+    FreeFlow,
+    Guard,
+    Notify,
+    Op,
+    Outcome,
+    Park,
+    Progress,
+    Refused,
+    RunRow,
+    Unpark,
+    WaiterKind,
+    WaitForNotification,
+    Woken,
+)
+
+if TYPE_CHECKING:
+    from workflow_agents.engine.engine import DurableEngine
+
+logger = logging.getLogger(__name__)
+
+_STORE_RETRY_S = 0.25
+_AT_ONCE = frozenset({WaiterKind.CALL, WaiterKind.INVOKE, WaiterKind.ADMISSION})
+
+
+class _State(Enum):
+    LEASED = auto()
+    PARKED = auto()
+    ENDED = auto()
+
+
+class LiveRun:
+    """See the module."""
+
+    def __init__(self, engine: "DurableEngine", row: RunRow, options: RunOptions) -> None:
+        self.row = row
+        self.options = options
+        self.token = row.token
+        self.invocation: Deliveries | None = None
+        self._engine = engine
+        self._run = row.id
+        self._wakes = row.wakes
+        self._attempt = row.attempt
+        self._state = _State.LEASED
+        self._soon: set[StepKey] = set()
+        self._admitted: dict[StepKey, str] = {}
+        self._closer: asyncio.TimerHandle | None = None
+
+    # The journal.
+
+    def record(
+        self, key: StepKey, kind: StepKind, name: str, data: bytes, *, ok: bool, attempts: int
+    ) -> None:
+        """See `Journal.record`."""
+        ops: list[Op] = []
+        if attempts or key in self._admitted:
+            ops.append(DropWaiter(self._run, key))
+            if flow_key := self._admitted.pop(key, None):
+                ops.append(FreeFlow(flow_key, self._now()))
+        entry = self._entry(
+            EntryKind.STEP_SUCCESS if ok else EntryKind.STEP_FAILED, kind, key, name, data
+        )
+        entry.outcome = True
+        self._submit(ops, (entry,), recorded=Recorded(key, kind, name, ok, data))
+
+    def plan(
+        self, key: StepKey, kind: StepKind, name: str, plan: Plan
+    ) -> "asyncio.Future[None]":
+        """See `Journal.plan`."""
+        planned: asyncio.Future[None] = self._engine.loop.create_future()
+        now = self._now()
+        ops: list[Op] = []
+        entries: list[Entry] = []
+        waiter = AddWaiter(self._run, key, WaiterKind.TIMER, kind, name)
+        entry = self._entry(EntryKind.STEP_WAITING, kind, key, name, None)
+        match plan:
+            case Sleep(due_at=due_at, after_ms=after_ms):
+                waiter.due_at = now + (after_ms or 0) if due_at is None else due_at
+                entry.data = b'{"until":%d}' % waiter.due_at
+            case Again():
+                waiter.kind, waiter.attempts = WaiterKind.RETRY, plan.attempts
+                waiter.due_at = now + plan.after_ms
+                entry.kind = EntryKind.STEP_RETRY
+                failure = to_json(plan.failure, attempts=plan.attempts)
+                entry.data = encode({**failure, "until": waiter.due_at})
+                if flow_key := self._admitted.pop(key, None):
+                    ops.append(FreeFlow(flow_key, now))
+            case Admission(flow_control=flow):
+                waiter.kind, waiter.due_at, waiter.flow_key = WaiterKind.ADMISSION, now, flow.key
+                entry.data = encode({"flowControl": flow.key})
+                self._admitted[key] = flow.key
+                ops.append(self._engine.set_flow(flow))
+                self._soon.add(key)
+            case Call():
+                waiter.kind = WaiterKind.CALL
+                ops.append(self._engine.deliveries.owe_call(self._run, key, plan, now))
+                if plan.flow_control is not None:
+                    ops.append(self._engine.set_flow(plan.flow_control))
+                entry.data = encode({"method": plan.method, "url": plan.url})
+                self._soon.add(key)
+            case WaitForEvent(event_id=event_id, timeout_ms=timeout_ms):
+                waiter.kind, waiter.event = WaiterKind.EVENT, event_id
+                waiter.due_at = now + timeout_ms
+                entry.data = encode({"eventId": event_id, "until": waiter.due_at})
+                self._soon.add(key)
+            case Invoke():
+                child = self._engine.intake.child(self.row, self.options, key, plan)
+                waiter.kind = WaiterKind.INVOKE
+                ops.append(child)
+                entries.append(Entry(0, now, EntryKind.RUN_STARTED))
+                entry.data = encode({"workflow": plan.workflow, "workflowRunId": child.run_id})
+                self._soon.add(key)
+        if waiter.kind == WaiterKind.EVENT:
+            ops.append(WaitForNotification(waiter, now))
+        else:
+            ops.append(waiter)
+        if waiter.due_at is not None and waiter.due_at - now <= self._engine.keep_ms:
+            self._soon.add(key)
+        due_at = now if waiter.kind in _AT_ONCE else waiter.due_at
+        if due_at is not None:
+            planned.add_done_callback(lambda _: self._engine.dispatcher.expect(due_at))
+        self._submit(ops, (*entries, entry), planned=planned, step=(key, kind, name))
+        return planned
+
+    def withdraw(self, key: StepKey, name: str) -> None:
+        """See `Journal.withdraw`."""
+        if self._state is _State.ENDED:
+            return
+        self._soon.discard(key)
+        self._engine.deliveries.abort(self._run, key)
+        entry = Entry(
+            self._run, self._now(), EntryKind.STEP_WITHDRAWN, step=key, name=name
+        )
+        ops: list[Op] = [DropWaiter(self._run, key), DropDelivery(self._run, key)]
+        if flow_key := self._admitted.pop(key, None):
+            ops.append(FreeFlow(flow_key, self._now()))
+        self._submit(ops, (entry,))
+
+    def notify(
+        self, key: StepKey, name: str, event_id: str, data: bytes, run_id: str | None
+    ) -> None:
+        """See `Journal.notify`."""
+        told = self._engine.intake.event_data(data)
+        target = self._engine.store.run(run_id) if run_id is not None else None
+        ops: list[Op] = []
+        if run_id is None or target is not None:
+            run = None if target is None else target.id
+            ops.append(Notify(event_id, run, self._now(), told))
+
+        def result(applied: Applied) -> bytes:
+            return encode(
+                {
+                    "eventId": event_id,
+                    "eventData": decode(told)["data"],
+                    "notified": self._engine.intake.woken(applied),
+                    "kept": bool(applied.kept),
+                }
+            )
+
+        entry = self._entry(EntryKind.STEP_SUCCESS, StepKind.NOTIFY, key, name, None)
+        entry.outcome, entry.data = True, result
+        recorded = Recorded(key, StepKind.NOTIFY, name, ok=True, data=b"")
+        self._submit(ops, (entry,), recorded=recorded)
+
+    def new_event_id(self) -> str:
+        """See `Journal.new_event_id`."""
+        return f"evt_{self._engine.new_id(22)}"
+
+    def webhook_url(self, event_id: str) -> str:
+        """See `Journal.webhook_url`."""
+        return self._engine.webhook_url(self.row.run_id, event_id)
+
+    def cancel(self) -> None:
+        """See `Journal.cancel`."""
+        self._engine.commits.submit(self._engine.ends.canceled(self.row), self._engine.told)
+
+    # What arrives from elsewhere.
+
+    def woken(self, woken: Woken) -> None:
+        """News were stored for this run; each wake-up is told once."""
+        if woken.wakes <= self._wakes or self.invocation is None:
+            return
+        self._wakes = woken.wakes
+        self._soon.discard(woken.news.key)
+        self.invocation.deliver(woken.news)
+
+    def claimed(self, token: int) -> None:
+        """The dispatcher took the lease for us, while the task was kept."""
+        self.token = token
+        self._state = _State.LEASED
+
+    @property
+    def parked(self) -> bool:
+        """Whether the run is parked, and its task kept."""
+        return self._state is _State.PARKED
+
+    def close(self) -> None:
+        """End the invocation; the run is rows, or somebody else's."""
+        self._state = _State.ENDED
+        if self._closer is not None:
+            self._closer.cancel()
+        self._engine.forget(self)
+        if self.invocation is not None:
+            self.invocation.close()
+
+    # What the invocation comes to.
+
+    def idle(self) -> None:
+        """Everything waits elsewhere: park, unless news are under way."""
+        if self._state is not _State.LEASED:
+            return
+        ops: list[Op] = [Park(self._run, self.token, self._wakes)]
+        if self.options.flow_control is not None:
+            ops.append(FreeFlow(self.options.flow_control.key, self._now()))
+        change = Change(ops)
+
+        def told(outcome: Outcome) -> None:
+            if isinstance(outcome, Broken):
+                self._later(self.idle)
+            elif isinstance(outcome, Applied) and self._state is _State.LEASED:
+                self._parked()
+
+        self._engine.commits.submit(change, told)
+
+    def _parked(self) -> None:
+        self._state = _State.PARKED
+        invocation = self.invocation
+        keep_ms = self._engine.keep_ms
+        if not self._soon or keep_ms <= 0 or invocation is None:
+            self.close()
+        else:
+            self._closer = self._engine.loop.call_later(keep_ms / 1000, self._close_if_parked)
+
+    def _close_if_parked(self) -> None:
+        if self._state is _State.PARKED:
+            self.close()
+            self._engine.poke()
+
+    def ended(self, ending: Ending) -> None:
+        """The function returned or raised, or somebody closed the invocation."""
+        if isinstance(ending, Closed) or self._state is _State.ENDED:
+            return
+        ends = self._engine.ends
+        if isinstance(ending, Completed):
+            ops, entries = ends.completed(self.row, self.options, ending.data)
+        elif isinstance(ending, Failed):
+            ops, entries = ends.failed(
+                self.row, self.options, ending.failure, attempt=self._attempt
+            )
+        self._submit(ops, entries, last=True)
+
+    # Changes that rely on the lease.
+
+    def _submit(
+        self,
+        ops: Sequence[Op],
+        entries: Sequence[Entry],
+        *,
+        recorded: Recorded | None = None,
+        planned: "asyncio.Future[None] | None" = None,
+        step: tuple[StepKey, StepKind, str] | None = None,
+        last: bool = False,
+    ) -> None:
+        if self._state is _State.ENDED:
+            return
+        used = self.token
+        if self._state is _State.PARKED:
+            first: Op = Unpark(self._run, used)
+            self.token += 1
+            self._state = _State.LEASED
+        else:
+            first = Guard(self._run, used)
+        if self._attempt and recorded is not None:
+            self._attempt = 0
+            ops = [*ops, Progress(self._run)]
+
+        def again() -> None:
+            self._submit(ops, entries, recorded=recorded, planned=planned, step=step, last=last)
+
+        def told(outcome: Outcome) -> None:
+            if type(outcome) is Applied:
+                if recorded is not None:
+                    if outcome.data is not None:
+                        recorded.data = outcome.data
+                    if self.invocation is not None:
+                        self.invocation.deliver(recorded)
+                if planned is not None and not planned.done():
+                    planned.set_result(None)
+                self._engine.told(outcome)
+                if last:
+                    self.close()
+                    self._engine.poke()
+            elif isinstance(outcome, Broken):
+                logger.error("run %s: %s", self.row.run_id, outcome.error)
+                self._later(again)
+            else:
+                self._refused(outcome, used, recorded, step, again)
+
+        self._engine.commits.submit(Change((first, *ops), entries), told)
+
+    def _refused(
+        self,
+        refused: Outcome,
+        used: int,
+        recorded: Recorded | None,
+        step: tuple[StepKey, StepKind, str] | None,
+        again: "object",
+    ) -> None:
+        if self._state is _State.ENDED:
+            return
+        op = refused.op if isinstance(refused, Refused) else None
+        if isinstance(op, Guard | Unpark):
+            if self.token > used and callable(again):
+                again()
+            else:
+                self.close()
+        elif step is not None:
+            key, kind, name = step
+            data = encode(
+                {
+                    "error": "UsageError",
+                    "message": "a run with this id is there already",
+                    "status": 409,
+                    "attempts": 1,
+                }
+            )
+            self.record(key, kind, name, data, ok=False, attempts=0)
+        elif recorded is not None and self.invocation is not None:
+            # Stored before, by an attempt to write whose answer was lost: what is stored stands.
+            for stored in self._engine.store.history(self._run).recorded:
+                if stored.key == recorded.key:
+                    self.invocation.deliver(stored)
+
+    def _later(self, action: "object") -> None:
+        def act() -> None:
+            if self._state is not _State.ENDED and callable(action):
+                action()
+
+        self._engine.loop.call_later(_STORE_RETRY_S, act)
+
+    def _entry(
+        self, kind: EntryKind, type: StepKind, key: StepKey, name: str, data: bytes | None
+    ) -> Entry:
+        return Entry(self._run, self._now(), kind, type, key, name, data)
+
+    def _now(self) -> int:
+        return self._engine.clock.now_ms()

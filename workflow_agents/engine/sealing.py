@@ -1,0 +1,118 @@
+"""Header values that must not lie in the store in plain.
+
+A `Secret` is stored as its name. A literal in a header that is known to carry credentials is
+sealed with AES-GCM; the key is in WORKFLOW_AGENTS_KEY or, if that is not set, in a file of
+mode 0600 beside the store, made when it is first needed.
+"""
+
+import base64
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from workflow_agents.errors import ConfigurationError, StoreError
+from workflow_agents.protocol.headers import SENSITIVE
+from workflow_agents.protocol.secrets import Secret
+
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+
+
+class Sealer:
+    """Seals and opens header values.
+
+    Args:
+        path: of the store; the key file lies beside it.
+        environment: reads an environment variable.
+    """
+
+    def __init__(self, path: str, environment: Callable[[str], str | None]) -> None:
+        self._path = path
+        self._environment = environment
+        self._key: bytes | None = None
+
+    def seal_headers(self, headers: Mapping[str, str | Secret]) -> dict[str, Any]:
+        """Headers in the form in which they are stored."""
+        stored: dict[str, Any] = {}
+        for name, value in headers.items():
+            if isinstance(value, Secret):
+                stored[name] = {"env": value.env, "prefix": value.prefix}
+            elif name.lower() in SENSITIVE:
+                stored[name] = {"sealed": self._seal(value)}
+            else:
+                stored[name] = value
+        return stored
+
+    def open_headers(self, stored: Mapping[str, Any]) -> dict[str, str]:
+        """Headers in the form in which they are sent.
+
+        Raises:
+            ConfigurationError: WA109, a variable is not set.
+            StoreError: WA401, sealed with another key.
+        """
+        return {name: self._open_value(name, value) for name, value in stored.items()}
+
+    def _open_value(self, name: str, value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        if "env" in value:
+            found = self._environment(value["env"])
+            if not found:
+                raise ConfigurationError(
+                    "WA109", where=f"header {name!r}", found=f"{value['env']} is not set"
+                )
+            return f"{value['prefix']}{found}"
+        return self._unseal(name, value["sealed"])
+
+    def _seal(self, value: str) -> str:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = AESGCM(self._load_key()).encrypt(nonce, value.encode(), None)
+        return base64.b64encode(nonce + sealed).decode()
+
+    def _unseal(self, name: str, sealed: str) -> str:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        raw = base64.b64decode(sealed)
+        try:
+            opened = AESGCM(self._load_key()).decrypt(
+                raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None
+            )
+        except InvalidTag as error:
+            raise StoreError("WA401", where=f"header {name!r}") from error
+        return opened.decode()
+
+    def _load_key(self) -> bytes:
+        if self._key is None:
+            given = self._environment("WORKFLOW_AGENTS_KEY")
+            if given:
+                self._key = base64.b64decode(given)
+            elif self._path == ":memory:":
+                self._key = os.urandom(_KEY_BYTES)
+            else:
+                self._key = self._key_file()
+            if len(self._key) != _KEY_BYTES:
+                raise ConfigurationError(
+                    "WA102",
+                    "the key has the wrong length",
+                    where="WORKFLOW_AGENTS_KEY, or the key file of the store",
+                    found=f"expected {_KEY_BYTES} bytes in base64, found {len(self._key)}",
+                    fix=("python -c 'import os,base64; print(base64.b64encode(os.urandom(32)))'",),
+                )
+        return self._key
+
+    def _key_file(self) -> bytes:
+        path = f"{self._path}.key"
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            with open(path, "rb") as file:
+                return base64.b64decode(file.read())
+        with os.fdopen(descriptor, "wb") as file:
+            key = os.urandom(_KEY_BYTES)
+            file.write(base64.b64encode(key))
+            file.flush()
+            os.fsync(descriptor)
+        return key

@@ -1,0 +1,62 @@
+"""HTTP headers as a workflow sees them: names in any case, one text for each."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+
+class Headers(Mapping[str, str]):
+    """Read-only headers. `headers["Content-Type"]` and `headers["content-type"]` are one."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        pairs = items.items() if isinstance(items, Mapping) else items
+        self._items = {name.lower(): value for name, value in pairs}
+
+    def __getitem__(self, name: str) -> str:
+        return self._items[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._items
+
+    def __repr__(self) -> str:
+        return f"Headers({sorted(self._items)})"
+
+
+_DROPPED = (
+    "upstash-workflow-",
+    "upstash-region",
+    "x-vercel-",
+    "x-forwarded-",
+    "cf-connecting-ip",
+    "cdn-loop",
+    "cf-ew-via",
+    "cf-ray",
+    "render-proxy-ttl",
+)
+
+
+def user_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Those headers of a request that a workflow sees. Source: protocol 11.3."""
+    return {
+        name.lower(): value for name, value in items if not name.lower().startswith(_DROPPED)
+    }
+
+
+SENSITIVE = frozenset(
+    {
+        "api-key",
+        "authorization",
+        "cookie",
+        "proxy-authorization",
+        "x-api-key",
+        "x-auth-token",
+        "x-goog-api-key",
+    }
+)
+"""Headers whose values are never stored or shown in plain."""

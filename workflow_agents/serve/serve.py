@@ -1,0 +1,230 @@
+"""The embedded engine as users hold it, and the workflows that are served on it.
+
+This is the one room of the SDK side that knows the engine: it hands it the functions to call,
+and hands its Journal to their invocations.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from contextvars import Context
+from typing import Any
+
+from workflow_agents import config
+from workflow_agents.client import Client
+from workflow_agents.context.branches import install
+from workflow_agents.context.context import WorkflowFunction
+from workflow_agents.core.flow_control import FlowControl
+from workflow_agents.core.limits import Limits
+from workflow_agents.core.options import RunOptions
+from workflow_agents.engine.engine import DurableEngine
+from workflow_agents.engine.http_out import HttpOut, Httpx2Out
+from workflow_agents.engine.in_process import InProcess
+from workflow_agents.engine.timers import Clock, SystemClock
+from workflow_agents.errors import ConfigurationError
+from workflow_agents.protocol.codec import duration_ms
+from workflow_agents.serve.workflow import FailureFunction, Workflow
+from workflow_agents.store.sqlite import SqliteStore, Synchronous
+
+
+class Engine:
+    """The embedded engine: durable workflows in this process, on one SQLite file.
+
+    ```python
+    engine = Engine("shop.db")
+
+    @engine.workflow("/checkout")
+    async def checkout(context: AsyncWorkflowContext[dict]) -> str:
+        return await context.run("charge", charge)
+
+    async with engine:
+        run = await engine.client.trigger(checkout, {"order": 7})
+        print(await run.result())
+    ```
+
+    Args:
+        path: of the store; default: WORKFLOW_AGENTS_STORE, or `.workflow_agents/workflows.db`.
+            ":memory:" keeps nothing when the process ends.
+        synchronous: "FULL" survives power loss; "NORMAL" only the end of the process.
+        retention: how long ended runs are kept, such as "30d"; default: for ever.
+        limits: sizes and numbers that are refused.
+        base_url: what webhook addresses begin with; default: UPSTASH_WORKFLOW_URL.
+        keep: how long the task of a waiting run is kept for what may come soon.
+        clock: tells the time; for tests.
+        http: makes the requests of `context.call`; for tests.
+        seed: of the ids; for tests.
+        store: in place of a file; for tests.
+
+    Attributes:
+        client: starts and follows runs.
+    """
+
+    def __init__(
+        self,
+        path: str | None = None,
+        *,
+        synchronous: Synchronous = "FULL",
+        retention: str | int | float | None = None,
+        limits: Limits | None = None,
+        base_url: str | None = None,
+        keep: str | int | float = 10,
+        call_timeout: str | int | float = "2h",
+        clock: Clock | None = None,
+        http: HttpOut | None = None,
+        seed: int | None = None,
+        store: SqliteStore | None = None,
+    ) -> None:
+        limits = limits or Limits()
+        self.path = path or config.store_path()
+        self._limits = limits
+        self._fixed_url = base_url or config.public_url()
+        self._engine = DurableEngine(
+            store or SqliteStore(self.path, synchronous=synchronous),
+            clock=clock or SystemClock(),
+            randomness=random.SystemRandom() if seed is None else random.Random(seed),  # noqa: S311  # seeded for tests
+            http=http or Httpx2Out(limits.result_bytes),
+            environment=config.variable,
+            path=self.path,
+            limits=limits,
+            keep_ms=duration_ms(keep),
+            call_timeout_ms=duration_ms(call_timeout),
+            retention_ms=None if retention is None else duration_ms(retention),
+            inline=self.path == ":memory:" or store is not None,
+            base_url=self._fixed_url or "http://localhost:8000",
+        )
+        self.client = Client(InProcess(self._engine))
+
+    @property
+    def core(self) -> DurableEngine:
+        """The engine itself, for those who build on it."""
+        return self._engine
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started."""
+        return self._engine.running
+
+    def workflow(
+        self, path: str, **options: Any
+    ) -> Callable[[WorkflowFunction], Workflow]:
+        """Serve an async function under a path; see `add` for the options."""
+
+        def decorate(function: WorkflowFunction) -> Workflow:
+            return self.add(path, function, **options)
+
+        return decorate
+
+    def add(
+        self,
+        path: str,
+        function: WorkflowFunction,
+        *,
+        retries: int | None = None,
+        retry_delay: str | None = None,
+        flow_control: FlowControl | None = None,
+        label: str | None = None,
+        failure_function: FailureFunction | None = None,
+        failure_url: str | None = None,
+        schema: Any = None,
+        initial_payload_parser: Callable[[Any], Any] | None = None,
+        env: Mapping[str, str | None] | None = None,
+        redact: Mapping[str, Any] | None = None,
+    ) -> Workflow:
+        """Serve an async function under a path.
+
+        Args:
+            path: names the workflow; stored runs find their code by it.
+            function: takes the context.
+            retries: how often steps and the function are tried again; default 3.
+            retry_delay: an expression in milliseconds: "1000 * (1 + retried)".
+            flow_control: a key whose limits its runs wait for.
+            label: of its runs.
+            failure_function: called with (context, status, response, headers) when a run
+                has failed.
+            failure_url: is sent a POST instead.
+            schema: a type that the payload must fit; default: that of the annotation
+                `AsyncWorkflowContext[...]`, if it is a pydantic model or a dataclass.
+            initial_payload_parser: makes the payload of the parsed body.
+            env: what `context.env` is; default: the environment.
+            redact: what logs do not show: {"body": True}.
+
+        Raises:
+            ConfigurationError: an option cannot be used; nothing is served.
+        """
+        workflow = Workflow(
+            path,
+            function,
+            options=RunOptions.checked(
+                retries=retries,
+                retry_delay=retry_delay,
+                flow_control=flow_control,
+                label=label,
+                failure_url=failure_url,
+                redact=redact,
+            ),
+            failure_function=failure_function,
+            schema=schema,
+            initial_payload_parser=initial_payload_parser,
+            env=env,
+            limits=self._limits,
+        )
+        self._engine.serve(_OnEngine(workflow, self._engine))
+        return workflow
+
+    async def start(self) -> None:
+        """Take the store into possession and go on with every run that it holds.
+
+        Raises:
+            StoreError: the store cannot be used.
+            ConfigurationError: WA106, the environment asks for a QStash server.
+        """
+        if hosted := config.hosted_variables():
+            raise ConfigurationError("WA106", found=f"{', '.join(hosted)} is set")
+        import asyncio
+
+        install(asyncio.get_running_loop())
+        await self._engine.start()
+
+    async def stop(self) -> None:
+        """Park every run and close the store. Nothing is lost."""
+        await self._engine.stop()
+
+    async def __aenter__(self) -> "Engine":
+        """Start it."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop it."""
+        await self.stop()
+
+    def seen_at(self, origin: str) -> None:
+        """Webhook addresses begin with this, unless something else was asked for."""
+        if self._fixed_url is None:
+            self._engine.base_url = origin
+
+
+class _OnEngine:
+    """A workflow as the engine asks for it: `engine.served.Served`."""
+
+    def __init__(self, workflow: Workflow, engine: DurableEngine) -> None:
+        self._workflow = workflow
+        self._engine = engine
+        self.path = workflow.path
+        self.options = workflow.options
+        self.has_failure_function = workflow.has_failure_function
+
+    def invoke(
+        self, run: Any, options: Any, history: Any, journal: Any, keeper: Any, gate: Any
+    ) -> Any:
+        """See `Served.invoke`."""
+        task_context: Context = self._engine.fresh_context()
+        return self._workflow.invoke(
+            run, options, history, journal, keeper, gate=gate, task_context=task_context
+        )
+
+    async def on_failure(self, run: Any, options: Any, failure: dict[str, Any]) -> Any:
+        """See `Served.on_failure`."""
+        nobody: Any = None
+        return await self._workflow.on_failure(
+            run, options, failure, journal=nobody, keeper=nobody
+        )

@@ -1,0 +1,189 @@
+"""A served workflow: the function, its options, and how an invocation of it begins."""
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from contextvars import Context
+from typing import Any, get_type_hints
+
+from workflow_agents.context.context import AsyncWorkflowContext, WorkflowFunction
+from workflow_agents.context.invocation import Invocation
+from workflow_agents.context.revive import adapter, has_model
+from workflow_agents.core.journal import History, Journal, Keeper
+from workflow_agents.core.limits import Limits
+from workflow_agents.core.options import RunOptions
+from workflow_agents.errors import ConfigurationError, StepUsageError
+from workflow_agents.protocol.codec import Undecodable, decode
+from workflow_agents.protocol.headers import Headers
+from workflow_agents.store.interface import RunRow
+
+FailureFunction = Callable[..., Any]
+
+
+class Workflow:
+    """What `@serve.post` and `@engine.workflow` return; pass it to `trigger` and `invoke`.
+
+    Attributes:
+        path: what stored runs find it by.
+        options: what holds for its runs where they do not say otherwise.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        function: WorkflowFunction,
+        *,
+        options: RunOptions,
+        failure_function: FailureFunction | None = None,
+        schema: Any = None,
+        initial_payload_parser: Callable[[Any], Any] | None = None,
+        env: Mapping[str, str | None] | None = None,
+        limits: Limits,
+    ) -> None:
+        if not inspect.iscoroutinefunction(function):
+            raise ConfigurationError(
+                "WA102",
+                "a workflow is an async function",
+                where=f"workflow {path!r}",
+                found=f"expected async def, found {function!r}"[:200],
+                fix=("async def my_workflow(context): ...",),
+            )
+        if schema is not None and initial_payload_parser is not None:
+            raise ConfigurationError(
+                "WA102",
+                "schema and initial_payload_parser exclude each other",
+                where=f"workflow {path!r}",
+                fix=("give one of them",),
+            )
+        self.path = path
+        self.options = options
+        self._function = function
+        self._failure_function = failure_function
+        self._parser = initial_payload_parser
+        self._schema = schema if schema is not None else _declared(function)
+        self._env = env
+        self._limits = limits
+        self.__name__ = getattr(function, "__name__", path)
+        self.__doc__ = function.__doc__
+
+    @property
+    def has_failure_function(self) -> bool:
+        """Whether something is to be called when a run has failed."""
+        return self._failure_function is not None
+
+    def __repr__(self) -> str:
+        return f"Workflow({self.path!r})"
+
+    def invoke(
+        self,
+        run: RunRow,
+        options: RunOptions,
+        history: History,
+        journal: Journal,
+        keeper: Keeper,
+        *,
+        gate: Any,
+        task_context: Context,
+    ) -> Invocation:
+        """Call the function. See `engine.served.Served`."""
+        invocation = Invocation(journal, history, keeper, self._limits, gate=gate)
+        main = self._call(invocation, run, options)
+        invocation.start(main, task_context)
+        return invocation
+
+    async def _call(self, invocation: Invocation, run: RunRow, options: RunOptions) -> object:
+        return await self._function(self._context(invocation, run, options))
+
+    async def on_failure(
+        self,
+        run: RunRow,
+        options: RunOptions,
+        failure: dict[str, Any],
+        *,
+        journal: Journal,
+        keeper: Keeper,
+    ) -> Any:
+        """Call the failure function with (context, status, response, headers)."""
+        function = self._failure_function
+        if function is None:
+            return None
+        # It is never started: a failure function makes no steps.
+        invocation = Invocation(journal, History([], []), keeper, self._limits)
+        context = self._context(invocation, run, options)
+        status, message = failure.get("status", 500), failure["message"]
+        if inspect.iscoroutinefunction(function):
+            return await function(context, status, message, {})
+        import asyncio
+
+        return await asyncio.to_thread(function, context, status, message, {})
+
+    def _context(
+        self, invocation: Invocation, run: RunRow, options: RunOptions
+    ) -> AsyncWorkflowContext[Any]:
+        from workflow_agents import config
+
+        return AsyncWorkflowContext(
+            invocation,
+            workflow_run_id=run.run_id,
+            url=options.url or run.workflow,
+            request_payload=self._payload(run.input or b""),
+            headers=Headers(typing.cast("Mapping[str, str]", options.headers)),
+            env=config.environment() if self._env is None else self._env,
+            labels=options.labels,
+            created_at=run.created_at,
+            policy=options.policy,
+        )
+
+    def _payload(self, body: bytes) -> Any:
+        """The payload as the workflow declares it.
+
+        Raises:
+            StepUsageError: WA205.
+        """
+        value: Any = None
+        if body:
+            try:
+                value = decode(body)
+            except Undecodable:
+                value = body.decode("utf-8", "replace")
+        if self._parser is not None:
+            return self._parser(value)
+        if self._schema is None:
+            return value
+        from pydantic import ValidationError
+
+        try:
+            payload = adapter(self._schema).validate_python(value)
+        except ValidationError as error:
+            found = [
+                f"{'.'.join(map(str, e['loc'])) or 'payload'}: {e['msg']}"
+                for e in error.errors(include_url=False)[:5]
+            ]
+            raise StepUsageError("WA205", where=f"workflow {self.path!r}", found=found) from error
+        return _subscriptable(payload)
+
+
+def _declared(function: WorkflowFunction) -> Any:
+    """The type of `AsyncWorkflowContext[T]`, where it is a pydantic model or a dataclass."""
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError):
+        return None
+    parameters = [*inspect.signature(function).parameters]
+    annotation = hints.get(parameters[0]) if parameters else None
+    arguments = typing.get_args(annotation)
+    return arguments[0] if arguments and has_model(arguments[0]) else None
+
+
+def _subscriptable(payload: Any) -> Any:
+    """Let a dataclass be read as `payload["name"]` too, as the documentation does."""
+    if not dataclasses.is_dataclass(payload) or hasattr(payload, "__getitem__"):
+        return payload
+    cls = type(payload)
+    both = type(cls.__name__, (cls,), {"__getitem__": getattr, "__slots__": ()})
+    both.__module__, both.__qualname__ = cls.__module__, cls.__qualname__
+    same: Any = object.__new__(both)
+    for name in (f.name for f in dataclasses.fields(payload)):
+        object.__setattr__(same, name, getattr(payload, name))
+    return same

@@ -1,0 +1,41 @@
+"""Numbered files of sql/, applied in order, forward only."""
+
+import re
+import sqlite3
+from importlib import resources
+
+from workflow_agents.errors import StoreError
+
+
+def migrate(db: sqlite3.Connection, path: str) -> None:
+    """Bring the schema up to date, each step in a transaction of its own.
+
+    Raises:
+        StoreError: WA604, if a later version of the program has migrated it further.
+    """
+    (found,) = db.execute("PRAGMA user_version").fetchone()
+    if found == LATEST:
+        return
+    if found > LATEST:
+        raise StoreError(
+            "WA604",
+            where=path,
+            found=f"expected schema version {LATEST} or older, found {found}",
+        )
+    for version, statements in _migrations():
+        if version > found:
+            db.executescript(f"BEGIN;{statements};PRAGMA user_version={version};COMMIT;")
+
+
+def _migrations() -> list[tuple[int, str]]:
+    folder = resources.files("workflow_agents.store") / "sql"
+    found = [
+        (int(match[1]), file.read_text("utf-8"))
+        for file in folder.iterdir()
+        if (match := re.match(r"(\d{4})_\w+\.sql$", file.name))
+    ]
+    return sorted(found)
+
+
+LATEST = 1
+"""The newest file of sql/; a test holds it to that, so that a start need not look."""

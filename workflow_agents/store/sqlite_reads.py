@@ -1,0 +1,305 @@
+"""Every query of the SQLite store. Each reads to the end at once, so no snapshot stays open."""
+
+import sqlite3
+from typing import Any
+
+from workflow_agents.core.journal import History
+from workflow_agents.core.lifecycle import Phase
+from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
+from workflow_agents.store.interface import (
+    DeadLetterRow,
+    DeliveryRow,
+    Due,
+    FeedRow,
+    RunRow,
+    WaiterKind,
+    WaiterRow,
+)
+
+_RUN = (
+    "SELECT id, run_id, workflow, phase, token, wakes, attempt, created_at, due_at,"
+    " CASE WHEN payload IS NULL THEN input ELSE"
+    " (SELECT data FROM payloads WHERE payloads.id = runs.payload) END, options, ifnull(recoveries, 0), parent, parent_step, ended_at, result FROM runs"
+)
+_WAITER = (
+    "SELECT run, step, kind, type, name, due_at, event, attempts, flow_key FROM waiters"
+)
+_DELIVERY = (
+    "SELECT d.id, d.run, d.step, d.kind, d.attempt, d.due_at, d.flow_key, d.data, p.data"
+    " FROM deliveries d LEFT JOIN payloads p ON p.id = d.payload"
+)
+_FEED = (
+    "SELECT f.seq, f.run, f.at, f.kind, f.type, f.step, f.name,"
+    " CASE WHEN f.payload IS NULL THEN f.data ELSE p.data END"
+    " FROM feed f LEFT JOIN payloads p ON p.id = f.payload"
+)
+_HISTORY = (
+    "SELECT f.step, f.type, f.name, f.kind,"
+    " CASE WHEN f.payload IS NULL THEN f.data ELSE p.data END"
+    " FROM feed f LEFT JOIN payloads p ON p.id = f.payload"
+    " WHERE f.run = ? AND f.mark = 0 ORDER BY f.seq"
+)
+_LEASED = int(Phase.LEASED)
+_STEP_KINDS = {int(kind): kind for kind in StepKind}
+
+
+class SqliteReads:
+    """The queries; `SqliteStore` adds the connection and the writes."""
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The connection to read from."""
+        raise NotImplementedError
+
+    mutex: Any
+
+    def _all(self, sql: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
+        with self.mutex:
+            return self.db.execute(sql, arguments).fetchall()
+
+    def _one(self, sql: str, arguments: tuple[Any, ...] = ()) -> Any:
+        with self.mutex:
+            return self.db.execute(sql, arguments).fetchone()
+
+    def recover(self, now: int) -> int:
+        """See `Store.recover`. The feed tells of every run that a dead process left."""
+        with self.mutex:
+            db = self.db
+            db.execute("BEGIN IMMEDIATE")
+            db.execute(
+                "INSERT INTO feed (run, at, kind) SELECT id, ?, ? FROM runs WHERE phase = ?",
+                (now, EntryKind.RUN_RECOVERED, _LEASED),
+            )
+            last = "(SELECT max(seq) FROM feed WHERE run = runs.id AND mark = 0)"
+            # Without progress since the last recovery, this one counts on top of it.
+            runs = db.execute(
+                "UPDATE runs SET phase = ?, due_at = ?, recoveries ="
+                f" CASE WHEN progress IS {last} AND recoveries IS NOT NULL"
+                " THEN recoveries + 1 ELSE 1 END,"
+                f" progress = {last} WHERE phase = ?",
+                (Phase.DUE, now, _LEASED),
+            ).rowcount
+            db.execute("UPDATE deliveries SET leased = 0, due_at = ? WHERE leased = 1", (now,))
+            db.execute("COMMIT")
+            return runs
+
+    def due(self, now: int, limit: int) -> Due:
+        """See `Store.due`."""
+        due = Due(
+            [_run(r) for r in self._all(f"{_RUN} WHERE due_at <= ? LIMIT ?", (now, limit))],
+            [_waiter(w) for w in self._all(f"{_WAITER} WHERE due_at <= ? LIMIT ?", (now, limit))],
+            [
+                DeliveryRow(*d)
+                for d in self._all(f"{_DELIVERY} WHERE d.due_at <= ? LIMIT ?", (now, limit))
+            ],
+        )
+        row = self._one(
+            "SELECT min(a) FROM (SELECT min(due_at) a FROM runs WHERE due_at > ?1 UNION ALL"
+            " SELECT min(due_at) FROM waiters WHERE due_at > ?1 UNION ALL"
+            " SELECT min(due_at) FROM deliveries WHERE due_at > ?1)",
+            (now,),
+        )
+        due.next_at = row[0]
+        return due
+
+    def history(self, run: int) -> History:
+        """See `Store.history`."""
+        kinds, success = _STEP_KINDS, int(EntryKind.STEP_SUCCESS)
+        recorded = [
+            Recorded(step, kinds[type], name, kind == success, data)
+            for step, type, name, kind, data in self._all(_HISTORY, (run,))
+        ]
+        ready = WaiterKind.READY
+        waiting = [
+            Waiting(step, kinds[type], name, attempts or 0, kind == ready)
+            for step, kind, type, name, attempts in self._all(
+                "SELECT step, kind, type, name, attempts FROM waiters WHERE run = ?", (run,)
+            )
+        ]
+        return History(recorded, waiting)
+
+    def run(self, run: int | str) -> RunRow | None:
+        """See `Store.run`."""
+        column = "id" if isinstance(run, int) else "run_id"
+        row = self._one(f"{_RUN} WHERE {column} = ?", (run,))
+        return None if row is None else _run(row)
+
+    def runs(
+        self,
+        *,
+        workflow: str | None,
+        phase: Phase | None,
+        label: str | None,
+        before: int | None,
+        limit: int,
+    ) -> list[RunRow]:
+        """See `Store.runs`."""
+        rows = self._all(
+            f"{_RUN} WHERE (?1 IS NULL OR workflow = ?1) AND (?2 IS NULL OR phase = ?2)"
+            " AND (?3 IS NULL OR id IN (SELECT run FROM labels WHERE label = ?3))"
+            " AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5",
+            (workflow, phase, label, before, limit),
+        )
+        return [_run(r) for r in rows]
+
+    def labels(self, run: int) -> tuple[str, ...]:
+        """The labels of a run."""
+        return tuple(r[0] for r in self._all("SELECT label FROM labels WHERE run = ?", (run,)))
+
+    def feed(self, *, run: int | None, after: int, limit: int) -> list[FeedRow]:
+        """See `Store.feed`."""
+        if run is None:
+            rows = self._all(f"{_FEED} WHERE f.seq > ? ORDER BY f.seq LIMIT ?", (after, limit))
+        else:
+            rows = self._all(
+                f"{_FEED} WHERE f.run = ? AND f.seq > ? ORDER BY f.seq LIMIT ?",
+                (run, after, limit),
+            )
+        return [_feed(r) for r in rows]
+
+    def waiters_for(self, event: str, run: int | None) -> list[WaiterRow]:
+        """See `Store.waiters_for`."""
+        rows = self._all(
+            f"{_WAITER} WHERE event = ?1 AND (?2 IS NULL OR run = ?2) ORDER BY run, step",
+            (event, run),
+        )
+        return [_waiter(w) for w in rows]
+
+    def waiter(self, run: int, step: StepKey) -> WaiterRow | None:
+        """See `Store.waiter`."""
+        row = self._one(f"{_WAITER} WHERE run = ? AND step = ?", (run, step))
+        return None if row is None else _waiter(row)
+
+    def dead_letters(self, before: str | None, limit: int) -> list[DeadLetterRow]:
+        """See `Store.dead_letters`."""
+        rows = self._all(
+            "SELECT id, run, at, failure, callback FROM dead_letters"
+            " WHERE (?1 IS NULL OR rowid < (SELECT rowid FROM dead_letters WHERE id = ?1))"
+            " ORDER BY rowid DESC LIMIT ?2",
+            (before, limit),
+        )
+        return [DeadLetterRow(*row) for row in rows]
+
+    def dead_letter(self, id: str) -> DeadLetterRow | None:
+        """See `Store.dead_letter`."""
+        row = self._one(
+            "SELECT id, run, at, failure, callback FROM dead_letters WHERE id = ?", (id,)
+        )
+        return None if row is None else DeadLetterRow(*row)
+
+    def flow(self, flow_key: str, since: int) -> tuple[int, list[int]]:
+        """See `Store.flow`. Slots are counted from who holds them, never in a counter."""
+        (slots,) = self._one(
+            "SELECT (SELECT count(*) FROM runs WHERE flow_key = ?1 AND phase = ?2)"
+            " + (SELECT count(*) FROM deliveries WHERE flow_key = ?1 AND leased = 1)"
+            " + (SELECT count(*) FROM waiters WHERE flow_key = ?1 AND kind = ?3)",
+            (flow_key, _LEASED, WaiterKind.READY),
+        )
+        starts = self._all(
+            "SELECT at FROM flow_starts WHERE flow_key = ? AND at >= ? ORDER BY at, n",
+            (flow_key, since),
+        )
+        return slots, [at for (at,) in starts]
+
+    def flow_value(self, flow_key: str) -> str | None:
+        """See `Store.flow_value`."""
+        row = self._one("SELECT value FROM flow_keys WHERE flow_key = ?", (flow_key,))
+        return None if row is None else row[0]
+
+    def clean(self, ended_before: int, now: int, limit: int) -> int:
+        """See `Store.clean`. A few runs at a time, each batch a short transaction."""
+        with self.mutex:
+            db = self.db
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                runs = [
+                    (r[0],)
+                    for r in db.execute(
+                        "SELECT id FROM runs WHERE ended_at < ? AND id NOT IN"
+                        " (SELECT run FROM deliveries) LIMIT ?",
+                        (ended_before, limit),
+                    ).fetchall()
+                ]
+                for table in ("feed", "waiters", "notifications", "dead_letters", "labels"):
+                    db.executemany(f"DELETE FROM {table} WHERE run = ?", runs)
+                db.executemany("DELETE FROM runs WHERE id = ?", runs)
+                if runs:
+                    db.execute(
+                        "DELETE FROM payloads WHERE id NOT IN (SELECT payload FROM feed WHERE"
+                        " payload IS NOT NULL UNION SELECT payload FROM deliveries"
+                        " WHERE payload IS NOT NULL UNION SELECT payload FROM runs"
+                        " WHERE payload IS NOT NULL)"
+                    )
+                    db.execute(
+                        "INSERT INTO feed (run, at, kind, data) VALUES (0, ?, ?, ?)",
+                        (now, EntryKind.CLEANED, str(len(runs)).encode()),
+                    )
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            return len(runs)
+
+    def check(self) -> list[str]:
+        """See `Store.check`."""
+        ended = f"({int(Phase.SUCCESS)}, {int(Phase.FAILED)}, {int(Phase.CANCELED)})"
+        faults = [r[0] for r in self._all("PRAGMA integrity_check") if r[0] != "ok"]
+        questions = {
+            "a run that is due without a time": (
+                f"SELECT run_id FROM runs WHERE phase = {int(Phase.DUE)} AND due_at IS NULL"
+            ),
+            "an ended run that is due": (
+                f"SELECT run_id FROM runs WHERE phase IN {ended} AND due_at IS NOT NULL"
+            ),
+            "a waiter of a run that has ended or never was": (
+                "SELECT w.run FROM waiters w LEFT JOIN runs r ON r.id = w.run"
+                f" WHERE r.id IS NULL OR r.phase IN {ended}"
+            ),
+            "a parked run that nothing will wake": (
+                f"SELECT run_id FROM runs WHERE phase = {int(Phase.PARKED)}"
+                " AND id NOT IN (SELECT run FROM waiters)"
+            ),
+            "a waiter of a step that has an outcome": (
+                "SELECT w.run || ' ' || w.step FROM waiters w JOIN feed f"
+                " ON f.run = w.run AND f.step = w.step AND f.mark = 0"
+            ),
+            "a call that nothing makes": (
+                f"SELECT run || ' ' || step FROM waiters WHERE kind = {WaiterKind.CALL}"
+                " AND NOT EXISTS (SELECT 1 FROM deliveries d"
+                " WHERE d.run = waiters.run AND d.step = waiters.step)"
+            ),
+            "a reference to a payload that is not there": (
+                "SELECT seq FROM feed WHERE payload IS NOT NULL"
+                " AND payload NOT IN (SELECT id FROM payloads)"
+            ),
+        }
+        for fault, sql in questions.items():
+            faults += [f"{fault}: {row[0]}" for row in self._all(sql)]
+        return faults
+
+    def size(self) -> dict[str, Any]:
+        """See `Store.size`."""
+        tables = ("runs", "feed", "payloads", "waiters", "deliveries", "dead_letters")
+        sizes = {t: self._one(f"SELECT count(*) FROM {t}")[0] for t in tables}
+        pages, page = self._one("PRAGMA page_count")[0], self._one("PRAGMA page_size")[0]
+        return {**sizes, "bytes": pages * page}
+
+
+def _run(row: Any) -> RunRow:
+    run = RunRow(*row)
+    run.phase = Phase(run.phase)
+    return run
+
+
+def _waiter(row: Any) -> WaiterRow:
+    waiter = WaiterRow(*row)
+    waiter.type = _STEP_KINDS[waiter.type]
+    return waiter
+
+
+def _feed(row: Any) -> FeedRow:
+    entry = FeedRow(*row)
+    entry.kind = EntryKind(entry.kind)
+    entry.type = None if entry.type is None else StepKind(entry.type)
+    return entry

@@ -1,0 +1,407 @@
+"""Each operation of a `Change` as SQL, one function for each.
+
+A function returns False where what it must hit was not there.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from workflow_agents.core.lifecycle import Phase
+from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
+from workflow_agents.store import interface as ops
+from workflow_agents.store.interface import Applied, Entry, WaiterKind, Woken
+
+PAYLOAD_BYTES = 4_096
+"""Data above this is stored once, by its hash, apart from the row."""
+
+_LEASED, _PARKED, _DUE, _WAITING = (
+    int(Phase.LEASED),
+    int(Phase.PARKED),
+    int(Phase.DUE),
+    int(Phase.WAITING),
+)
+_ENDED = f"({int(Phase.SUCCESS)}, {int(Phase.FAILED)}, {int(Phase.CANCELED)})"
+
+_ENTRY = "INSERT INTO feed (run, at, kind, type, step, name, data, payload, mark)"
+_INSERT_ENTRY = f"{_ENTRY} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_GUARDED_ENTRY = (
+    f"{_ENTRY} SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM runs"
+    f" WHERE id = ? AND token = ? AND phase = {_LEASED}"
+)
+
+
+_WAKE = (
+    "UPDATE runs SET wakes = wakes + 1,"
+    f" due_at = CASE phase WHEN {_PARKED} THEN ? ELSE due_at END,"
+    f" phase = CASE phase WHEN {_PARKED} THEN {_DUE} ELSE phase END"
+    f" WHERE id = ? AND phase NOT IN {_ENDED} RETURNING wakes"
+)
+
+Write = Callable[[sqlite3.Connection, Any, Applied], bool]
+
+
+def add_entry(db: sqlite3.Connection, entry: Entry, run: int, applied: Applied) -> None:
+    """Append to the feed."""
+    db.execute(_INSERT_ENTRY, (run, entry.at, *_fields(db, entry, applied)))
+
+
+def add_guarded_entry(
+    db: sqlite3.Connection, entry: Entry, guard: ops.Guard, applied: Applied
+) -> bool:
+    """Append to the feed if the run is leased under the guard's token: one statement."""
+    fields = _fields(db, entry, applied)
+    return db.execute(_GUARDED_ENTRY, (entry.at, *fields, guard.run, guard.token)).rowcount == 1
+
+
+def _fields(db: sqlite3.Connection, entry: Entry, applied: Applied) -> tuple[Any, ...]:
+    data, payload = entry.data, None
+    if callable(data):
+        applied.data = data = data(applied)
+    if data is not None and len(data) > PAYLOAD_BYTES:
+        data, payload = None, store_payload(db, data)
+    mark = 0 if entry.outcome else None
+    return entry.kind, entry.type, entry.step, entry.name, data, payload, mark
+
+
+def store_payload(db: sqlite3.Connection, data: bytes) -> int:
+    """Large data by its hash; the same bytes are stored once."""
+    digest = hashlib.sha256(data).digest()
+    row = db.execute("SELECT id FROM payloads WHERE hash = ?", (digest,)).fetchone()
+    if row is None:
+        row = db.execute(
+            "INSERT INTO payloads (hash, data) VALUES (?, ?) RETURNING id", (digest, data)
+        ).fetchone()
+    return row[0]
+
+
+def add_run(db: sqlite3.Connection, op: ops.AddRun) -> tuple[int, bool]:
+    """The row of the run, and whether it is new."""
+    data, payload = op.input, None
+    if data is not None and len(data) > PAYLOAD_BYTES:
+        data, payload = None, store_payload(db, data)
+    row = db.execute(
+        "INSERT INTO runs (run_id, workflow, phase, due_at, token, wakes, attempt, created_at,"
+        " input, payload, options, flow_key, parent, parent_step)"
+        " VALUES (?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id) DO NOTHING",
+        (
+            op.run_id,
+            op.workflow,
+            op.phase,
+            op.due_at,
+            op.token,
+            op.created_at,
+            data,
+            payload,
+            op.options,
+            op.flow_key,
+            op.parent,
+            op.parent_step,
+        ),
+    )
+    if row.rowcount != 1:
+        found = db.execute("SELECT id FROM runs WHERE run_id = ?", (op.run_id,)).fetchone()
+        return found[0], False
+    run = row.lastrowid or 0
+    if op.labels:
+        db.executemany(
+            "INSERT OR IGNORE INTO labels VALUES (?, ?)", [(label, run) for label in op.labels]
+        )
+    if op.inherit is not None:
+        db.execute(
+            f"{_ENTRY} SELECT ?, at, kind, type, step, name, data, payload, mark FROM feed"
+            " WHERE run = ? AND mark = 0 AND kind = 10 ORDER BY seq",
+            (run, op.inherit),
+        )
+    return run, True
+
+
+def _hit(sql: str, *names: str) -> Write:
+    def write(db: sqlite3.Connection, op: Any, _applied: Applied) -> bool:
+        return db.execute(sql, [getattr(op, name) for name in names]).rowcount > 0
+
+    return write
+
+
+def _always(sql: str, *names: str) -> Write:
+    def write(db: sqlite3.Connection, op: Any, _applied: Applied) -> bool:
+        db.execute(sql, [getattr(op, name) for name in names])
+        return True
+
+    return write
+
+
+def _guard(db: sqlite3.Connection, op: ops.Guard, _applied: Applied) -> bool:
+    row = db.execute(
+        f"SELECT 1 FROM runs WHERE id = ? AND token = ? AND phase = {_LEASED}", (op.run, op.token)
+    ).fetchone()
+    return row is not None
+
+
+def _park(db: sqlite3.Connection, op: ops.Park, _applied: Applied) -> bool:
+    sql = (
+        f"UPDATE runs SET phase = {_PARKED}, due_at = NULL WHERE id = ? AND token = ?"
+        f" AND wakes = ? AND phase IN ({_LEASED}, {_PARKED}, {_DUE})"
+    )
+    return db.execute(sql, (op.run, op.token, op.wakes)).rowcount == 1
+
+
+def _end_run(db: sqlite3.Connection, op: ops.EndRun, _applied: Applied) -> bool:
+    ended = db.execute(
+        "UPDATE runs SET phase = ?, ended_at = ?, result = ?, due_at = NULL, token = token + 1"
+        f" WHERE id = ? AND phase NOT IN {_ENDED}",
+        (op.phase, op.at, op.result, op.run),
+    )
+    if ended.rowcount != 1:
+        return False
+    db.execute("DELETE FROM waiters WHERE run = ?", (op.run,))
+    db.execute("DELETE FROM deliveries WHERE run = ? AND step IS NOT NULL", (op.run,))
+    db.execute("DELETE FROM notifications WHERE run = ?", (op.run,))
+    return True
+
+
+def _add_delivery(db: sqlite3.Connection, op: ops.AddDelivery, _applied: Applied) -> bool:
+    payload = None if op.body is None else store_payload(db, op.body)
+    db.execute(
+        "INSERT INTO deliveries (run, step, kind, leased, due_at, attempt, flow_key, data, payload)"
+        " VALUES (?, ?, ?, 0, ?, 0, ?, ?, ?)",
+        (op.run, op.step, op.kind, op.due_at, op.flow_key, op.data, payload),
+    )
+    return True
+
+
+def _add_waiter(db: sqlite3.Connection, op: ops.AddWaiter, _applied: Applied) -> bool:
+    db.execute(
+        "INSERT INTO waiters (run, step, kind, type, name, due_at, event, attempts, flow_key)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, step) DO UPDATE SET"
+        " kind = excluded.kind, due_at = excluded.due_at, attempts = excluded.attempts,"
+        " flow_key = excluded.flow_key",
+        (
+            op.run,
+            op.step,
+            op.kind,
+            op.type,
+            op.name,
+            op.due_at,
+            op.event,
+            op.attempts,
+            op.flow_key,
+        ),
+    )
+    return True
+
+
+def _wait_for_notification(
+    db: sqlite3.Connection, op: ops.WaitForNotification, applied: Applied
+) -> bool:
+    waiter = op.waiter
+    _add_waiter(db, waiter, applied)
+    row = db.execute(
+        "SELECT id, data FROM notifications WHERE run = ? AND event = ? ORDER BY id LIMIT 1",
+        (waiter.run, waiter.event),
+    ).fetchone()
+    if row is not None:
+        db.execute("DELETE FROM notifications WHERE id = ?", (row[0],))
+        _settle(db, waiter.run, waiter.step, waiter.kind, op.at, row[1], True, applied)
+    return True
+
+
+def _resolve(db: sqlite3.Connection, op: ops.Resolve, applied: Applied) -> bool:
+    if _settle(db, op.run, op.step, op.kind, op.at, op.data, op.ok, applied):
+        return True
+    if op.late:
+        db.execute(
+            f"{_ENTRY} VALUES (?, ?, ?, NULL, ?, NULL, ?, NULL, NULL)",
+            (op.run, op.at, EntryKind.DISCARDED, op.step, op.data[:PAYLOAD_BYTES]),
+        )
+    return not op.must
+
+
+def _notify(db: sqlite3.Connection, op: ops.Notify, applied: Applied) -> bool:
+    waiters = db.execute(
+        "SELECT run, step FROM waiters WHERE event = ?1 AND (?2 IS NULL OR run = ?2)"
+        " ORDER BY run, step",
+        (op.event, op.run),
+    ).fetchall()
+    for run, step in waiters:
+        _settle(db, run, step, WaiterKind.EVENT, op.at, op.data, True, applied)
+    if not waiters and op.run is not None:
+        applied.kept = db.execute(
+            "INSERT INTO notifications (run, event, data) SELECT id, ?, ? FROM runs"
+            f" WHERE id = ? AND phase NOT IN {_ENDED}",
+            (op.event, op.data, op.run),
+        ).rowcount
+    return True
+
+
+def _settle(
+    db: sqlite3.Connection,
+    run: int,
+    step: StepKey,
+    kind: int,
+    at: int,
+    data: bytes,
+    ok: bool,
+    applied: Applied,
+) -> bool:
+    """Who removes the waiter records the outcome and wakes the run."""
+    row = db.execute(
+        "DELETE FROM waiters WHERE run = ? AND step = ? AND kind = ?"
+        " RETURNING type, name, due_at",
+        (run, step, kind),
+    ).fetchone()
+    if row is None:
+        return False
+    type, name, deadline = StepKind(row[0]), row[1], row[2]
+    entry_kind = EntryKind.STEP_SUCCESS if ok else EntryKind.STEP_FAILED
+    add_entry(db, Entry(run, at, entry_kind, type, step, name, data, outcome=True), run, applied)
+    _wake(db, run, at, Recorded(step, type, name, ok, data), applied, deadline)
+    return True
+
+
+def _ready(db: sqlite3.Connection, op: ops.Ready, applied: Applied) -> bool:
+    row = db.execute(
+        f"UPDATE waiters SET kind = {WaiterKind.READY}, due_at = NULL"
+        " WHERE run = ? AND step = ? AND kind = ? RETURNING type, name, attempts",
+        (op.run, op.step, op.kind),
+    ).fetchone()
+    if row is None:
+        return False
+    news = Waiting(op.step, StepKind(row[0]), row[1], row[2] or 0, due=True)
+    _wake(db, op.run, op.at, news, applied)
+    return True
+
+
+def _wake(
+    db: sqlite3.Connection,
+    run: int,
+    at: int,
+    news: Recorded | Waiting,
+    applied: Applied,
+    deadline: int | None = None,
+) -> None:
+    row = db.execute(_WAKE, (at, run)).fetchone()
+    if row is not None:
+        applied.woken.append(Woken(run, row[0], news, deadline))
+
+
+def _flow_start(db: sqlite3.Connection, op: ops.FlowStart, _applied: Applied) -> bool:
+    db.execute("DELETE FROM flow_starts WHERE flow_key = ? AND at < ?", (op.flow_key, op.forget))
+    db.execute(
+        "INSERT INTO flow_starts SELECT ?, ?, ifnull(max(n), 0) + 1 FROM flow_starts"
+        " WHERE flow_key = ? AND at = ?",
+        (op.flow_key, op.at, op.flow_key, op.at),
+    )
+    return True
+
+
+def _free_flow(db: sqlite3.Connection, op: ops.FreeFlow, _applied: Applied) -> bool:
+    db.execute(
+        f"UPDATE runs SET due_at = ? WHERE flow_key = ? AND phase = {_WAITING}",
+        (op.at, op.flow_key),
+    )
+    db.execute(
+        "UPDATE deliveries SET due_at = ? WHERE flow_key = ? AND leased = 0 AND due_at IS NULL",
+        (op.at, op.flow_key),
+    )
+    db.execute(
+        f"UPDATE waiters SET due_at = ? WHERE flow_key = ? AND kind = {ops.WaiterKind.ADMISSION}",
+        (op.at, op.flow_key),
+    )
+    return True
+
+
+WRITES: dict[type, Write] = {
+    ops.Guard: _guard,
+    ops.Claim: _hit(
+        f"UPDATE runs SET phase = {_LEASED}, token = token + 1, due_at = NULL"
+        f" WHERE id = ? AND token = ? AND phase IN ({_DUE}, {_WAITING})",
+        "run",
+        "token",
+    ),
+    ops.Hold: _hit(
+        f"UPDATE runs SET phase = {_WAITING}, due_at = ?"
+        f" WHERE id = ? AND token = ? AND phase IN ({_DUE}, {_WAITING})",
+        "due_at",
+        "run",
+        "token",
+    ),
+    ops.Park: _park,
+    ops.Unpark: _hit(
+        f"UPDATE runs SET phase = {_LEASED}, token = token + 1, due_at = NULL"
+        f" WHERE id = ? AND token = ? AND phase IN ({_LEASED}, {_PARKED}, {_DUE})",
+        "run",
+        "token",
+    ),
+    ops.RetryRun: _hit(
+        f"UPDATE runs SET phase = {_DUE}, due_at = ?, attempt = ?"
+        f" WHERE id = ? AND phase = {_LEASED}",
+        "due_at",
+        "attempt",
+        "run",
+    ),
+    ops.Progress: _always("UPDATE runs SET attempt = 0 WHERE id = ?", "run"),
+    ops.EndRun: _end_run,
+    ops.AddWaiter: _add_waiter,
+    ops.WaitForNotification: _wait_for_notification,
+    ops.Resolve: _resolve,
+    ops.Notify: _notify,
+    ops.Ready: _ready,
+    ops.DropWaiter: _always("DELETE FROM waiters WHERE run = ? AND step = ?", "run", "step"),
+    ops.AddDelivery: _add_delivery,
+    ops.LeaseDelivery: _hit(
+        "UPDATE deliveries SET leased = 1, due_at = NULL, attempt = attempt + 1"
+        " WHERE id = ? AND attempt = ? AND leased = 0",
+        "id",
+        "attempt",
+    ),
+    ops.RetryDelivery: _hit(
+        "UPDATE deliveries SET leased = 0, due_at = ? WHERE id = ? AND attempt = ? AND leased = 1",
+        "due_at",
+        "id",
+        "attempt",
+    ),
+    ops.HoldDelivery: _hit(
+        "UPDATE deliveries SET due_at = ? WHERE id = ? AND leased = 0", "due_at", "id"
+    ),
+    ops.TakeDelivery: _hit(
+        "DELETE FROM deliveries WHERE id = ? AND attempt = ? AND leased = 1", "id", "attempt"
+    ),
+    ops.DropDelivery: _always("DELETE FROM deliveries WHERE run = ? AND step = ?", "run", "step"),
+    ops.AddDeadLetter: _always(
+        "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?)",
+        "id",
+        "run",
+        "at",
+        "failure",
+        "callback",
+    ),
+    ops.TakeDeadLetter: _hit("DELETE FROM dead_letters WHERE id = ?", "id"),
+    ops.SetCallback: _always(
+        "UPDATE dead_letters SET callback = ? WHERE run = ?", "callback", "run"
+    ),
+    ops.SetFlow: _always(
+        "INSERT OR REPLACE INTO flow_keys VALUES (?, ?)", "flow_key", "value"
+    ),
+    ops.FlowStart: _flow_start,
+    ops.FreeFlow: _free_flow,
+}
+"""By type of operation; `AddRun` apart, because later parts of its change need its row."""
+
+WRITES_WITHOUT_CONDITION = frozenset(
+    {
+        ops.Progress,
+        ops.AddWaiter,
+        ops.WaitForNotification,
+        ops.Notify,
+        ops.DropWaiter,
+        ops.AddDelivery,
+        ops.DropDelivery,
+        ops.AddDeadLetter,
+        ops.SetCallback,
+        ops.SetFlow,
+        ops.FlowStart,
+        ops.FreeFlow,
+    }
+)
