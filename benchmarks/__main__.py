@@ -193,6 +193,12 @@ def quietest(workload: str, engine: str, root: Path, again: int) -> Json:
     return best
 
 
+def tell(what: str) -> None:
+    """Show what is being measured, in one line of a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{what}", end="", file=sys.stderr, flush=True)
+
+
 def main() -> None:
     """Measure what is asked for, print the table, write the JSON."""
     known = list(PARAMETERS)
@@ -220,8 +226,7 @@ def main() -> None:
         for repetition in range(args.repeat):
             for workload in workloads:
                 for engine in ("ours", FLOOR_OF[workload]):
-                    print(f"\r\033[K{repetition + 1}/{args.repeat} {workload} {engine}", end="")
-                    sys.stdout.flush()
+                    tell(f"{repetition + 1}/{args.repeat} {workload} {engine}")
                     try:
                         found = quietest(workload, engine, root, args.again)
                     except Failed as failure:
@@ -247,7 +252,8 @@ def main() -> None:
         "samples": samples,
         "failures": failures,
     }
-    print("\r\033[K" + table(results))
+    tell("")
+    print(table(results))
     if args.json:
         Path(args.json).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if failures:

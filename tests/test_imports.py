@@ -32,8 +32,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "serve": {"protocol", "core", "context", "client"},
 }
 
-# module -> a room that this module alone may know besides
-JOINS = {"serve.serve": {"engine"}}
+# module -> the rooms that this module alone may know besides
+JOINS = {"serve.serve": {"engine", "store"}}
 
 # what `agents` may see of `context`: the public surface
 CONTEXT_SURFACE = {"context", "context.context"}

@@ -13,12 +13,14 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Any, Literal, TypedDict
 
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
-from workflow_agents import AsyncWorkflowContext, agent_workflow
 from workflow_agents.fastapi import Serve
+
+from workflow_agents import AsyncWorkflowContext, agent_workflow
 
 Planet = Literal["Mercury", "Venus", "Mars", "Jupiter", "Saturn"]
 
@@ -100,7 +102,7 @@ async def feed(run_id: str) -> StreamingResponse:
 
     async def lines() -> AsyncIterator[str]:
         async for entry in serve.client.run(run_id).feed():
-            yield json.dumps(entry.as_dict()) + "\n"
+            yield json.dumps(asdict(entry)) + "\n"
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")
 
@@ -108,6 +110,5 @@ async def feed(run_id: str) -> StreamingResponse:
 @app.get("/runs/{run_id}")
 async def status(run_id: str) -> dict[str, Any]:
     """What has become of a run."""
-    handle = serve.client.run(run_id)
-    status = await handle.status()
-    return {"status": status, "result": await handle.result() if status == "success" else None}
+    log = await serve.client.run(run_id).log()
+    return {"state": log.state, "result": log.result, "failure": log.failure}

@@ -238,9 +238,9 @@ class Step:
 
 def finished_step(entry: Json) -> Step | None:
     """The step whose result the feed entry tells of, if it does."""
-    if entry["kind"] != "step_success":
+    if entry["kind"] != "STEP_SUCCESS":
         return None
-    name, what, call = entry["name"], entry["type"], ""
+    name, what, call = entry["step_name"], entry["step_type"].lower(), ""
     if name.startswith("Call Agent"):
         what, call = "LLM", completion_id(entry.get("data"))
     elif name.startswith("Run tool"):
@@ -276,7 +276,7 @@ class Run:
         if entry["seq"] <= self._seen:
             return None
         self._seen = entry["seq"]
-        if entry["kind"] in ("run_success", "run_failed", "run_canceled"):
+        if entry["kind"] in ("RUN_SUCCESS", "RUN_FAILED", "RUN_CANCELED"):
             self.ended = entry
         step = finished_step(entry)
         if step:
@@ -392,7 +392,7 @@ def play(options: argparse.Namespace, processes: list[Process]) -> int:
         screen.fact(name, " ".join(text.split()))
     print()
     if end["result"] is None:
-        screen.event("✗", "1;31", "lost", f"the run ended as {end['status']}: {run.ended}")
+        screen.event("✗", "1;31", "lost", f"the run ended as {end['state']}: {run.ended}")
         return 1
     if repeated:
         screen.event("✗", "1;31", "repeated", f"{repeated} finished LLM calls were made again")

@@ -5,6 +5,11 @@ from typing import Any, cast
 
 from workflow_agents.agents.schemas import without_titles
 
+_ONE_TEXT = {
+    "type": "object",
+    "properties": {"tool_input": {"type": "string"}},
+    "required": ["tool_input"],
+}
 _SHAPE = ("name", "description", "args_schema", "invoke")
 
 
@@ -29,7 +34,7 @@ def parts(source: Any, name: str | None) -> dict[str, Any]:
     return {
         "name": name or source.name,
         "description": source.description or "",
-        "parameters": _schema(getattr(source, "tool_call_schema", source.args_schema)),
+        "parameters": _ONE_TEXT if _takes_one_text(source) else _schema(source),
         "check": _as_sent,
         "invoke": invoke if hasattr(source, "ainvoke") else invoke_in_thread,
     }
@@ -39,8 +44,14 @@ def _as_sent(arguments: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def _schema(described: Any) -> dict[str, Any]:
-    """From a dict, or from a model of pydantic 2 or 1; nothing means no arguments."""
+def _takes_one_text(source: Any) -> bool:
+    """LangChain's simplest tools have no schema: a text goes in, by this name."""
+    return source.args_schema is None and list(getattr(source, "args", ())) == ["tool_input"]
+
+
+def _schema(source: Any) -> dict[str, Any]:
+    """A dict, a model of pydantic 2 or 1, or nothing, which means no arguments."""
+    described = getattr(source, "tool_call_schema", source.args_schema)
     if described is None:
         return {"type": "object", "properties": {}}
     if not isinstance(described, dict):

@@ -176,12 +176,16 @@ def _declared(function: WorkflowFunction) -> Any:
     return arguments[0] if arguments and has_model(arguments[0]) else None
 
 
+def _item(payload: Any, name: str) -> Any:
+    return getattr(payload, name)
+
+
 def _subscriptable(payload: Any) -> Any:
     """Let a dataclass be read as `payload["name"]` too, as the documentation does."""
     if not dataclasses.is_dataclass(payload) or hasattr(payload, "__getitem__"):
         return payload
     cls = type(payload)
-    both = type(cls.__name__, (cls,), {"__getitem__": getattr, "__slots__": ()})
+    both = type(cls.__name__, (cls,), {"__getitem__": _item, "__slots__": ()})
     both.__module__, both.__qualname__ = cls.__module__, cls.__qualname__
     same: Any = object.__new__(both)
     for name in (f.name for f in dataclasses.fields(payload)):

@@ -268,7 +268,7 @@ def test_a_conversation_with_tools_passes(model: ScriptedModel, client: httpx2.C
     assert ask(client, messages=messages, tools=[WEATHER]).status_code == 200
 
 
-@pytest.mark.parametrize("header", ["", "Basic abc", "Bearer "])
+@pytest.mark.parametrize("header", ["", "Basic abc", "Bearer"])
 def test_a_key_is_needed(client: httpx2.Client, header: str):
     answer = client.post("/chat/completions", json=HI, headers={"authorization": header})
     assert answer.status_code == 401

@@ -1,0 +1,223 @@
+"""FastAPI: its requests to ours, our answers to its, and the engine in its lifespan."""
+
+import asyncio
+import base64
+import contextlib
+import difflib
+import inspect
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi import Request as FastAPIRequest
+from fastapi.responses import JSONResponse
+
+from workflow_agents import config
+from workflow_agents.client import Client
+from workflow_agents.context.context import WorkflowFunction
+from workflow_agents.core.flow_control import FlowControl
+from workflow_agents.errors import ConfigurationError, WorkflowAgentsError
+from workflow_agents.protocol.codec import encode
+from workflow_agents.serve.endpoint import Request, Response, failed, start_run
+from workflow_agents.serve.serve import Engine
+from workflow_agents.serve.workflow import FailureFunction, Workflow
+
+HOOK_PATH = "/v2/workflows/hooks/{user}/{run_id}/{event_id:path}"
+_HOOK_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Serve:
+    """Serves workflows as routes of a FastAPI app.
+
+    The engine is embedded: it starts and stops with the app, on one SQLite file. While the app
+    runs, `serve.client` starts runs and follows them.
+
+    ```python
+    app = FastAPI()
+    serve = Serve(app)
+
+    @serve.post("/orders")
+    async def orders(context: AsyncWorkflowContext[Order]) -> str: ...
+    ```
+
+    Args:
+        app: gets a route for each workflow, and one for webhooks.
+        engine: in place of one with default options.
+        store: the path of the store, where no engine is given.
+
+    Raises:
+        ConfigurationError: WA106, the environment asks for a QStash server.
+    """
+
+    def __init__(
+        self, app: FastAPI, *, engine: Engine | None = None, store: str | None = None
+    ) -> None:
+        if hosted := config.hosted_variables():
+            raise ConfigurationError("WA106", found=f"{', '.join(hosted)} is set")
+        self.engine = engine or Engine(store)
+        self._app = app
+        self._starting = asyncio.Lock()
+        self._wrap_lifespan(app)
+        app.add_api_route(
+            HOOK_PATH, self._receive_webhook, methods=_HOOK_METHODS, include_in_schema=False
+        )
+
+    @property
+    def client(self) -> Client:
+        """Starts runs and follows them."""
+        return self.engine.client
+
+    def post(
+        self,
+        path: str,
+        *,
+        retries: int | None = None,
+        retry_delay: str | None = None,
+        flow_control: FlowControl | None = None,
+        label: str | None = None,
+        failure_function: FailureFunction | None = None,
+        failure_url: str | None = None,
+        schema: Any = None,
+        initial_payload_parser: Callable[[Any], Any] | None = None,
+        env: Mapping[str, str | None] | None = None,
+        receiver: Any = None,
+        redact: Mapping[str, Any] | None = None,
+        url: str | None = None,
+        base_url: str | None = None,
+        **unknown: Any,
+    ) -> Callable[[WorkflowFunction], Workflow]:
+        """Serve an async function as a workflow at `POST path`.
+
+        A request starts a run with its body as the payload, and is answered with the run's id
+        when the function asks for its first step:
+
+        ```json
+        {"workflowRunId": "wfr_V1StGXR8_Z5jdHi6B-myT", "finishCondition": "success"}
+        ```
+
+        Args:
+            path: of the route; stored runs find their code by it.
+            receiver: a `qstash.Receiver`; requests that are not signed are refused.
+            url: what `context.url` is; default: the request's.
+            base_url: replaces the origin of `context.url`.
+            retries, retry_delay, flow_control, label, failure_function, failure_url, schema,
+                initial_payload_parser, env, redact: as `Engine.add`.
+            unknown: refused, with the nearest option.
+
+        Raises:
+            ConfigurationError: an option cannot be used.
+        """
+        _refuse_unknown(unknown)
+
+        def decorate(function: WorkflowFunction) -> Workflow:
+            workflow = self.engine.add(
+                path,
+                function,
+                retries=retries,
+                retry_delay=retry_delay,
+                flow_control=flow_control,
+                label=label,
+                failure_function=failure_function,
+                failure_url=failure_url,
+                schema=schema,
+                initial_payload_parser=initial_payload_parser,
+                env=env,
+                redact=redact,
+            )
+
+            async def handle(request: FastAPIRequest) -> JSONResponse:
+                await self._ensure_started()
+                self.engine.seen_at(str(request.base_url).rstrip("/"))
+                seen = Request(
+                    url or _rebased(str(request.url), base_url),
+                    request.headers.items(),
+                    await request.body(),
+                )
+                return _answer(await start_run(self.engine.core, workflow, seen, receiver))
+
+            summary = inspect.getdoc(function) or f"Start a run of {workflow.__name__}"
+            self._app.add_api_route(
+                path,
+                handle,
+                methods=["POST"],
+                name=workflow.__name__,
+                summary=summary.splitlines()[0],
+            )
+            return workflow
+
+        return decorate
+
+    async def _receive_webhook(
+        self, request: FastAPIRequest, run_id: str, event_id: str
+    ) -> JSONResponse:
+        """Source: protocol 4.7."""
+        await self._ensure_started()
+        headers: dict[str, list[str]] = {}
+        for name, value in request.headers.items():
+            headers.setdefault(name, []).append(value)
+        body = b"" if request.method in {"GET", "HEAD"} else await request.body()
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        told = {
+            "method": request.method,
+            "header": headers,
+            "body": base64.b64encode(body).decode(),
+            "proto": request.url.scheme,
+            "host": request.url.netloc,
+            "url": path,
+        }
+        core = self.engine.core
+        try:
+            row = core.admin.find(run_id)
+            outcome = encode({"data": told, "timeout": False})
+            await core.intake.tell(event_id, outcome, row.id)
+        except WorkflowAgentsError as error:
+            return _answer(failed(error))
+        return JSONResponse({})
+
+    async def _ensure_started(self) -> None:
+        """An app whose lifespan is not run starts the engine with its first request."""
+        if not self.engine.running:
+            async with self._starting:
+                if not self.engine.running:
+                    await self.engine.start()
+
+    def _wrap_lifespan(self, app: FastAPI) -> None:
+        inner = app.router.lifespan_context
+
+        @contextlib.asynccontextmanager
+        async def lifespan(scope_app: Any) -> AsyncIterator[Any]:
+            async with self.engine, inner(scope_app) as state:
+                yield state
+
+        app.router.lifespan_context = lifespan
+
+
+def _answer(response: Response) -> JSONResponse:
+    return JSONResponse(response.data, response.status)
+
+
+def _rebased(url: str, base_url: str | None) -> str:
+    base_url = base_url or config.public_url()
+    if not base_url:
+        return url
+    path = url.split("://", 1)[-1].partition("/")[2]
+    return f"{base_url.rstrip('/')}/{path}"
+
+
+def _refuse_unknown(unknown: Mapping[str, Any]) -> None:
+    if "qstash_client" in unknown:
+        raise ConfigurationError(
+            "WA106",
+            where="option 'qstash_client'",
+            found="a QStash client was given",
+            fix=("leave qstash_client out to run on the embedded engine",),
+        )
+    for name in unknown:
+        known = [p for p in inspect.signature(Serve.post).parameters if p not in {"self", "path"}]
+        near = difflib.get_close_matches(name, known, 1)
+        raise ConfigurationError(
+            "WA101",
+            where="@serve.post(...)",
+            found=f"{name!r}; known are {', '.join(k for k in known if k != 'unknown')}",
+            fix=(f"did you mean {near[0]!r}?",) if near else (),
+        )
