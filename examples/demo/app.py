@@ -18,9 +18,9 @@ from typing import Any, Literal, TypedDict
 
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
-from workflow_agents.fastapi import Serve
 
 from workflow_agents import AsyncWorkflowContext, agent_workflow
+from workflow_agents.fastapi import Serve
 
 Planet = Literal["Mercury", "Venus", "Mars", "Jupiter", "Saturn"]
 
@@ -73,7 +73,7 @@ async def page(context: AsyncWorkflowContext[Order]) -> Page:
     )
     poet = agents.agent(model=model, name="poet", background="You write short poems.")
     teacher = agents.agent(model=model, name="teacher", background="You teach small children.")
-    editor = agents.agent(model=model, name="editor", background="You find titles for pages.")
+    editor = agents.agent(model=model, name="editor", background="You find short titles for pages.")
     critic = agents.agent(model=model, name="critic", background="You find faults in texts.")
 
     asked = f"What is special about {planet}? Answer in one short sentence."
@@ -90,7 +90,7 @@ async def page(context: AsyncWorkflowContext[Order]) -> Page:
     title = await agents.task(
         model=model,
         agents=[editor, critic],
-        prompt=f"Have the editor find a title for a page about {planet}.",
+        prompt=f"Give a page about the planet {planet} a short title.",
         max_steps=4,
     ).run()
     return {"facts": facts, "poem": poem.text, "question": question.text, "title": title.text}

@@ -32,7 +32,7 @@ import xllamacpp
 NAME = "smollm2-135m"
 MAX_TOKENS = 60  # of a text for which the caller sets no limit: under a second
 MAX_CALL_TOKENS = 200  # of a tool call, which is of no use when it is cut off
-REPEAT_PENALTY = 1.1  # small models fall into loops
+NO_LOOPS = {"dry_multiplier": 0.8}  # small models repeat themselves; single words they may
 
 Json = dict[str, Any]
 
@@ -116,7 +116,7 @@ def prepare(body: Json) -> tuple[Json, bool]:
     after_tool = body["messages"][-1]["role"] == "tool"
     body["messages"] = to_plain_messages(body["messages"])
     limit = body.pop("max_completion_tokens", None) or body.get("max_tokens")
-    body.setdefault("repeat_penalty", REPEAT_PENALTY)
+    body |= NO_LOOPS
     if not tools or choice == "none" or (choice == "auto" and after_tool):
         body["max_tokens"] = limit or MAX_TOKENS
         return body, False

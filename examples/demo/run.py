@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 import urllib.error
 import urllib.request
@@ -389,7 +390,7 @@ def play(options: argparse.Namespace, processes: list[Process]) -> int:
     repeated = show_calls(run, model, killed_at)
     screen.title(f"The result of {run_id}")
     for name, text in (end["result"] or {}).items():
-        screen.fact(name, " ".join(text.split()))
+        screen.fact(name, textwrap.shorten(text, 88, placeholder=" …"))
     print()
     if end["result"] is None:
         screen.event("✗", "1;31", "lost", f"the run ended as {end['state']}: {run.ended}")
@@ -397,7 +398,8 @@ def play(options: argparse.Namespace, processes: list[Process]) -> int:
     if repeated:
         screen.event("✗", "1;31", "repeated", f"{repeated} finished LLM calls were made again")
         return 1
-    screen.event("✓", "1;32", "finished", "the run is whole; no finished LLM call was made again")
+    proof = "the model's log agrees" if model.calls else "each is recorded once"
+    screen.event("✓", "1;32", "finished", f"no finished LLM call was made again: {proof}")
     return 0
 
 

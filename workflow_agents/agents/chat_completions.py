@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from workflow_agents.agents.tools import Tool
 
 _SHOWN = 300
+_SHOWN_IN_MESSAGE = 70
 
 
 def body(
@@ -168,7 +169,7 @@ class _Reader:
             status=status,
             body=text[:_SHOWN],
             where=f"agent {self.agent!r}",
-            found=(found, f"status {status}, body {text[:_SHOWN]!r}"),
+            found=(found, f"status {status}, body {text[:_SHOWN_IN_MESSAGE]!r}"),
             fix=fix,
         )
 

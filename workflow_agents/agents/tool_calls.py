@@ -67,7 +67,9 @@ def _unknown(call: ToolCall, names: list[str]) -> Callable[[], Awaitable[Outcome
     async def body() -> Outcome:
         close = get_close_matches(call.name, names, 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        return {"error": f"there is no tool {call.name!r}; there is: {', '.join(names)}{hint}"}
+        return {
+            "error": f"there is no tool {call.name!r}; there is: {', '.join(names) or 'none'}{hint}"
+        }
 
     return body
 

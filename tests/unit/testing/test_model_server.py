@@ -9,8 +9,6 @@ import pytest
 
 from workflow_agents.testing.model_server import (
     CallTools,
-    Error,
-    RecordedRequest,
     Say,
     ScriptedModel,
 )
@@ -338,15 +336,6 @@ async def test_the_official_client_understands_its_errors():
         model.broken("dropped")
         with pytest.raises(openai.APIConnectionError):
             await _ask_officially(client)
-
-
-async def test_the_official_client_retries_what_a_script_lets_fail_once():
-    async with ScriptedModel() as model, _official(model, max_retries=1) as client:
-        model.when(lambda _: True, Error(429, "Slow down", retry_after=0), "Hello")
-        answer = await _ask_officially(client)
-        assert answer.choices[0].message.content == "Hello"
-        retried: list[RecordedRequest] = model.requests
-        assert [r.headers["x-stainless-retry-count"] for r in retried] == ["0", "1"]
 
 
 @contextlib.contextmanager
