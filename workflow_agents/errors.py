@@ -176,9 +176,7 @@ class HistoryMismatch(WorkflowAgentsError):
         asked: what the code asks for, or "nothing".
     """
 
-    def __init__(
-        self, where: str, expected: str, asked: str, *, run_id: str | None = None
-    ) -> None:
+    def __init__(self, where: str, expected: str, asked: str, *, run_id: str | None = None) -> None:
         self.expected = expected
         self.asked = asked
         super().__init__(

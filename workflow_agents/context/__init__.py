@@ -1,0 +1,1 @@
+"""What a workflow function sees, and how an invocation of it runs."""

@@ -11,10 +11,10 @@ from typing import Any, Generic, TypeVar, overload
 
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.context.steps import create_webhook_step, notify_step, run_step, wait_step
+from workflow_agents.core.checks import call_headers, checked_body, checked_event_id
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.journal import Call, Invoke, Plan, Sleep, WaitForEvent
-from workflow_agents.core.checks import call_headers, checked_body, checked_event_id
 from workflow_agents.core.options import RunOptions
 from workflow_agents.core.retry import RetryPolicy
 from workflow_agents.errors import ConfigurationError, StepUsageError
@@ -167,6 +167,7 @@ class AsyncWorkflowContext(Generic[P]):
         retry_delay: str | None = None,
         timeout: Duration | None = None,
         flow_control: FlowControl | None = None,
+        raise_for_status: bool = False,
     ) -> Coroutine[Any, Any, CallResponse[Any]]:
         """Have the engine make an HTTP request, while the run costs nothing.
 
@@ -180,12 +181,14 @@ class AsyncWorkflowContext(Generic[P]):
             retry_delay: an expression in milliseconds.
             timeout: of one attempt; default: the engine's.
             flow_control: a key whose limits the request waits for.
+            raise_for_status: a last answer other than 2xx fails the step, so that a resumed
+                run calls again.
 
         Returns:
             The last answer, whatever its status.
 
         Raises:
-            StepFailed: no answer came in any attempt.
+            StepFailed: no answer came in any attempt, or none that `raise_for_status` wants.
         """
         key = self._invocation.request(StepKind.CALL, name)
         content, content_type = checked_body(body, where=f"call {name!r}")
@@ -197,6 +200,7 @@ class AsyncWorkflowContext(Generic[P]):
             policy=_policy(retries, retry_delay, default=RetryPolicy(0)),
             timeout_ms=None if timeout is None else duration_ms(timeout),
             flow_control=flow_control,
+            raise_for_status=raise_for_status,
         )
         return self._wait(key, StepKind.CALL, name, plan, CallResponse[Any].read)
 

@@ -269,9 +269,7 @@ class Invocation:
     def _give(self, wait: _Wait, outcome: Recorded | Waiting) -> None:
         if not wait.future.done():
             wait.future.set_result(outcome)
-        if self._root.children:
-            self._kick()
-        elif self._ready:
+        if self._root.children or self._ready:
             self._kick()
 
     def _release(self) -> bool:

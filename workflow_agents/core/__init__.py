@@ -1,0 +1,1 @@
+"""Rules: pure functions and values, without I/O, clock or randomness of their own."""

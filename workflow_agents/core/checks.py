@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from workflow_agents.core.limits import Limits
@@ -26,7 +25,7 @@ def checked_body(body: object, *, where: str) -> tuple[bytes, str]:
     """
     if body is None:
         return b"", ""
-    if isinstance(body, bytes | bytearray | memoryview):
+    if isinstance(body, bytes | bytearray):
         return bytes(body), "application/octet-stream"
     if isinstance(body, str):
         return body.encode("utf-8", "surrogatepass"), "text/plain; charset=utf-8"

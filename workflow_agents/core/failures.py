@@ -40,7 +40,8 @@ def failure_of(error: BaseException) -> Failure:
         assert isinstance(first, StepFailed)  # noqa: S101  # for the type checker
         return Failure(first.error, first.message, first.status, where, first.as_dict(), final=True)
     if isinstance(error, WorkflowAgentsError):
-        final = isinstance(error, UsageError)
+        # A model's answer is recorded: trying again would read the same.
+        final = isinstance(error, UsageError) or error.code == "WA703"
         return Failure(name, f"{error.code} {error.what}", 500, where, error.as_dict(), final=final)
     return Failure(name, message, 500, where)
 
@@ -86,7 +87,8 @@ def _where(error: BaseException) -> str:
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
+        inner: tuple[BaseException, ...] = error.exceptions
+        for one in inner:
+            yield from _leaves(one)
     else:
         yield error

@@ -42,6 +42,7 @@ class Call:
     policy: RetryPolicy
     timeout_ms: int | None
     flow_control: FlowControl | None
+    raise_for_status: bool = False
 
 
 @dataclass(frozen=True, slots=True)

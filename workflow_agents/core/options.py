@@ -104,7 +104,7 @@ class RunOptions:
         data: dict[str, Any] = {}
         for option in fields(self):
             value = getattr(self, option.name)
-            if value or value == 0 and option.name == "retries":
+            if value or (value == 0 and option.name == "retries"):
                 data[option.name] = value
         if self.flow_control is not None:
             flow = self.flow_control

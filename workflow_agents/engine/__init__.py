@@ -1,0 +1,1 @@
+"""Runs, deliveries, timers, retries, flow control, waiters, dead letters."""

@@ -187,5 +187,3 @@ def _plain(data: bytes | None) -> Any:
         return decode(data)
     except Undecodable:
         return read_body({"body": data.decode("utf-8", "replace")})
-
-

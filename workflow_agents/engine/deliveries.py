@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STORE_RETRY_S = 0.25
+_SHOWN_BYTES = 500
 
 
 class Deliveries:
@@ -70,6 +71,8 @@ class Deliveries:
         }
         if call.policy.delay is not None:
             data["delay"] = call.policy.delay.text
+        if call.raise_for_status:
+            data["raise"] = True
         if call.timeout_ms is not None:
             data["timeoutMs"] = call.timeout_ms
         flow = call.flow_control
@@ -126,63 +129,67 @@ class Deliveries:
 
     async def _call(self, row: DeliveryRow, run: RunRow) -> None:
         data = json.loads(row.data)
-        delay = DelayExpression.parse(data["delay"]) if "delay" in data else None
-        policy = RetryPolicy(data["retries"], delay)
-        answer: HttpResponse | None = None
-        failure: Failure | None = None
-        try:
-            headers = self._engine.sealer.open_headers(data["headers"])
-            headers.setdefault("idempotency-key", f"{run.run_id}/{row.step}")
-            timeout_ms = data.get("timeoutMs") or self._engine.call_timeout_ms
-            request = HttpRequest(
-                data["method"], data["url"], headers, row.body or b"", timeout_ms
-            )
-            answer = await self._engine.http.send(request)
-        except NoAnswer as error:
-            failure = Failure("RemoteError", f"WA301 {data['url']}: {error}", final=error.final)
-        except WorkflowAgentsError as error:
-            failure = failure_of(error)
+        answer, failure = await self._exchange(row, run, data)
         now = self._engine.clock.now_ms()
-        if answer is None or not 200 <= answer.status < 300:
-            asked = None if answer is None else retry_after_ms(answer.headers, now)
-            final = failure is not None and failure.final
+        good = answer is not None and 200 <= answer.status < 300
+        if not good:
+            delay = DelayExpression.parse(data["delay"]) if "delay" in data else None
             decision = after_failure(
-                policy, failures=row.attempt, retry_after_ms=asked, non_retryable=final
+                RetryPolicy(data["retries"], delay),
+                failures=row.attempt,
+                retry_after_ms=None if answer is None else retry_after_ms(answer.headers, now),
+                non_retryable=failure is not None and failure.final,
             )
             if isinstance(decision, Retry):
-                why = {"status": answer.status} if answer else {"error": str(failure and failure.message)}
                 until = now + decision.after_ms
-                entry = Entry(
-                    row.run,
-                    now,
-                    EntryKind.STEP_RETRY,
-                    StepKind.CALL,
-                    row.step,
-                    data=encode({**why, "attempts": row.attempt, "until": until}),
-                )
+                why = {"error": failure.message} if answer is None and failure else {}
+                why |= {} if answer is None else {"status": answer.status}
+                told = encode({**why, "attempts": row.attempt, "until": until})
+                kind, type_, step = EntryKind.STEP_RETRY, StepKind.CALL, row.step
+                entry = Entry(row.run, now, kind, type_, step, data=told)
                 await self._give_back(row, until, entry)
                 return
-        if answer is not None:
+        if answer is not None and not good and data.get("raise"):
+            text = answer.body[:_SHOWN_BYTES].decode("utf-8", "replace")
+            message = f"WA301 {data['url']} answered {answer.status}: {text}"
+            failure = Failure("RemoteError", message, answer.status)
+        if answer is not None and failure is None:
             stored = stored_body(answer.body, ",".join(answer.headers.get("content-type", [])))
-            outcome = encode({"status": answer.status, "header": answer.headers, **stored})
+            outcome: dict[str, Any] = {
+                "status": answer.status,
+                "header": answer.headers,
+                **stored,
+            }
         else:
-            assert failure is not None  # noqa: S101  # no answer comes with a failure
-            outcome = encode(to_json(failure, attempts=row.attempt))
-        await self._settle(
-            row,
-            [
-                Resolve(
-                    row.run,
-                    row.step if row.step is not None else 0,
-                    WaiterKind.CALL,
-                    now,
-                    outcome,
-                    ok=answer is not None,
-                    late=True,
-                )
-            ],
-            [],
+            lost = failure or Failure("RemoteError", "WA301 no answer")
+            outcome = to_json(lost, attempts=row.attempt)
+        resolve = Resolve(
+            row.run,
+            row.step if row.step is not None else 0,
+            WaiterKind.CALL,
+            now,
+            encode(outcome),
+            ok=failure is None,
+            late=True,
         )
+        await self._settle(row, [resolve], [])
+
+    async def _exchange(
+        self, row: DeliveryRow, run: RunRow, data: dict[str, Any]
+    ) -> tuple[HttpResponse | None, Failure | None]:
+        """One attempt: an answer of any status, or why there is none."""
+        engine = self._engine
+        try:
+            headers = engine.sealer.open_headers(data["headers"])
+            headers.setdefault("idempotency-key", f"{run.run_id}/{row.step}")
+            timeout_ms = data.get("timeoutMs") or engine.call_timeout_ms
+            request = HttpRequest(data["method"], data["url"], headers, row.body or b"", timeout_ms)
+            return await engine.http.send(request), None
+        except NoAnswer as error:
+            message = f"WA301 {data['url']}: {error}"
+            return None, Failure("RemoteError", message, final=error.final)
+        except WorkflowAgentsError as error:
+            return None, failure_of(error)
 
     async def _tell_failure(self, row: DeliveryRow, run: RunRow) -> None:
         engine = self._engine
@@ -196,8 +203,8 @@ class Deliveries:
                 served = engine.served(run.workflow)
                 result = await served.on_failure(run, options, failure)
             data = encode({"result": result})
-        except Exception as error:  # whatever a failure function raises is recorded
-            found = failure_of(error) if not isinstance(error, NoAnswer) else Failure("RemoteError", str(error))
+        except Exception as error:  # noqa: BLE001  # whatever it raises is recorded
+            found = failure_of(error)
             now = engine.clock.now_ms()
             decision = after_failure(
                 options.policy,
@@ -209,7 +216,10 @@ class Deliveries:
             if isinstance(decision, Retry):
                 until = now + decision.after_ms
                 entry = Entry(
-                    row.run, now, EntryKind.FAILURE_FUNCTION_RETRY, data=encode({**told, "until": until})
+                    row.run,
+                    now,
+                    EntryKind.FAILURE_FUNCTION_RETRY,
+                    data=encode({**told, "until": until}),
                 )
                 await self._give_back(row, until, entry)
             else:
@@ -222,7 +232,7 @@ class Deliveries:
     async def _post_failure(self, run: RunRow, url: str, failure: dict[str, Any]) -> None:
         """Source: protocol 5.3, the failure callback."""
         body = json.dumps({"error": failure["error"], "message": failure["message"]}).encode()
-        told = {
+        told: dict[str, Any] = {
             "status": failure.get("status", 500),
             "header": {},
             "body": base64.b64encode(body).decode(),
@@ -266,4 +276,3 @@ class Deliveries:
             self._engine.poke()
         else:
             self._engine.discarded(row.run, row.step)
-

@@ -165,9 +165,7 @@ class Dispatcher:
         else:
             timeout = {"data": None, "timeout": True} if kind == WaiterKind.EVENT else None
             outcome = encode(timeout)
-            self._commit(
-                key, Resolve(waiter.run, waiter.step, kind, now, outcome, must=True)
-            )
+            self._commit(key, Resolve(waiter.run, waiter.step, kind, now, outcome, must=True))
         return True
 
     def _hold_admission(self, waiter: WaiterRow, until: int) -> None:
@@ -248,4 +246,3 @@ class Dispatcher:
     def _told(self, outcome: Outcome) -> None:
         if isinstance(outcome, Applied):
             self._engine.told(outcome)
-

@@ -10,7 +10,7 @@ import json
 import logging
 import random
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextvars import Context, copy_context
 from dataclasses import replace
 from typing import Any
@@ -211,9 +211,7 @@ class DurableEngine:
         options = self._opened(self.options_of(row))
         live = LiveRun(self, row, options)
         self.live[row.id] = live
-        live.invocation = served.invoke(
-            row, options, history or History([], []), live, live, None
-        )
+        live.invocation = served.invoke(row, options, history or History([], []), live, live, None)
 
     def claimed(self, row: RunRow) -> None:
         """The dispatcher has leased a run: go on with its task, or begin one."""
@@ -301,9 +299,7 @@ class DurableEngine:
                 continue
             for entry in change.entries:
                 if entry.kind in _ENDS and entry.run in self._awaited:
-                    for future in self._awaited.pop(entry.run):
-                        if not future.done():
-                            future.set_result(None)
+                    self.look_again(entry.run)
             if self._watchers:
                 touched = {e.run for e in change.entries} | {w.run for w in outcome.woken}
                 for event in [e for run in touched for e in self._watchers.get(run, ())]:
@@ -327,8 +323,14 @@ class DurableEngine:
                 return row
             await future
 
+    def look_again(self, run: int) -> None:
+        """Whoever waits for the end of a run asks the store."""
+        for future in self._awaited.pop(run, ()):
+            if not future.done():
+                future.set_result(None)
+
     @contextlib.contextmanager
-    def watching(self, run: int) -> Iterator[asyncio.Event]:
+    def watching(self, run: int) -> Generator[asyncio.Event]:
         """An event that is set whenever something of this run was stored."""
         event = asyncio.Event()
         self._watchers[run].add(event)

@@ -82,9 +82,7 @@ class Intake:
             op.phase, op.due_at, op.token = Phase.LEASED, None, 1
         elif not_before is not None:
             op.due_at = max(not_before, now)
-        outcome = await engine.commits.apply(
-            Change((op,), (Entry(0, now, EntryKind.RUN_STARTED),))
-        )
+        outcome = await engine.commits.apply(Change((op,), (Entry(0, now, EntryKind.RUN_STARTED),)))
         if isinstance(outcome, Refused):
             return Triggered(outcome.existing, op.run_id, deduplicated=True)
         if isinstance(outcome, Broken):
@@ -111,9 +109,7 @@ class Intake:
         served = engine.served(plan.workflow)
         checked_size(len(plan.body), engine.limits.payload_bytes, f"payload of {plan.workflow}")
         options = replace(options, depth=depth, headers=plan.headers)
-        op = self._add_run(
-            plan.workflow, plan.body, options, plan.run_id, engine.clock.now_ms()
-        )
+        op = self._add_run(plan.workflow, plan.body, options, plan.run_id, engine.clock.now_ms())
         flow = options.over(served.options).flow_control
         op.flow_key = None if flow is None else flow.key
         op.parent, op.parent_step = parent.id, step

@@ -11,20 +11,21 @@ first takes the lease again.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from workflow_agents.core.failures import to_json
 from workflow_agents.core.journal import (
-    Again,
     Admission,
+    Again,
     Call,
     Closed,
     Completed,
     Deliveries,
     Ending,
-    Failed,
+    Failure,
     Invoke,
     Plan,
     Sleep,
@@ -71,6 +72,25 @@ class _State(Enum):
     ENDED = auto()
 
 
+@dataclass(slots=True)
+class _Planned:
+    future: "asyncio.Future[None]"
+    key: StepKey
+    kind: StepKind
+    name: str
+
+
+@dataclass(slots=True)
+class _Leased:
+    """A change that relies on the lease, and what follows from it."""
+
+    ops: Sequence[Op]
+    entries: Sequence[Entry]
+    recorded: Recorded | None
+    planned: _Planned | None
+    last: bool
+
+
 class LiveRun:
     """See the module."""
 
@@ -105,9 +125,7 @@ class LiveRun:
         entry.outcome = True
         self._submit(ops, (entry,), recorded=Recorded(key, kind, name, ok, data))
 
-    def plan(
-        self, key: StepKey, kind: StepKind, name: str, plan: Plan
-    ) -> "asyncio.Future[None]":
+    def plan(self, key: StepKey, kind: StepKind, name: str, plan: Plan) -> "asyncio.Future[None]":
         """See `Journal.plan`."""
         planned: asyncio.Future[None] = self._engine.loop.create_future()
         now = self._now()
@@ -161,7 +179,7 @@ class LiveRun:
         due_at = now if waiter.kind in _AT_ONCE else waiter.due_at
         if due_at is not None:
             planned.add_done_callback(lambda _: self._engine.dispatcher.expect(due_at))
-        self._submit(ops, (*entries, entry), planned=planned, step=(key, kind, name))
+        self._submit(ops, (*entries, entry), planned=_Planned(planned, key, kind, name))
         return planned
 
     def withdraw(self, key: StepKey, name: str) -> None:
@@ -170,9 +188,7 @@ class LiveRun:
             return
         self._soon.discard(key)
         self._engine.deliveries.abort(self._run, key)
-        entry = Entry(
-            self._run, self._now(), EntryKind.STEP_WITHDRAWN, step=key, name=name
-        )
+        entry = Entry(self._run, self._now(), EntryKind.STEP_WITHDRAWN, step=key, name=name)
         ops: list[Op] = [DropWaiter(self._run, key), DropDelivery(self._run, key)]
         if flow_key := self._admitted.pop(key, None):
             ops.append(FreeFlow(flow_key, self._now()))
@@ -285,7 +301,7 @@ class LiveRun:
         ends = self._engine.ends
         if isinstance(ending, Completed):
             ops, entries = ends.completed(self.row, self.options, ending.data)
-        elif isinstance(ending, Failed):
+        else:
             ops, entries = ends.failed(
                 self.row, self.options, ending.failure, attempt=self._attempt
             )
@@ -299,10 +315,15 @@ class LiveRun:
         entries: Sequence[Entry],
         *,
         recorded: Recorded | None = None,
-        planned: "asyncio.Future[None] | None" = None,
-        step: tuple[StepKey, StepKind, str] | None = None,
+        planned: "_Planned | None" = None,
         last: bool = False,
     ) -> None:
+        if self._attempt and recorded is not None:
+            self._attempt = 0
+            ops = [*ops, Progress(self._run)]
+        self._send(_Leased(ops, entries, recorded, planned, last))
+
+    def _send(self, leased: "_Leased") -> None:
         if self._state is _State.ENDED:
             return
         used = self.token
@@ -312,73 +333,55 @@ class LiveRun:
             self._state = _State.LEASED
         else:
             first = Guard(self._run, used)
-        if self._attempt and recorded is not None:
-            self._attempt = 0
-            ops = [*ops, Progress(self._run)]
-
-        def again() -> None:
-            self._submit(ops, entries, recorded=recorded, planned=planned, step=step, last=last)
 
         def told(outcome: Outcome) -> None:
             if type(outcome) is Applied:
-                if recorded is not None:
-                    if outcome.data is not None:
-                        recorded.data = outcome.data
-                    if self.invocation is not None:
-                        self.invocation.deliver(recorded)
-                if planned is not None and not planned.done():
-                    planned.set_result(None)
-                self._engine.told(outcome)
-                if last:
-                    self.close()
-                    self._engine.poke()
+                self._applied(leased, outcome)
+            elif isinstance(outcome, Refused):
+                self._refused(leased, outcome, used)
             elif isinstance(outcome, Broken):
                 logger.error("run %s: %s", self.row.run_id, outcome.error)
-                self._later(again)
-            else:
-                self._refused(outcome, used, recorded, step, again)
+                self._later(lambda: self._send(leased))
 
-        self._engine.commits.submit(Change((first, *ops), entries), told)
+        self._engine.commits.submit(Change((first, *leased.ops), leased.entries), told)
 
-    def _refused(
-        self,
-        refused: Outcome,
-        used: int,
-        recorded: Recorded | None,
-        step: tuple[StepKey, StepKind, str] | None,
-        again: "object",
-    ) -> None:
+    def _applied(self, leased: "_Leased", applied: Applied) -> None:
+        recorded, planned = leased.recorded, leased.planned
+        if recorded is not None:
+            if applied.data is not None:
+                recorded.data = applied.data
+            if self.invocation is not None:
+                self.invocation.deliver(recorded)
+        if planned is not None and not planned.future.done():
+            planned.future.set_result(None)
+        self._engine.told(applied)
+        if leased.last:
+            self.close()
+            self._engine.poke()
+
+    def _refused(self, leased: "_Leased", refused: Refused, used: int) -> None:
         if self._state is _State.ENDED:
             return
-        op = refused.op if isinstance(refused, Refused) else None
-        if isinstance(op, Guard | Unpark):
-            if self.token > used and callable(again):
-                again()
+        recorded, planned = leased.recorded, leased.planned
+        if isinstance(refused.op, Guard | Unpark):
+            if self.token > used:
+                # The dispatcher leased the run for us meanwhile.
+                self._send(leased)
             else:
                 self.close()
-        elif step is not None:
-            key, kind, name = step
-            data = encode(
-                {
-                    "error": "UsageError",
-                    "message": "a run with this id is there already",
-                    "status": 409,
-                    "attempts": 1,
-                }
-            )
-            self.record(key, kind, name, data, ok=False, attempts=0)
+                self._engine.look_again(self._run)
+        elif planned is not None:
+            failure = Failure("UsageError", "WA608 a run with this id is there already", 409)
+            data = encode(to_json(failure, attempts=1))
+            self.record(planned.key, planned.kind, planned.name, data, ok=False, attempts=0)
         elif recorded is not None and self.invocation is not None:
             # Stored before, by an attempt to write whose answer was lost: what is stored stands.
             for stored in self._engine.store.history(self._run).recorded:
                 if stored.key == recorded.key:
                     self.invocation.deliver(stored)
 
-    def _later(self, action: "object") -> None:
-        def act() -> None:
-            if self._state is not _State.ENDED and callable(action):
-                action()
-
-        self._engine.loop.call_later(_STORE_RETRY_S, act)
+    def _later(self, action: Callable[[], None]) -> None:
+        self._engine.loop.call_later(_STORE_RETRY_S, action)
 
     def _entry(
         self, kind: EntryKind, type: StepKind, key: StepKey, name: str, data: bytes | None

@@ -77,9 +77,7 @@ class Sealer:
 
         raw = base64.b64decode(sealed)
         try:
-            opened = AESGCM(self._load_key()).decrypt(
-                raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None
-            )
+            opened = AESGCM(self._load_key()).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None)
         except InvalidTag as error:
             raise StoreError("WA401", where=f"header {name!r}") from error
         return opened.decode()

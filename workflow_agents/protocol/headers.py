@@ -9,8 +9,7 @@ class Headers(Mapping[str, str]):
     __slots__ = ("_items",)
 
     def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
-        pairs = items.items() if isinstance(items, Mapping) else items
-        self._items = {name.lower(): value for name, value in pairs}
+        self._items: dict[str, str] = {n.lower(): v for n, v in dict(items).items()}
 
     def __getitem__(self, name: str) -> str:
         return self._items[name.lower()]
@@ -43,9 +42,7 @@ _DROPPED = (
 
 def user_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Those headers of a request that a workflow sees. Source: protocol 11.3."""
-    return {
-        name.lower(): value for name, value in items if not name.lower().startswith(_DROPPED)
-    }
+    return {name.lower(): value for name, value in items if not name.lower().startswith(_DROPPED)}
 
 
 SENSITIVE = frozenset(

@@ -1,0 +1,1 @@
+"""Workflows behind routes, and the embedded engine as users hold it."""

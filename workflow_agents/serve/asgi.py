@@ -5,7 +5,7 @@ import base64
 import contextlib
 import difflib
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -185,7 +185,7 @@ class Serve:
         inner = app.router.lifespan_context
 
         @contextlib.asynccontextmanager
-        async def lifespan(scope_app: Any) -> AsyncIterator[Any]:
+        async def lifespan(scope_app: Any) -> AsyncGenerator[Any]:
             async with self.engine, inner(scope_app) as state:
                 yield state
 

@@ -50,9 +50,7 @@ async def start_run(
         if receiver is not None:
             _verify(receiver, request)
         engine.ensure_running()
-        options = replace(
-            DEFAULT_OPTIONS, headers=user_headers(request.headers), url=request.url
-        )
+        options = replace(DEFAULT_OPTIONS, headers=user_headers(request.headers), url=request.url)
         if workflow.options.flow_control is not None:
             done = await engine.intake.trigger(workflow.path, request.body, options)
             return _started(done.run_id)

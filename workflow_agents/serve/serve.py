@@ -103,9 +103,7 @@ class Engine:
         """Whether it was started."""
         return self._engine.running
 
-    def workflow(
-        self, path: str, **options: Any
-    ) -> Callable[[WorkflowFunction], Workflow]:
+    def workflow(self, path: str, **options: Any) -> Callable[[WorkflowFunction], Workflow]:
         """Serve an async function under a path; see `add` for the options."""
 
         def decorate(function: WorkflowFunction) -> Workflow:
@@ -225,6 +223,4 @@ class _OnEngine:
     async def on_failure(self, run: Any, options: Any, failure: dict[str, Any]) -> Any:
         """See `Served.on_failure`."""
         nobody: Any = None
-        return await self._workflow.on_failure(
-            run, options, failure, journal=nobody, keeper=nobody
-        )
+        return await self._workflow.on_failure(run, options, failure, journal=nobody, keeper=nobody)

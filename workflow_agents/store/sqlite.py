@@ -246,5 +246,3 @@ def _make_folder(path: str) -> None:
 def retryable(error: Exception) -> bool:
     """Whether the same change may be accepted later: a full disk may be freed."""
     return isinstance(error, StoreError) and error.code in {"WA602", "WA603"}
-
-

@@ -21,9 +21,7 @@ _RUN = (
     " CASE WHEN payload IS NULL THEN input ELSE"
     " (SELECT data FROM payloads WHERE payloads.id = runs.payload) END, options, ifnull(recoveries, 0), parent, parent_step, ended_at, result FROM runs"
 )
-_WAITER = (
-    "SELECT run, step, kind, type, name, due_at, event, attempts, flow_key FROM waiters"
-)
+_WAITER = "SELECT run, step, kind, type, name, due_at, event, attempts, flow_key FROM waiters"
 _DELIVERY = (
     "SELECT d.id, d.run, d.step, d.kind, d.attempt, d.due_at, d.flow_key, d.data, p.data"
     " FROM deliveries d LEFT JOIN payloads p ON p.id = d.payload"

@@ -165,7 +165,7 @@ def _add_delivery(db: sqlite3.Connection, op: ops.AddDelivery, _applied: Applied
     payload = None if op.body is None else store_payload(db, op.body)
     db.execute(
         "INSERT INTO deliveries (run, step, kind, leased, due_at, attempt, flow_key, data, payload)"
-        " VALUES (?, ?, ?, 0, ?, 0, ?, ?, ?)",
+        " VALUES (?, ?, ?, 0, ?, 0, ?, ?, ?) ON CONFLICT (run, step) DO NOTHING",
         (op.run, op.step, op.kind, op.due_at, op.flow_key, op.data, payload),
     )
     return True
@@ -247,8 +247,7 @@ def _settle(
 ) -> bool:
     """Who removes the waiter records the outcome and wakes the run."""
     row = db.execute(
-        "DELETE FROM waiters WHERE run = ? AND step = ? AND kind = ?"
-        " RETURNING type, name, due_at",
+        "DELETE FROM waiters WHERE run = ? AND step = ? AND kind = ? RETURNING type, name, due_at",
         (run, step, kind),
     ).fetchone()
     if row is None:
@@ -381,9 +380,7 @@ WRITES: dict[type, Write] = {
     ops.SetCallback: _always(
         "UPDATE dead_letters SET callback = ? WHERE run = ?", "callback", "run"
     ),
-    ops.SetFlow: _always(
-        "INSERT OR REPLACE INTO flow_keys VALUES (?, ?)", "flow_key", "value"
-    ),
+    ops.SetFlow: _always("INSERT OR REPLACE INTO flow_keys VALUES (?, ?)", "flow_key", "value"),
     ops.FlowStart: _flow_start,
     ops.FreeFlow: _free_flow,
 }

@@ -83,7 +83,7 @@ CREATE TABLE deliveries (
   payload INTEGER
 );
 CREATE INDEX deliveries_due ON deliveries (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX deliveries_run ON deliveries (run, step);
+CREATE UNIQUE INDEX deliveries_step ON deliveries (run, step);
 CREATE INDEX deliveries_flow ON deliveries (flow_key, leased) WHERE flow_key IS NOT NULL;
 
 -- Notifications sent to a run before it waited.
