@@ -53,3 +53,12 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 def test_the_make_targets_that_are_told_of_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
     assert set(MAKE.findall(page.read_text(encoding="utf-8"))) <= targets
+
+
+def test_the_files_that_the_architecture_names_exist() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:\w+/)*\w+\.(?:py|sql))`", page)
+    places = (ROOT / "workflow_agents", ROOT)
+    gone = [name for name in named if not any((place / name).exists() for place in places)]
+    assert named
+    assert not gone

@@ -150,11 +150,20 @@ class StepFailed(WorkflowAgentsError):
         error: the class name of the last exception.
         message: its text.
         attempts: how often the body ran.
+        status: the HTTP status that stands for the failure.
+        body: of a call that was answered: the start of the answer.
     """
 
     def __init__(
-        self, step_name: str, error: str, message: str, attempts: int, status: int = 500
+        self,
+        step_name: str,
+        error: str,
+        message: str,
+        attempts: int,
+        status: int = 500,
+        body: str = "",
     ) -> None:
+        self.body = body
         self.step_name = step_name
         self.error = error
         self.message = message

@@ -9,11 +9,17 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.agents import loop, tool_calls
-from workflow_agents.agents.messages import ChatMessage, SystemMessage, Usage, UserMessage
+from workflow_agents.agents.messages import (
+    ChatMessage,
+    ModelReply,
+    SystemMessage,
+    Usage,
+    UserMessage,
+)
 from workflow_agents.agents.ports import AgentContext
 from workflow_agents.agents.tools import Tool
-from workflow_agents.errors import WorkflowAgentsError
-from workflow_agents.protocol.results import CallResponse
+from workflow_agents.errors import RemoteError, StepFailed, WorkflowAgentsError
+from workflow_agents.protocol.results import CallResponse, read_body
 
 if TYPE_CHECKING:
     from workflow_agents.agents.agent import Agent
@@ -35,9 +41,7 @@ async def converse(
             transcript, max_steps=agent.max_steps, max_tool_errors=agent.max_tool_errors
         ):
             case loop.CallModel():
-                reply = agent.model.read(
-                    await _call_model(context, agent, usable, transcript), agent=agent.name
-                )
+                reply = await _ask_model(context, agent, usable, transcript)
                 spent[agent.name] += reply.usage
                 transcript.append(reply.message)
             case loop.RunTools(calls):
@@ -54,6 +58,27 @@ async def converse(
                         *(f"{error.name}: {error.content}" for error in errors),
                     ),
                 )
+
+
+async def _ask_model(
+    context: AgentContext, agent: "Agent", usable: Sequence[Tool], transcript: list[ChatMessage]
+) -> ModelReply:
+    """The next turn of the model.
+
+    Raises:
+        RemoteError: WA703. The step has failed then, so that a resumed run asks again.
+    """
+    try:
+        answer = await _call_model(context, agent, usable, transcript)
+    except StepFailed as failed:
+        if failed.body:
+            refusal = CallResponse[Any](failed.status, {}, read_body({"body": failed.body}))
+            return agent.model.read(refusal, agent=agent.name)
+        where = f"agent {agent.name!r}"
+        raise RemoteError(
+            "WA703", where=where, found=f"expected an answer, found {failed.message}"
+        ) from failed
+    return agent.model.read(answer, agent=agent.name)
 
 
 def _call_model(
@@ -73,4 +98,5 @@ def _call_model(
         retry_delay=settings.retry_delay,
         timeout=settings.timeout,
         flow_control=settings.flow_control,
+        raise_for_status=True,
     )

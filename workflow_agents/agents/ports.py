@@ -37,6 +37,10 @@ class AgentContext(Protocol):
         retry_delay: str | None = None,
         timeout: "Duration | None" = None,
         flow_control: "FlowControl | None" = None,
+        raise_for_status: bool = False,
     ) -> Coroutine[Any, Any, CallResponse[Any]]:
-        """Have the engine make an HTTP request; the last answer is recorded, whatever it is."""
+        """Have the engine make an HTTP request; its last answer is recorded.
+
+        With `raise_for_status`, one other than 2xx fails the step.
+        """
         ...

@@ -63,6 +63,12 @@ class InsideStep:
 BRANCH: ContextVar[Branch | InsideStep | None] = ContextVar("workflow_branch", default=None)
 
 
+def _plain_task(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **kwargs: Any
+) -> asyncio.Task[Any]:
+    return asyncio.Task(coro, loop=loop, **kwargs)
+
+
 def install(loop: asyncio.AbstractEventLoop) -> None:
     """Make tasks of this loop fork branches. Keeps a task factory that is already there."""
     previous = loop.get_task_factory()
@@ -85,11 +91,8 @@ def install(loop: asyncio.AbstractEventLoop) -> None:
         context = context or copy_context()
         branch = Branch(parent.invocation, parent)
         context.run(BRANCH.set, branch)
-        task: asyncio.Future[Any] = (
-            asyncio.Task(coro, loop=loop, context=context, **kwargs)
-            if previous is None
-            else previous(loop, coro, context=context, **kwargs)
-        )
+        make: Any = _plain_task if previous is None else previous
+        task: asyncio.Future[Any] = make(loop, coro, context=context, **kwargs)
         parent.invocation.opened(branch, task)
         return task
 

@@ -255,7 +255,7 @@ class AsyncWorkflowContext(Generic[P]):
             options=options.to_json(),
             run_id=workflow_run_id,
         )
-        if not isinstance(plan.workflow, str):
+        if not isinstance(plan.workflow, str):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise ConfigurationError(
                 "WA107",
                 where=f"invoke {name!r}",

@@ -95,6 +95,7 @@ class Invocation:
         self._ready: list[Waiting] = []
         self._dropped: set[StepKey] = set()
         self._turns = 0
+        self._depth = 0
         self._kicked = False
         self._closing: Ending | None = None
         self._is_idle = False
@@ -213,6 +214,7 @@ class Invocation:
             parent.children += 1
         branch.task = task if isinstance(task, asyncio.Task) else None
         self._open.add(branch)
+        self._depth = max(self._depth, branch.depth)
         if self._paths is not None:
             self._paths[branch.path] = branch
         task.add_done_callback(lambda _task: self._branch_done(branch))
@@ -221,14 +223,11 @@ class Invocation:
 
     def _kick(self) -> None:
         """Look again after the loop has turned often enough."""
-        if self._root.children or self._turns:
-            self._turns = max(self._turns, self._spacing())
+        if self._root.children and not self._turns:
+            self._turns = _TURNS_PER_LEVEL * (1 + self._depth)
         if not self._kicked:
             self._kicked = True
             self.loop.call_soon(self._turn)
-
-    def _spacing(self) -> int:
-        return _TURNS_PER_LEVEL * (1 + max((b.depth for b in self._open), default=0))
 
     def _turn(self) -> None:
         self._kicked = False
@@ -315,6 +314,8 @@ class Invocation:
         self._open.discard(branch)
         if branch.parent is not None:
             branch.parent.children -= 1
+        if not self._root.children:
+            self._depth = 0
         if self._closing is None:
             self._kick()
 

@@ -41,10 +41,15 @@ async def run_step(
     step = await invocation.begin(key, StepKind.RUN, name)
     if step is None and flow_control is not None:
         step = await _planned(invocation, key, StepKind.RUN, name, Admission(flow_control))
-    while type(step) is not Recorded:
+    while not isinstance(step, Recorded):
         attempts = step.attempts if step is not None else 0
         try:
             data = _encoded(await _execute(body, name), name, invocation.limits.result_bytes)
+        except asyncio.CancelledError:
+            if step is not None:
+                # What it waited with, a retry or a slot, goes with it.
+                invocation.withdraw(key, name)
+            raise
         except Exception as error:  # noqa: BLE001  # whatever a body raises is recorded
             failure = failure_of(error)
             again = _again(failure, attempts + 1, policy)

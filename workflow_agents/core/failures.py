@@ -7,7 +7,7 @@ execution raised.
 import os
 import traceback
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from workflow_agents.core.journal import Failure
 from workflow_agents.errors import (
@@ -64,8 +64,17 @@ def to_json(failure: Failure, *, attempts: int) -> dict[str, Any]:
 def step_failed(name: str, data: dict[str, Any]) -> StepFailed:
     """The exception that stands for a recorded failure."""
     return StepFailed(
-        name, data["error"], data["message"], data["attempts"], data.get("status", 500)
+        name,
+        data["error"],
+        data["message"],
+        data["attempts"],
+        data.get("status", 500),
+        _body(data.get("detail")),
     )
+
+
+def _body(detail: Any) -> str:
+    return detail.get("body", "") if detail else ""
 
 
 def _message(error: BaseException) -> str:
@@ -87,8 +96,8 @@ def _where(error: BaseException) -> str:
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
-        inner: tuple[BaseException, ...] = error.exceptions
-        for one in inner:
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        for one in group.exceptions:
             yield from _leaves(one)
     else:
         yield error

@@ -196,6 +196,30 @@ class Keeper(Protocol):
         ...
 
 
+class StoredRun(Protocol):
+    """What an invocation is told of its run."""
+
+    @property
+    def run_id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def workflow(self) -> str:
+        """The path of its workflow."""
+        ...
+
+    @property
+    def created_at(self) -> int:
+        """Unix milliseconds."""
+        ...
+
+    @property
+    def input(self) -> bytes | None:
+        """The body that it was started with."""
+        ...
+
+
 class Deliveries(Protocol):
     """What the keeper calls while an invocation lives: outcomes from elsewhere."""
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STORE_RETRY_S = 0.25
-_SHOWN_BYTES = 500
+_SHOWN_BYTES = 4_000
 
 
 class Deliveries:
@@ -151,8 +151,8 @@ class Deliveries:
                 return
         if answer is not None and not good and data.get("raise"):
             text = answer.body[:_SHOWN_BYTES].decode("utf-8", "replace")
-            message = f"WA301 {data['url']} answered {answer.status}: {text}"
-            failure = Failure("RemoteError", message, answer.status)
+            message = f"WA301 {data['url']} answered {answer.status}"
+            failure = Failure("RemoteError", message, answer.status, detail={"body": text})
         if answer is not None and failure is None:
             stored = stored_body(answer.body, ",".join(answer.headers.get("content-type", [])))
             outcome: dict[str, Any] = {

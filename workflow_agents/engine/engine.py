@@ -52,6 +52,7 @@ _ID_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 _ENDS = frozenset({EntryKind.RUN_SUCCESS, EntryKind.RUN_FAILED, EntryKind.RUN_CANCELED})
 _CLEAN_EVERY_S = 60.0
 _CLEAN_BATCH = 200
+_CLEAN_PAUSE_S = 0.05
 
 
 class DurableEngine:
@@ -386,8 +387,10 @@ class DurableEngine:
                 continue
             try:
                 now = self.clock.now_ms()
-                while self.store.clean(now - self._retention_ms, now, _CLEAN_BATCH):
-                    await asyncio.sleep(0.05)
+                cleaned = _CLEAN_BATCH
+                while cleaned == _CLEAN_BATCH:
+                    cleaned = self.store.clean(now - self._retention_ms, now, _CLEAN_BATCH)
+                    await asyncio.sleep(_CLEAN_PAUSE_S)
             except Exception:  # housekeeping outlives whatever one round met
                 logger.exception("cleaning failed; the next round follows")
 

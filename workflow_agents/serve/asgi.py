@@ -17,7 +17,6 @@ from workflow_agents.client import Client
 from workflow_agents.context.context import WorkflowFunction
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.errors import ConfigurationError, WorkflowAgentsError
-from workflow_agents.protocol.codec import encode
 from workflow_agents.serve.endpoint import Request, Response, failed, start_run
 from workflow_agents.serve.serve import Engine
 from workflow_agents.serve.workflow import FailureFunction, Workflow
@@ -100,8 +99,16 @@ class Serve:
             receiver: a `qstash.Receiver`; requests that are not signed are refused.
             url: what `context.url` is; default: the request's.
             base_url: replaces the origin of `context.url`.
-            retries, retry_delay, flow_control, label, failure_function, failure_url, schema,
-                initial_payload_parser, env, redact: as `Engine.add`.
+            retries: as `Engine.add`, like the rest.
+            retry_delay: an expression in milliseconds.
+            flow_control: a key whose limits its runs wait for.
+            label: of its runs.
+            failure_function: called with (context, status, response, headers).
+            failure_url: is sent a POST instead.
+            schema: a type that the payload must fit.
+            initial_payload_parser: makes the payload of the parsed body.
+            env: what `context.env` is.
+            redact: what logs do not show.
             unknown: refused, with the nearest option.
 
         Raises:
@@ -133,7 +140,7 @@ class Serve:
                     request.headers.items(),
                     await request.body(),
                 )
-                return _answer(await start_run(self.engine.core, workflow, seen, receiver))
+                return _answer(await start_run(self.engine, workflow, seen, receiver))
 
             summary = inspect.getdoc(function) or f"Start a run of {workflow.__name__}"
             self._app.add_api_route(
@@ -165,11 +172,8 @@ class Serve:
             "host": request.url.netloc,
             "url": path,
         }
-        core = self.engine.core
         try:
-            row = core.admin.find(run_id)
-            outcome = encode({"data": told, "timeout": False})
-            await core.intake.tell(event_id, outcome, row.id)
+            await self.engine.receive_webhook(run_id, event_id, told)
         except WorkflowAgentsError as error:
             return _answer(failed(error))
         return JSONResponse({})

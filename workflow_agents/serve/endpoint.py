@@ -6,18 +6,15 @@ before that refuses the request: 400.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from workflow_agents.core.journal import Completed, Failed
-from workflow_agents.core.options import DEFAULT_OPTIONS
+from workflow_agents.core.options import DEFAULT_OPTIONS, RunOptions
 from workflow_agents.errors import LimitError, NotFound, StoreError, WorkflowAgentsError
 from workflow_agents.protocol.headers import user_headers
-
-if TYPE_CHECKING:
-    from workflow_agents.engine.engine import DurableEngine
-    from workflow_agents.serve.workflow import Workflow
+from workflow_agents.serve.workflow import Workflow
 
 logger = logging.getLogger(__name__)
 
@@ -42,19 +39,46 @@ class Response:
     data: dict[str, Any]
 
 
+class Accepting(Protocol):
+    """A run that is stored with its first step, or never.
+
+    `accepted` ends with None when it is stored, or with how its function ended before that.
+    """
+
+    @property
+    def run_id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def accepted(self) -> Awaitable[Any]:
+        """See the class."""
+        ...
+
+
+class Starter(Protocol):
+    """Whoever starts runs."""
+
+    async def trigger_run(self, path: str, body: bytes, options: RunOptions) -> str:
+        """Store a run; its id."""
+        ...
+
+    def accept_run(self, path: str, body: bytes, options: RunOptions) -> Accepting:
+        """Begin a run that is not stored yet."""
+        ...
+
+
 async def start_run(
-    engine: "DurableEngine", workflow: "Workflow", request: Request, receiver: Any = None
+    starter: Starter, workflow: Workflow, request: Request, receiver: Any = None
 ) -> Response:
     """Start a run of the workflow with the request's body as its payload."""
     try:
         if receiver is not None:
             _verify(receiver, request)
-        engine.ensure_running()
         options = replace(DEFAULT_OPTIONS, headers=user_headers(request.headers), url=request.url)
         if workflow.options.flow_control is not None:
-            done = await engine.intake.trigger(workflow.path, request.body, options)
-            return _started(done.run_id)
-        accepting = engine.accept(workflow.path, request.body, options)
+            return _started(await starter.trigger_run(workflow.path, request.body, options))
+        accepting = starter.accept_run(workflow.path, request.body, options)
         ending = await accepting.accepted
     except WorkflowAgentsError as error:
         return failed(error)

@@ -21,7 +21,8 @@ from workflow_agents.engine.http_out import HttpOut, Httpx2Out
 from workflow_agents.engine.in_process import InProcess
 from workflow_agents.engine.timers import Clock, SystemClock
 from workflow_agents.errors import ConfigurationError
-from workflow_agents.protocol.codec import duration_ms
+from workflow_agents.protocol.codec import duration_ms, encode
+from workflow_agents.serve.endpoint import Accepting
 from workflow_agents.serve.workflow import FailureFunction, Workflow
 from workflow_agents.store.sqlite import SqliteStore, Synchronous
 
@@ -194,6 +195,27 @@ class Engine:
     async def __aexit__(self, *_: object) -> None:
         """Stop it."""
         await self.stop()
+
+    async def trigger_run(self, path: str, body: bytes, options: RunOptions) -> str:
+        """See `endpoint.Starter`."""
+        self._engine.ensure_running()
+        return (await self._engine.intake.trigger(path, body, options)).run_id
+
+    def accept_run(self, path: str, body: bytes, options: RunOptions) -> Accepting:
+        """See `endpoint.Starter`."""
+        self._engine.ensure_running()
+        return self._engine.accept(path, body, options)
+
+    async def receive_webhook(self, run_id: str, event_id: str, request: dict[str, Any]) -> None:
+        """A webhook of a run was called; `request` is what its wait returns.
+
+        Raises:
+            NotFound: WA606, no such run.
+        """
+        self._engine.ensure_running()
+        row = self._engine.admin.find(run_id)
+        outcome = encode({"data": request, "timeout": False})
+        await self._engine.intake.tell(event_id, outcome, row.id)
 
     def seen_at(self, origin: str) -> None:
         """Webhook addresses begin with this, unless something else was asked for."""

@@ -10,13 +10,12 @@ from typing import Any, get_type_hints
 from workflow_agents.context.context import AsyncWorkflowContext, WorkflowFunction
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.context.revive import adapter, has_model
-from workflow_agents.core.journal import History, Journal, Keeper
+from workflow_agents.core.journal import History, Journal, Keeper, StoredRun
 from workflow_agents.core.limits import Limits
 from workflow_agents.core.options import RunOptions
 from workflow_agents.errors import ConfigurationError, StepUsageError
 from workflow_agents.protocol.codec import Undecodable, decode
 from workflow_agents.protocol.headers import Headers
-from workflow_agents.store.interface import RunRow
 
 FailureFunction = Callable[..., Any]
 
@@ -77,7 +76,7 @@ class Workflow:
 
     def invoke(
         self,
-        run: RunRow,
+        run: StoredRun,
         options: RunOptions,
         history: History,
         journal: Journal,
@@ -92,12 +91,12 @@ class Workflow:
         invocation.start(main, task_context)
         return invocation
 
-    async def _call(self, invocation: Invocation, run: RunRow, options: RunOptions) -> object:
+    async def _call(self, invocation: Invocation, run: StoredRun, options: RunOptions) -> object:
         return await self._function(self._context(invocation, run, options))
 
     async def on_failure(
         self,
-        run: RunRow,
+        run: StoredRun,
         options: RunOptions,
         failure: dict[str, Any],
         *,
@@ -119,7 +118,7 @@ class Workflow:
         return await asyncio.to_thread(function, context, status, message, {})
 
     def _context(
-        self, invocation: Invocation, run: RunRow, options: RunOptions
+        self, invocation: Invocation, run: StoredRun, options: RunOptions
     ) -> AsyncWorkflowContext[Any]:
         from workflow_agents import config
 

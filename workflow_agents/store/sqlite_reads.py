@@ -19,7 +19,8 @@ from workflow_agents.store.interface import (
 _RUN = (
     "SELECT id, run_id, workflow, phase, token, wakes, attempt, created_at, due_at,"
     " CASE WHEN payload IS NULL THEN input ELSE"
-    " (SELECT data FROM payloads WHERE payloads.id = runs.payload) END, options, ifnull(recoveries, 0), parent, parent_step, ended_at, result FROM runs"
+    " (SELECT data FROM payloads WHERE payloads.id = runs.payload) END, options,"
+    " ifnull(recoveries, 0), parent, parent_step, ended_at, result FROM runs"
 )
 _WAITER = "SELECT run, step, kind, type, name, due_at, event, attempts, flow_key FROM waiters"
 _DELIVERY = (
@@ -104,13 +105,13 @@ class SqliteReads:
         """See `Store.history`."""
         kinds, success = _STEP_KINDS, int(EntryKind.STEP_SUCCESS)
         recorded = [
-            Recorded(step, kinds[type], name, kind == success, data)
-            for step, type, name, kind, data in self._all(_HISTORY, (run,))
+            Recorded(step, kinds[does], name, kind == success, data)
+            for step, does, name, kind, data in self._all(_HISTORY, (run,))
         ]
         ready = WaiterKind.READY
         waiting = [
-            Waiting(step, kinds[type], name, attempts or 0, kind == ready)
-            for step, kind, type, name, attempts in self._all(
+            Waiting(step, kinds[does], name, attempts or 0, kind == ready)
+            for step, kind, does, name, attempts in self._all(
                 "SELECT step, kind, type, name, attempts FROM waiters WHERE run = ?", (run,)
             )
         ]

@@ -252,10 +252,10 @@ def _settle(
     ).fetchone()
     if row is None:
         return False
-    type, name, deadline = StepKind(row[0]), row[1], row[2]
+    does, name, deadline = StepKind(row[0]), row[1], row[2]
     entry_kind = EntryKind.STEP_SUCCESS if ok else EntryKind.STEP_FAILED
-    add_entry(db, Entry(run, at, entry_kind, type, step, name, data, outcome=True), run, applied)
-    _wake(db, run, at, Recorded(step, type, name, ok, data), applied, deadline)
+    add_entry(db, Entry(run, at, entry_kind, does, step, name, data, outcome=True), run, applied)
+    _wake(db, run, at, Recorded(step, does, name, ok, data), applied, deadline)
     return True
 
 
