@@ -14,8 +14,8 @@ from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
 from workflow_agents.errors import ConfigurationError, StateError
-from workflow_agents.protocol.codec import duration_ms, instant_ms
 from workflow_agents.protocol.results import NotifiedWaiter
+from workflow_agents.protocol.times import duration_ms, instant_ms
 
 Duration = int | float | str | timedelta
 Instant = int | float | datetime | str

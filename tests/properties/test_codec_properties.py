@@ -8,15 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow_agents.errors import ConfigurationError
-from workflow_agents.protocol.codec import (
-    MAX_DEPTH,
+from workflow_agents.protocol.codec import MAX_DEPTH, Undecodable, Unencodable, decode, encode
+from workflow_agents.protocol.times import (
     MAX_DURATION_MS,
     MAX_INSTANT_MS,
-    Undecodable,
-    Unencodable,
-    decode,
     duration_ms,
-    encode,
     format_duration,
     http_date_ms,
     instant_ms,

@@ -10,8 +10,7 @@ from workflow_agents.errors import ConfigurationError
 
 few = settings(max_examples=200, deadline=None)
 
-# ------------------------------------------------------------- trees, and their reference
-
+# Trees, and their reference.
 numbers = st.decimals(0, 10_000, places=2).map(str) | st.integers(0, 100).map(str)
 leaves = st.one_of(numbers.map(lambda text: ("number", text)), st.just(("retried",)))
 

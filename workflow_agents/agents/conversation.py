@@ -72,7 +72,7 @@ async def _ask_model(
         answer = await _call_model(context, agent, usable, transcript)
     except StepFailed as failed:
         if failed.body:
-            refusal = CallResponse[Any](failed.status, {}, read_body({"body": failed.body}))
+            refusal = CallResponse(failed.status, {}, read_body({"body": failed.body}))
             return agent.model.read(refusal, agent=agent.name)
         where = f"agent {agent.name!r}"
         raise RemoteError(

@@ -18,7 +18,6 @@ from workflow_agents.core.journal import Call, Invoke, Plan, Sleep, WaitForEvent
 from workflow_agents.core.options import RunOptions
 from workflow_agents.core.retry import RetryPolicy
 from workflow_agents.errors import ConfigurationError, StepUsageError
-from workflow_agents.protocol.codec import duration_ms, instant_ms
 from workflow_agents.protocol.headers import Headers
 from workflow_agents.protocol.history import StepKind
 from workflow_agents.protocol.results import (
@@ -30,6 +29,7 @@ from workflow_agents.protocol.results import (
     WebhookResult,
 )
 from workflow_agents.protocol.secrets import Secret
+from workflow_agents.protocol.times import duration_ms, instant_ms
 
 P = TypeVar("P")
 R = TypeVar("R")

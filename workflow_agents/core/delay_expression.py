@@ -106,9 +106,7 @@ class DelayExpression:
         return DelayExpression.parse, (self.text,)
 
 
-# -------------------------------------------------------------------------- evaluation
-
-
+# Evaluation.
 def _evaluate(nodes: tuple[Node, ...], retried: int) -> float:
     stack: list[float] = []
     for node in nodes:
@@ -217,8 +215,7 @@ def _told(name: str, operands: list[float]) -> str:
     return f"{name}({', '.join(values)})" if name.isalpha() else f" {name} ".join(values)
 
 
-# ----------------------------------------------------------------------------- parsing
-
+# Parsing.
 _TOKEN = re.compile(
     r"(?P<number>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
     r"|(?P<sign>[-+*/%(),])"
@@ -359,9 +356,7 @@ def _end_of_space(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-# ------------------------------------------------------------------------------ errors
-
-
+# Errors.
 def _hint(text: str, at: int) -> str:
     if text.startswith("^", at):
         return "for a power write pow(2, retried)"

@@ -17,7 +17,7 @@ from workflow_agents.errors import (
     WorkflowNonRetryableError,
     WorkflowRetryAfterError,
 )
-from workflow_agents.protocol.codec import duration_ms
+from workflow_agents.protocol.times import duration_ms
 
 NON_RETRYABLE_STATUS = 489
 """Source: protocol, endpoint responses."""

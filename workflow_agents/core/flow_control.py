@@ -20,7 +20,7 @@ from datetime import timedelta
 from typing import Self
 
 from workflow_agents.errors import ConfigurationError
-from workflow_agents.protocol.codec import duration_ms, shown
+from workflow_agents.protocol.times import duration_ms, shown
 
 MAX_KEY_LENGTH = 256
 MAX_PERIOD_MS = 7 * 86_400_000
@@ -164,9 +164,7 @@ def _unusable_value(value: str, reason: str) -> ConfigurationError:
     )
 
 
-# ---------------------------------------------------------------------------- the rule
-
-
+# The rule.
 @dataclass(frozen=True, slots=True)
 class Admit:
     """It may start now."""

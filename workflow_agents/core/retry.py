@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from workflow_agents.core.delay_expression import MAX_DELAY_MS, DelayExpression
 from workflow_agents.errors import ConfigurationError
-from workflow_agents.protocol.codec import duration_ms, http_date_ms, shown
+from workflow_agents.protocol.times import duration_ms, http_date_ms, shown
 
 DEFAULT_RETRIES = 3
 MAX_RETRIES = 1000
@@ -67,9 +67,7 @@ def validate_retries(retries: object) -> int:
     )
 
 
-# ---------------------------------------------------------------------------- the rule
-
-
+# The rule.
 @dataclass(frozen=True, slots=True)
 class Retry:
     """Try again.
@@ -128,8 +126,7 @@ def default_delay_ms(n: int) -> int:
     return MAX_DELAY_MS if n >= 5 else round(math.exp(2.5 * n) * 1000)
 
 
-# --------------------------------------------------------- what the other side asked for
-
+# What the other side asked for.
 _ASKED_IN = (
     "retry-after",
     "x-ratelimit-reset",

@@ -13,18 +13,16 @@ from workflow_agents.errors import NotFound, StateError
 from workflow_agents.protocol.codec import Undecodable, decode
 from workflow_agents.protocol.history import EntryKind
 from workflow_agents.protocol.results import read_body
-from workflow_agents.store.interface import (
+from workflow_agents.store.changes import (
     AddDelivery,
     Applied,
     Broken,
     Change,
-    DeadLetterRow,
     Entry,
-    FeedRow,
-    RunRow,
     SetCallback,
     TakeDeadLetter,
 )
+from workflow_agents.store.interface import DeadLetterRow, FeedRow, RunRow
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine

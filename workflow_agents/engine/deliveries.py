@@ -26,22 +26,21 @@ from workflow_agents.errors import WorkflowAgentsError
 from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.protocol.results import stored_body
-from workflow_agents.store.interface import (
+from workflow_agents.store.changes import (
     AddDelivery,
     Applied,
     Broken,
     Change,
-    DeliveryRow,
     Entry,
     FreeFlow,
     Op,
     Resolve,
     RetryDelivery,
-    RunRow,
     SetCallback,
     TakeDelivery,
     WaiterKind,
 )
+from workflow_agents.store.interface import DeliveryRow, RunRow
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine

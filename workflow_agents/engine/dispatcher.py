@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from workflow_agents.core.flow_control import Admit, FlowControl, WaitUntil, admit
 from workflow_agents.protocol.codec import encode
-from workflow_agents.store.interface import (
+from workflow_agents.store.changes import (
     AddWaiter,
     Applied,
     Change,
     Claim,
-    DeliveryRow,
     FlowStart,
     Hold,
     HoldDelivery,
@@ -26,10 +25,9 @@ from workflow_agents.store.interface import (
     Outcome,
     Ready,
     Resolve,
-    RunRow,
     WaiterKind,
-    WaiterRow,
 )
+from workflow_agents.store.interface import DeliveryRow, RunRow, WaiterRow
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine

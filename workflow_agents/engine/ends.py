@@ -10,7 +10,7 @@ from workflow_agents.core.options import RunOptions
 from workflow_agents.core.retry import Retry, after_failure
 from workflow_agents.protocol.codec import decode, encode
 from workflow_agents.protocol.history import EntryKind
-from workflow_agents.store.interface import (
+from workflow_agents.store.changes import (
     AddDeadLetter,
     AddDelivery,
     Change,
@@ -20,9 +20,9 @@ from workflow_agents.store.interface import (
     Op,
     Resolve,
     RetryRun,
-    RunRow,
     WaiterKind,
 )
+from workflow_agents.store.interface import RunRow
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine

@@ -32,8 +32,7 @@ from workflow_agents.engine.served import Gate, Served
 from workflow_agents.engine.timers import Clock
 from workflow_agents.errors import ConfigurationError, NotFound, StoreError
 from workflow_agents.protocol.history import EntryKind, StepKey
-from workflow_agents.store.commits import Commits
-from workflow_agents.store.interface import (
+from workflow_agents.store.changes import (
     AddRun,
     Applied,
     Broken,
@@ -41,10 +40,10 @@ from workflow_agents.store.interface import (
     Entry,
     Guard,
     Outcome,
-    RunRow,
     SetFlow,
-    Store,
 )
+from workflow_agents.store.commits import Commits
+from workflow_agents.store.interface import RunRow, Store
 
 logger = logging.getLogger(__name__)
 

@@ -11,16 +11,8 @@ from workflow_agents.core.options import RunOptions
 from workflow_agents.errors import LimitError, NotFound
 from workflow_agents.protocol.codec import Undecodable, decode, encode
 from workflow_agents.protocol.history import EntryKind, StepKey
-from workflow_agents.store.interface import (
-    AddRun,
-    Applied,
-    Broken,
-    Change,
-    Entry,
-    Notify,
-    Refused,
-    RunRow,
-)
+from workflow_agents.store.changes import AddRun, Applied, Broken, Change, Entry, Notify, Refused
+from workflow_agents.store.interface import RunRow
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine

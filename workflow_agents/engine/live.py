@@ -34,7 +34,7 @@ from workflow_agents.core.journal import (
 from workflow_agents.core.options import RunOptions
 from workflow_agents.protocol.codec import decode, encode
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind
-from workflow_agents.store.interface import (
+from workflow_agents.store.changes import (
     AddWaiter,
     Applied,
     Broken,
@@ -50,12 +50,12 @@ from workflow_agents.store.interface import (
     Park,
     Progress,
     Refused,
-    RunRow,
     Unpark,
     WaiterKind,
     WaitForNotification,
     Woken,
 )
+from workflow_agents.store.interface import RunRow
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine

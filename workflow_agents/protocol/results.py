@@ -62,7 +62,7 @@ class EventResult(Generic[T]):
     @classmethod
     def read(cls, data: dict[str, Any]) -> "EventResult[Any]":
         """From the recorded result."""
-        return EventResult[Any](data.get("data"), data["timeout"])
+        return EventResult(data.get("data"), data["timeout"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class InvokeResult(Generic[T]):
     @classmethod
     def read(cls, data: dict[str, Any]) -> "InvokeResult[Any]":
         """From the recorded result."""
-        return InvokeResult[Any](
+        return InvokeResult(
             data.get("body"), data["isCanceled"], data["isFailed"], data["workflowRunId"]
         )
 

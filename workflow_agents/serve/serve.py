@@ -21,7 +21,8 @@ from workflow_agents.engine.http_out import HttpOut, Httpx2Out
 from workflow_agents.engine.in_process import InProcess
 from workflow_agents.engine.timers import Clock, SystemClock
 from workflow_agents.errors import ConfigurationError
-from workflow_agents.protocol.codec import duration_ms, encode
+from workflow_agents.protocol.codec import encode
+from workflow_agents.protocol.times import duration_ms
 from workflow_agents.serve.endpoint import Accepting
 from workflow_agents.serve.workflow import FailureFunction, Workflow
 from workflow_agents.store.sqlite import SqliteStore, Synchronous

@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from workflow_agents.store.interface import Broken, Change, Outcome, Store
+from workflow_agents.store.changes import Broken, Change, Outcome
+from workflow_agents.store.interface import Store
 
 logger = logging.getLogger(__name__)
 

@@ -15,15 +15,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from workflow_agents.errors import StoreError
-from workflow_agents.store.interface import (
-    AddRun,
-    Applied,
-    Broken,
-    Change,
-    Guard,
-    Outcome,
-    Refused,
-)
+from workflow_agents.store.changes import AddRun, Applied, Broken, Change, Guard, Outcome, Refused
 from workflow_agents.store.migrate import migrate
 from workflow_agents.store.owner import OwnerLock
 from workflow_agents.store.sqlite_reads import SqliteReads

@@ -6,13 +6,13 @@ from typing import Any
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
+from workflow_agents.store.changes import WaiterKind
 from workflow_agents.store.interface import (
     DeadLetterRow,
     DeliveryRow,
     Due,
     FeedRow,
     RunRow,
-    WaiterKind,
     WaiterRow,
 )
 

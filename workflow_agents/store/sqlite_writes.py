@@ -10,8 +10,8 @@ from typing import Any
 
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
-from workflow_agents.store import interface as ops
-from workflow_agents.store.interface import Applied, Entry, WaiterKind, Woken
+from workflow_agents.store import changes as ops
+from workflow_agents.store.changes import Applied, Entry, WaiterKind, Woken
 
 PAYLOAD_BYTES = 4_096
 """Data above this is stored once, by its hash, apart from the row."""

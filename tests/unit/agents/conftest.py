@@ -85,6 +85,7 @@ class FakeContext:
         body: Any,
         headers: Mapping[str, str | Secret],
         retries: int,
+        raise_for_status: bool = False,
         **_: Any,
     ) -> dict[str, Any]:
         sent = {
@@ -101,6 +102,10 @@ class FakeContext:
                 continue
             if answer.is_success or attempt == retries:
                 break
+        if raise_for_status and not answer.is_success:
+            told = f"WA301 {url} answered {answer.status_code}"
+            status, text = answer.status_code, answer.text
+            raise StepFailed(name, "RemoteError", told, retries + 1, status, text)
         content = stored_body(answer.content, answer.headers.get("content-type", ""))
         return {"status": answer.status_code, "header": _header(answer), **content}
 

@@ -387,11 +387,15 @@ async def test_a_garbled_answer_is_told(agents: Agents, llm: Any, model: Scripte
     assert "expected a JSON object" in caught.value.found[0]
 
 
-async def test_no_answer_at_all_is_a_failed_step(agents: Agents, llm: Any, model: ScriptedModel):
+async def test_no_answer_at_all_is_told_with_the_failed_step(
+    agents: Agents, llm: Any, model: ScriptedModel
+):
     model.broken("dropped")
     agent = agents.agent(model=_without_retries(llm), name="greeter")
-    with pytest.raises(StepFailed):
+    with pytest.raises(RemoteError) as caught:
         await agents.task(agent=agent, prompt="Hi").run()
+    assert caught.value.code == "WA703"
+    assert isinstance(caught.value.__cause__, StepFailed)
 
 
 # Options

@@ -16,15 +16,11 @@ import pytest
 
 from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol import codec
-from workflow_agents.protocol.codec import (
-    MAX_DEPTH,
+from workflow_agents.protocol.codec import MAX_DEPTH, Undecodable, Unencodable, decode, encode
+from workflow_agents.protocol.times import (
     MAX_DURATION_MS,
     MAX_INSTANT_MS,
-    Undecodable,
-    Unencodable,
-    decode,
     duration_ms,
-    encode,
     format_duration,
     http_date_ms,
     instant_ms,
@@ -66,9 +62,7 @@ def nested(depth: int) -> object:
     return value
 
 
-# ------------------------------------------------------------------------------ encode
-
-
+# Encode.
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -207,9 +201,7 @@ def test_importing_the_codec_stays_light():
     assert done.stdout.strip() == "[]", done.stderr
 
 
-# ------------------------------------------------------------------------------ decode
-
-
+# Decode.
 def test_decode_reads_bytes_and_text_with_spaces_around():
     assert decode(b' {"a": [1, 2.5e3, "\xc3\xa9"]}\r\n') == {"a": [1, 2500.0, "é"]}
     assert decode('"\\ud800"') == "\ud800"
@@ -233,9 +225,7 @@ def test_what_is_not_json_is_refused_without_quoting_it(data):
     assert len(str(refused.value)) < 120
 
 
-# --------------------------------------------------------------------------- durations
-
-
+# Durations.
 @pytest.mark.parametrize(
     ("value", "ms"),
     [
@@ -318,9 +308,7 @@ def test_durations_for_people(ms, text):
     assert duration_ms(text) == ms
 
 
-# ---------------------------------------------------------------------------- instants
-
-
+# Instants.
 @pytest.mark.parametrize(
     ("value", "ms"),
     [

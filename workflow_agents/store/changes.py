@@ -1,0 +1,390 @@
+"""What one decision writes: a `Change`, the operations in it, and what becomes of it.
+
+A change is applied whole in one transaction or refused whole. Many may share a transaction
+(group commit); each is then refused or applied by itself.
+
+What a change relies on is asked in the writing statements themselves, never by a read before:
+an operation that *must* hit its row (the lease of a guard, a waiter that nobody else has
+taken) refuses its change when it hits none.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from workflow_agents.core.lifecycle import Phase
+from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
+
+
+@dataclass(slots=True)
+class Entry:
+    """A feed entry.
+
+    Attributes:
+        run: the run's row; 0 stands for the run that the same change adds.
+        at: Unix milliseconds.
+        kind: what happened.
+        type: of a step: what it does.
+        step: of a step: its key.
+        name: of a step: its name.
+        data: JSON; or what makes it of that which the change has done so far.
+        outcome: it is the outcome of its step, of which there is one for ever.
+    """
+
+    run: int
+    at: int
+    kind: EntryKind
+    type: StepKind | None = None
+    step: StepKey | None = None
+    name: str | None = None
+    data: "bytes | Callable[[Applied], bytes] | None" = None
+    outcome: bool = False
+
+
+class WaiterKind:
+    """What a waiter waits for; a number in the store."""
+
+    TIMER = 1
+    CALL = 2
+    EVENT = 3
+    INVOKE = 4
+    RETRY = 5
+    ADMISSION = 6
+    READY = 7
+    """A retry or an admission whose time has come: the body may run."""
+
+
+@dataclass(slots=True)
+class AddRun:
+    """Add a run, unless one of this id is there."""
+
+    run_id: str
+    workflow: str
+    phase: Phase
+    due_at: int | None
+    token: int
+    created_at: int
+    input: bytes | None
+    options: str | None
+    flow_key: str | None = None
+    labels: tuple[str, ...] = ()
+    parent: int | None = None
+    parent_step: StepKey | None = None
+    inherit: int | None = None
+    """A run whose step results this one begins with (resume)."""
+
+
+@dataclass(slots=True)
+class Guard:
+    """Must: the run is leased under this token."""
+
+    run: int
+    token: int
+
+
+@dataclass(slots=True)
+class Claim:
+    """Must: lease a run that is due; its token becomes `token + 1`."""
+
+    run: int
+    token: int
+
+
+@dataclass(slots=True)
+class Hold:
+    """A due run that has to wait for its flow control key."""
+
+    run: int
+    token: int
+    due_at: int | None
+
+
+@dataclass(slots=True)
+class Park:
+    """Must: the lease is ours and no wake-up came that we have not seen."""
+
+    run: int
+    token: int
+    wakes: int
+
+
+@dataclass(slots=True)
+class Unpark:
+    """Must: nobody has leased the run since this token; lease it again, as `token + 1`."""
+
+    run: int
+    token: int
+
+
+@dataclass(slots=True)
+class RetryRun:
+    """Must: give the lease back; the run is due again later. Goes with a `Guard`."""
+
+    run: int
+    due_at: int
+    attempt: int
+
+
+@dataclass(slots=True)
+class Progress:
+    """The run made progress: its failed attempts count no more."""
+
+    run: int
+
+
+@dataclass(slots=True)
+class EndRun:
+    """Must: the run has not ended. Its waiters, requests and notifications go with it."""
+
+    run: int
+    phase: Phase
+    at: int
+    result: bytes | None = None
+
+
+@dataclass(slots=True)
+class AddWaiter:
+    """A step waits elsewhere."""
+
+    run: int
+    step: StepKey
+    kind: int
+    type: StepKind
+    name: str
+    due_at: int | None = None
+    event: str | None = None
+    attempts: int | None = None
+    flow_key: str | None = None
+
+
+@dataclass(slots=True)
+class WaitForNotification:
+    """A step waits for an event; a notification that was kept for it is its outcome."""
+
+    waiter: AddWaiter
+    at: int
+
+
+@dataclass(slots=True)
+class Resolve:
+    """A step's wait has an outcome, if it still waits: its run is woken.
+
+    Whoever removes the waiter wins; `late` tells of an outcome that came second.
+    """
+
+    run: int
+    step: StepKey
+    kind: int
+    at: int
+    data: bytes
+    ok: bool = True
+    late: bool = False
+    must: bool = False
+
+
+@dataclass(slots=True)
+class Notify:
+    """Every waiter of an event, or of one run's, has this outcome.
+
+    With a run that does not wait, the notification is kept for it, unless it has ended.
+    """
+
+    event: str
+    run: int | None
+    at: int
+    data: bytes
+
+
+@dataclass(slots=True)
+class DropWaiter:
+    """The waiter, if it is there, is gone."""
+
+    run: int
+    step: StepKey
+
+
+@dataclass(slots=True)
+class Ready:
+    """Must: a retry or an admission is there; its body may run now, and its run is woken."""
+
+    run: int
+    step: StepKey
+    kind: int
+    at: int
+
+
+@dataclass(slots=True)
+class AddDelivery:
+    """A request is owed."""
+
+    run: int
+    step: StepKey | None
+    kind: int
+    due_at: int
+    data: bytes
+    body: bytes | None = None
+    flow_key: str | None = None
+
+
+@dataclass(slots=True)
+class LeaseDelivery:
+    """Must: the request is due and not leased."""
+
+    id: int
+    attempt: int
+
+
+@dataclass(slots=True)
+class RetryDelivery:
+    """Must: give the request back; it is due later."""
+
+    id: int
+    attempt: int
+    due_at: int
+
+
+@dataclass(slots=True)
+class HoldDelivery:
+    """A due request that has to wait for its flow control key."""
+
+    id: int
+    due_at: int | None
+
+
+@dataclass(slots=True)
+class TakeDelivery:
+    """Must: the request is leased in this attempt; now it is gone."""
+
+    id: int
+    attempt: int
+
+
+@dataclass(slots=True)
+class DropDelivery:
+    """The requests of a step, if there are any, are gone."""
+
+    run: int
+    step: StepKey
+
+
+@dataclass(slots=True)
+class AddDeadLetter:
+    """A failed run that a person may resume."""
+
+    id: str
+    run: int
+    at: int
+    failure: str
+    callback: str | None = None
+
+
+@dataclass(slots=True)
+class TakeDeadLetter:
+    """Must: the dead letter is there; now it is gone."""
+
+    id: str
+
+
+@dataclass(slots=True)
+class SetCallback:
+    """The state of a dead letter's failure function."""
+
+    run: int
+    callback: str
+
+
+@dataclass(slots=True)
+class FlowStart:
+    """Work of a flow control key began; starts before `forget` matter no more."""
+
+    flow_key: str
+    at: int
+    forget: int
+
+
+@dataclass(slots=True)
+class SetFlow:
+    """The limits of a key from now on, as the wire writes them."""
+
+    flow_key: str
+    value: str
+
+
+@dataclass(slots=True)
+class FreeFlow:
+    """A slot of the key is free: those who wait for it are looked at again."""
+
+    flow_key: str
+    at: int
+
+
+Op = (
+    AddRun | Guard | Claim | Hold | Park | Unpark | RetryRun | Progress | EndRun
+    | AddWaiter | WaitForNotification | Resolve | Notify | DropWaiter | Ready
+    | AddDelivery | LeaseDelivery | RetryDelivery | HoldDelivery | TakeDelivery | DropDelivery
+    | AddDeadLetter | TakeDeadLetter | SetCallback | SetFlow | FlowStart | FreeFlow
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Change:
+    """What one decision writes. Operations come first, in order; then the entries."""
+
+    ops: Sequence[Op]
+    entries: Sequence[Entry] = ()
+
+
+@dataclass(slots=True)
+class Woken:
+    """A run that has news.
+
+    Attributes:
+        run: its row.
+        wakes: its wake-ups so far, this one included.
+        news: the outcome of a step, or a step whose body may run.
+        deadline: of a wait for an event: its end.
+    """
+
+    run: int
+    wakes: int
+    news: Recorded | Waiting
+    deadline: int | None = None
+
+
+@dataclass(slots=True)
+class Applied:
+    """The change is durable.
+
+    Attributes:
+        run: the row of the run that it added.
+        woken: the runs that it has news for, in the order of recording.
+        kept: notifications that it kept for later.
+        data: of its last entry, where that was made of what happened before it.
+    """
+
+    run: int = 0
+    woken: list[Woken] = field(default_factory=list[Woken])
+    kept: int = 0
+    data: bytes | None = None
+
+
+@dataclass(slots=True)
+class Refused:
+    """The change was not made: `op` did not hit what it relies on.
+
+    Attributes:
+        op: the operation; None: an outcome was recorded for this step before.
+        existing: of an `AddRun`: the row that has the id.
+    """
+
+    op: Op | None
+    existing: int = 0
+
+
+@dataclass(slots=True)
+class Broken:
+    """The store could not be written: nothing of the change was made."""
+
+    error: Exception
+
+
+Outcome = Applied | Refused | Broken
