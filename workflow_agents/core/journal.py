@@ -7,7 +7,7 @@ invocation's `deliver`. Nothing here does I/O.
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.retry import RetryPolicy
@@ -15,8 +15,7 @@ from workflow_agents.protocol.history import Recorded, StepKey, StepKind, Waitin
 from workflow_agents.protocol.secrets import Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(NamedTuple):
     """Wait until an instant.
 
     Attributes:
@@ -28,8 +27,7 @@ class Sleep:
     after_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """An HTTP request that the keeper makes for the run.
 
     `body` is sent as it is; `headers` have lower-case names.
@@ -45,16 +43,14 @@ class Call:
     raise_for_status: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WaitForEvent:
+class WaitForEvent(NamedTuple):
     """Wait for a notification, at most `timeout_ms`."""
 
     event_id: str
     timeout_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Invoke:
+class Invoke(NamedTuple):
     """Start another workflow's run and wait for its end."""
 
     workflow: str
@@ -64,15 +60,13 @@ class Invoke:
     run_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """Wait for a slot of a flow control key before a `run` step's body may start."""
 
     flow_control: FlowControl
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Why a step or a run failed.
 
     Attributes:
@@ -95,8 +89,7 @@ class Failure:
     final: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(NamedTuple):
     """Run the body of a `run` step again, after a delay; `attempts` of it have failed."""
 
     after_ms: int
@@ -162,22 +155,19 @@ class History:
     waiting: list[Waiting]
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(NamedTuple):
     """The function returned; `data` is the JSON of what."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """The function raised, or does not fit the history."""
 
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(NamedTuple):
     """The keeper ended the invocation."""
 
 

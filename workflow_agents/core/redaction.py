@@ -4,8 +4,6 @@ The mark is keyed: a bare hash of something short could be guessed by trying.
 Source: the `redact` option; its form `REDACTED:<hash>`.
 """
 
-import hashlib
-import hmac
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -19,4 +17,7 @@ def redacted(body: object, redact: Mapping[str, Any] | None) -> Any:
     """The body, or its mark: the same data has the same mark within this process."""
     if not redact or not redact.get("body"):
         return body
+    import hashlib
+    import hmac
+
     return f"REDACTED:{hmac.new(_KEY, encode(body), hashlib.sha256).hexdigest()}"

@@ -6,10 +6,14 @@ A change is applied whole in one transaction or refused whole. Many may share a 
 What a change relies on is asked in the writing statements themselves, never by a read before:
 an operation that *must* hit its row (the lease of a guard, a waiter that nobody else has
 taken) refuses its change when it hits none.
+
+Most of these are named tuples and not dataclasses, because defining a class of those takes a
+quarter of the time: a process that starts to run one step feels it.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
@@ -73,24 +77,21 @@ class AddRun:
     """A run whose step results this one begins with (resume)."""
 
 
-@dataclass(slots=True)
-class Guard:
+class Guard(NamedTuple):
     """Must: the run is leased under this token."""
 
     run: int
     token: int
 
 
-@dataclass(slots=True)
-class Claim:
+class Claim(NamedTuple):
     """Must: lease a run that is due; its token becomes `token + 1`."""
 
     run: int
     token: int
 
 
-@dataclass(slots=True)
-class Hold:
+class Hold(NamedTuple):
     """A due run that has to wait for its flow control key."""
 
     run: int
@@ -98,8 +99,7 @@ class Hold:
     due_at: int | None
 
 
-@dataclass(slots=True)
-class Park:
+class Park(NamedTuple):
     """Must: the lease is ours and no wake-up came that we have not seen."""
 
     run: int
@@ -107,16 +107,14 @@ class Park:
     wakes: int
 
 
-@dataclass(slots=True)
-class Unpark:
+class Unpark(NamedTuple):
     """Must: nobody has leased the run since this token; lease it again, as `token + 1`."""
 
     run: int
     token: int
 
 
-@dataclass(slots=True)
-class RetryRun:
+class RetryRun(NamedTuple):
     """Must: give the lease back; the run is due again later. Goes with a `Guard`."""
 
     run: int
@@ -124,15 +122,13 @@ class RetryRun:
     attempt: int
 
 
-@dataclass(slots=True)
-class Progress:
+class Progress(NamedTuple):
     """The run made progress: its failed attempts count no more."""
 
     run: int
 
 
-@dataclass(slots=True)
-class EndRun:
+class EndRun(NamedTuple):
     """Must: the run has not ended. Its waiters, requests and notifications go with it."""
 
     run: int
@@ -156,16 +152,14 @@ class AddWaiter:
     flow_key: str | None = None
 
 
-@dataclass(slots=True)
-class WaitForNotification:
+class WaitForNotification(NamedTuple):
     """A step waits for an event; a notification that was kept for it is its outcome."""
 
     waiter: AddWaiter
     at: int
 
 
-@dataclass(slots=True)
-class Resolve:
+class Resolve(NamedTuple):
     """A step's wait has an outcome, if it still waits: its run is woken.
 
     Whoever removes the waiter wins; `late` tells of an outcome that came second.
@@ -181,8 +175,7 @@ class Resolve:
     must: bool = False
 
 
-@dataclass(slots=True)
-class Notify:
+class Notify(NamedTuple):
     """Every waiter of an event, or of one run's, has this outcome.
 
     With a run that does not wait, the notification is kept for it, unless it has ended.
@@ -194,16 +187,14 @@ class Notify:
     data: bytes
 
 
-@dataclass(slots=True)
-class DropWaiter:
+class DropWaiter(NamedTuple):
     """The waiter, if it is there, is gone."""
 
     run: int
     step: StepKey
 
 
-@dataclass(slots=True)
-class Ready:
+class Ready(NamedTuple):
     """Must: a retry or an admission is there; its body may run now, and its run is woken."""
 
     run: int
@@ -212,8 +203,7 @@ class Ready:
     at: int
 
 
-@dataclass(slots=True)
-class AddDelivery:
+class AddDelivery(NamedTuple):
     """A request is owed."""
 
     run: int
@@ -225,16 +215,14 @@ class AddDelivery:
     flow_key: str | None = None
 
 
-@dataclass(slots=True)
-class LeaseDelivery:
+class LeaseDelivery(NamedTuple):
     """Must: the request is due and not leased."""
 
     id: int
     attempt: int
 
 
-@dataclass(slots=True)
-class RetryDelivery:
+class RetryDelivery(NamedTuple):
     """Must: give the request back; it is due later."""
 
     id: int
@@ -242,32 +230,28 @@ class RetryDelivery:
     due_at: int
 
 
-@dataclass(slots=True)
-class HoldDelivery:
+class HoldDelivery(NamedTuple):
     """A due request that has to wait for its flow control key."""
 
     id: int
     due_at: int | None
 
 
-@dataclass(slots=True)
-class TakeDelivery:
+class TakeDelivery(NamedTuple):
     """Must: the request is leased in this attempt; now it is gone."""
 
     id: int
     attempt: int
 
 
-@dataclass(slots=True)
-class DropDelivery:
+class DropDelivery(NamedTuple):
     """The requests of a step, if there are any, are gone."""
 
     run: int
     step: StepKey
 
 
-@dataclass(slots=True)
-class AddDeadLetter:
+class AddDeadLetter(NamedTuple):
     """A failed run that a person may resume."""
 
     id: str
@@ -277,23 +261,20 @@ class AddDeadLetter:
     callback: str | None = None
 
 
-@dataclass(slots=True)
-class TakeDeadLetter:
+class TakeDeadLetter(NamedTuple):
     """Must: the dead letter is there; now it is gone."""
 
     id: str
 
 
-@dataclass(slots=True)
-class SetCallback:
+class SetCallback(NamedTuple):
     """The state of a dead letter's failure function."""
 
     run: int
     callback: str
 
 
-@dataclass(slots=True)
-class FlowStart:
+class FlowStart(NamedTuple):
     """Work of a flow control key began; starts before `forget` matter no more."""
 
     flow_key: str
@@ -301,16 +282,14 @@ class FlowStart:
     forget: int
 
 
-@dataclass(slots=True)
-class SetFlow:
+class SetFlow(NamedTuple):
     """The limits of a key from now on, as the wire writes them."""
 
     flow_key: str
     value: str
 
 
-@dataclass(slots=True)
-class FreeFlow:
+class FreeFlow(NamedTuple):
     """A slot of the key is free: those who wait for it are looked at again."""
 
     flow_key: str
@@ -325,16 +304,14 @@ Op = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
-class Change:
+class Change(NamedTuple):
     """What one decision writes. Operations come first, in order; then the entries."""
 
     ops: Sequence[Op]
     entries: Sequence[Entry] = ()
 
 
-@dataclass(slots=True)
-class Woken:
+class Woken(NamedTuple):
     """A run that has news.
 
     Attributes:
@@ -367,8 +344,7 @@ class Applied:
     data: bytes | None = None
 
 
-@dataclass(slots=True)
-class Refused:
+class Refused(NamedTuple):
     """The change was not made: `op` did not hit what it relies on.
 
     Attributes:
@@ -380,8 +356,7 @@ class Refused:
     existing: int = 0
 
 
-@dataclass(slots=True)
-class Broken:
+class Broken(NamedTuple):
     """The store could not be written: nothing of the change was made."""
 
     error: Exception

@@ -1,8 +1,8 @@
 """Numbered files of sql/, applied in order, forward only."""
 
+import os
 import re
 import sqlite3
-from importlib import resources
 
 from workflow_agents.errors import StoreError
 
@@ -28,13 +28,14 @@ def migrate(db: sqlite3.Connection, path: str) -> None:
 
 
 def _migrations() -> list[tuple[int, str]]:
-    folder = resources.files("workflow_agents.store") / "sql"
-    found = [
-        (int(match[1]), file.read_text("utf-8"))
-        for file in folder.iterdir()
-        if (match := re.match(r"(\d{4})_\w+\.sql$", file.name))
-    ]
-    return sorted(found)
+    # importlib.resources would take longer than everything else that a start does here.
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sql")
+    found: list[tuple[int, str]] = []
+    for name in sorted(os.listdir(folder)):
+        if match := re.match(r"(\d{4})_\w+\.sql$", name):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                found.append((int(match[1]), file.read()))
+    return found
 
 
 LATEST = 1

@@ -186,15 +186,8 @@ def _apply_parts(db: sqlite3.Connection, change: Change) -> Outcome:
             applied.run, new = add_run(db, op)
             if not new:
                 return Refused(op, existing=applied.run)
-        else:
-            of_added = bool(applied.run) and getattr(op, "run", None) == 0
-            if of_added:
-                setattr(op, "run", applied.run)  # noqa: B010  # not every operation has it
-            hit = WRITES[type(op)](db, op, applied)
-            if of_added:
-                setattr(op, "run", 0)  # noqa: B010  # the change may be applied again
-            if not hit:
-                return Refused(op)
+        elif not WRITES[type(op)](db, op, applied):
+            return Refused(op)
     try:
         for entry in change.entries:
             add_entry(db, entry, entry.run or applied.run, applied)
