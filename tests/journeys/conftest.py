@@ -207,6 +207,17 @@ class Site:
         """Wait until a step waits, for the n-th time, for what comes from elsewhere."""
         return await self.told(run, "STEP_WAITING", name, times)
 
+    async def parked(self) -> None:
+        """Wait until no run is in hand: what waits is rows, and will begin at the top."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.engine.core.live:
+                await asyncio.sleep(0.002)
+
+    async def sleeps(self, run: RunHandle, name: str, times: int = 1) -> None:
+        """Wait until the run is nothing but rows, with this step waiting for the n-th time."""
+        await self.waits(run, name, times)
+        await self.parked()
+
     def pass_time(self, duration: Any) -> None:
         """Time passes, and the engine looks at what is due."""
         self.clock.advance(duration)

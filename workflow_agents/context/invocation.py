@@ -15,7 +15,7 @@ This room knows no store and no HTTP: it asks a `Journal`, and is told by `deliv
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
@@ -76,13 +76,14 @@ class Invocation:
         keeper: Keeper,
         limits: Limits,
         *,
-        gate: Callable[[], Awaitable[None]] | None = None,
+        gate: Callable[[], "asyncio.Future[None]"] | None = None,
     ) -> None:
         self.journal = journal
         self.limits = limits
         self.loop = asyncio.get_running_loop()
-        self.asked_for_steps = False
+        self._steps = 0
         self._gate = gate
+        self._opening: asyncio.Future[None] | None = None
         self._keeper = keeper
         self._replay = Replay(history)
         self._root = Branch(self)
@@ -147,7 +148,9 @@ class Invocation:
         branch = BRANCH.get()
         if type(branch) is not Branch or branch.invocation is not self:
             raise _misplaced(branch, kind, name)
-        self.asked_for_steps = True
+        self._steps += 1
+        if self._steps > self.limits.steps or len(name) > self.limits.name_characters:
+            raise _too_much(self.limits, kind, name, self._steps)
         self._is_idle = False
         return branch.next_key()
 
@@ -159,7 +162,10 @@ class Invocation:
     async def begin(self, key: StepKey, kind: StepKind, name: str) -> Recorded | Waiting | None:
         """What is recorded of this step; None: it is new, and may start now."""
         if self._gate is not None:
-            await self._gate()
+            if self._opening is None:
+                self._opening = self._gate()
+            # A task here would be a branch of the workflow; shielding a future makes none.
+            await asyncio.shield(self._opening)
             self._gate = None
         if self._closing is not None:
             await self._refuse()
@@ -340,7 +346,7 @@ class Invocation:
             if isinstance(recorded.key, int) or self._has_finished(recorded.key):
                 unfit = _unfit(recorded, "the function returned without this step")
                 return Failed(failure_of(unfit))
-        if not self.asked_for_steps:
+        if not self._steps:
             return Failed(Failure("AuthenticationFailed", EARLY_RETURN, status=400))
         try:
             data = encode(value)
@@ -382,6 +388,16 @@ class Invocation:
 
 def _unfit(head: Recorded, asked: str) -> HistoryMismatch:
     return HistoryMismatch(place(head.key), describe(head.kind, head.name), asked)
+
+
+def _too_much(limits: Limits, kind: StepKind, name: str, steps: int) -> LimitError:
+    asked = describe(kind, name[:60])
+    if steps > limits.steps:
+        return LimitError(
+            "WA503", where=asked, found=f"expected at most {limits.steps:,} steps, found one more"
+        )
+    found = f"expected at most {limits.name_characters:,} characters, found {len(name):,}"
+    return LimitError("WA504", where=asked, found=found, fix=("give the step a shorter name",))
 
 
 def _current(invocation: Invocation) -> Branch:

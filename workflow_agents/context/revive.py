@@ -2,7 +2,8 @@
 
 A step's live result has passed through JSON like a replayed one, so that both are the same.
 Where its function declares that it returns a pydantic model or a dataclass, or a container of
-them, the value becomes one again; anything else stays plain data.
+them, the value becomes one again. Where it declares nothing, an object may be read by attribute
+too, `user.name` beside `user["name"]`; anything else stays plain data.
 """
 
 import typing
@@ -11,6 +12,25 @@ from functools import cache
 from typing import Any, get_type_hints
 
 _Reviver = Callable[[Any], Any]
+
+
+class Attributes(dict[str, Any]):
+    """A JSON object whose members are attributes too, unless they are named as dict's own.
+
+    Source: the documented examples read `user.name` of what a step without annotation returned.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            value = self[name]
+        except KeyError:
+            known = ", ".join(map(repr, self))
+            raise AttributeError(f"no {name!r} in this result; it has {known}") from None
+        return Attributes(value) if type(value) is dict else value
+
+
 _by_code: dict[Any, _Reviver | None] = {}
 
 
@@ -43,9 +63,13 @@ def adapter(annotation: Any) -> Any:
     return TypeAdapter(annotation)
 
 
+def _readable(value: Any) -> Any:
+    return Attributes(value) if type(value) is dict else value
+
+
 def _reviver_of(body: Callable[..., Any]) -> _Reviver | None:
     if "return" not in getattr(body, "__annotations__", {}):
-        return None
+        return _readable
     try:
         annotation = get_type_hints(body)["return"]
     except (NameError, TypeError):

@@ -62,6 +62,7 @@ class Admin:
         live = self._engine.live.get(row.id) or live
         if isinstance(outcome, Applied) and live is not None:
             live.close()
+        self._engine.deliveries.abort_run(row.id)
         self._engine.poke()
         return isinstance(outcome, Applied)
 

@@ -99,6 +99,12 @@ class Deliveries:
         if task is not None:
             task.cancel()
 
+    def abort_run(self, run: int) -> None:
+        """The run has ended: its calls are of no use any more."""
+        for owner, step in [*self._calls]:
+            if owner == run and step is not None:
+                self.abort(owner, step)
+
     async def close(self) -> None:
         """Abandon all attempts; they are made again when the engine starts."""
         tasks = [*self._tasks.values()]

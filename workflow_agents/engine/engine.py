@@ -150,7 +150,7 @@ class DurableEngine:
             task.cancel()
         await asyncio.gather(*self._housekeeping, return_exceptions=True)
         for live in [*self.live.values()]:
-            live.close()
+            live.release()
         await self.deliveries.close()
         await self.commits.drain()
         await self.http.close()
@@ -202,7 +202,11 @@ class DurableEngine:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more run may be in hand."""
+        """Whether one more run may be in hand; a kept task makes way for it."""
+        if len(self.live) >= self._max_live:
+            parked = next((live for live in self.live.values() if live.parked), None)
+            if parked is not None:
+                parked.close()
         return self.running and len(self.live) < self._max_live
 
     def begin(self, row: RunRow, history: History | None = None) -> None:
@@ -419,18 +423,30 @@ class Accepting:
             row, options, History([], []), self._live, self._live, gate
         )
 
-    async def _store(self) -> None:
+    def _store(self) -> "asyncio.Future[None]":
+        """Store the run; the future ends when it is stored. Called once."""
+        stored: asyncio.Future[None] = self._engine.loop.create_future()
+
+        def told(outcome: Outcome) -> None:
+            if isinstance(outcome, Applied):
+                self._live.stored(outcome.run)
+                self._answer(None)
+                stored.set_result(None)
+            else:
+                self._answer(outcome.error if isinstance(outcome, Broken) else StoreError("WA603"))
+                self._live.close()
+
         entry = Entry(0, self._op.created_at, EntryKind.RUN_STARTED)
-        outcome = await self._engine.commits.apply(Change((self._op,), (entry,)))
-        if isinstance(outcome, Applied):
-            self._live.stored(outcome.run)
-            if not self.accepted.done():
-                self.accepted.set_result(None)
+        self._engine.commits.submit(Change((self._op,), (entry,)), told)
+        return stored
+
+    def _answer(self, error: Exception | None) -> None:
+        if self.accepted.done():
+            return
+        if error is None:
+            self.accepted.set_result(None)
         else:
-            error = outcome.error if isinstance(outcome, Broken) else StoreError("WA603")
-            if not self.accepted.done():
-                self.accepted.set_exception(error)
-            self._live.close()
+            self.accepted.set_exception(error)
 
 
 class _UnstoredRun(LiveRun):

@@ -50,6 +50,7 @@ from workflow_agents.store.changes import (
     Park,
     Progress,
     Refused,
+    Release,
     Unpark,
     WaiterKind,
     WaitForNotification,
@@ -246,6 +247,13 @@ class LiveRun:
         """The dispatcher took the lease for us, while the task was kept."""
         self.token = token
         self._state = _State.LEASED
+
+    def release(self) -> None:
+        """The engine stops: give the lease back, so that this counts as no crash."""
+        if self._state is _State.LEASED and self._run:
+            change = Change((Release(self._run, self.token, self._now()),))
+            self._engine.commits.submit(change, lambda _outcome: None)
+        self.close()
 
     @property
     def parked(self) -> bool:

@@ -1,13 +1,14 @@
 """What the engine asks of a workflow that is served in this process."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from workflow_agents.core.journal import Deliveries, History, Journal, Keeper
 from workflow_agents.core.options import RunOptions
 from workflow_agents.store.interface import RunRow
 
-Gate = Callable[[], Awaitable[None]]
+Gate = Callable[[], "asyncio.Future[None]"]
 
 
 class Served(Protocol):

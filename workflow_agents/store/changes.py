@@ -114,6 +114,14 @@ class Unpark(NamedTuple):
     token: int
 
 
+class Release(NamedTuple):
+    """The lease is given back: the run is due, and nothing went wrong."""
+
+    run: int
+    token: int
+    due_at: int
+
+
 class RetryRun(NamedTuple):
     """Must: give the lease back; the run is due again later. Goes with a `Guard`."""
 
@@ -297,7 +305,7 @@ class FreeFlow(NamedTuple):
 
 
 Op = (
-    AddRun | Guard | Claim | Hold | Park | Unpark | RetryRun | Progress | EndRun
+    AddRun | Guard | Claim | Hold | Park | Unpark | Release | RetryRun | Progress | EndRun
     | AddWaiter | WaitForNotification | Resolve | Notify | DropWaiter | Ready
     | AddDelivery | LeaseDelivery | RetryDelivery | HoldDelivery | TakeDelivery | DropDelivery
     | AddDeadLetter | TakeDeadLetter | SetCallback | SetFlow | FlowStart | FreeFlow

@@ -333,6 +333,13 @@ WRITES: dict[type, Write] = {
         "run",
         "token",
     ),
+    ops.Release: _hit(
+        f"UPDATE runs SET phase = {_DUE}, due_at = ?"
+        f" WHERE id = ? AND token = ? AND phase = {_LEASED}",
+        "due_at",
+        "run",
+        "token",
+    ),
     ops.RetryRun: _hit(
         f"UPDATE runs SET phase = {_DUE}, due_at = ?, attempt = ?"
         f" WHERE id = ? AND phase = {_LEASED}",
