@@ -19,13 +19,16 @@ Three rules make the table safe:
 
 - *No wake-up is lost.* WAKE changes a parked run only. One that comes while the run is due
   or leased changes no phase, because its result is a row: the invocation to come reads it,
-  and an invocation that wants to park looks for such rows in the same transaction. If it
-  finds one it may not PARK; it says YIELD, and the run is due again.
+  and an invocation that wants to park counts the wake-ups in the same transaction. If there
+  is one that it has not seen, it may not PARK.
 - *One writer.* Only the holder of the lease may say PARK, YIELD, RETRY, SUCCEED and FAIL.
   A holder whose lease has expired finds the run in another phase or under another fencing
   token, and is refused by the store; this table does not know tokens.
 - *Finished is finished.* No event leads out of an end. Whoever comes late is refused here
   and says so; a resumed run is a new run.
+
+A parked run's task may be kept for a while. Such a task takes the news of a WAKE itself:
+it goes on, which is RESUME, or waits again, which is PARK while the run is due.
 
 A run that cannot be invoked (its process dies again and again, nobody serves its workflow)
 may FAIL while it is due or waits; a parked one is woken first.
@@ -62,13 +65,16 @@ class Event(StrEnum):
     """The invocation ended; every branch waits, and nothing has arrived meanwhile."""
 
     YIELD = "yield"
-    """The invocation ended, and there is more to do: a result arrived, or it gave way."""
+    """The invocation gave way, and there is more to do: its process stops."""
 
     RETRY = "retry"
     """The invocation failed and is to be repeated; the run is due after a delay."""
 
     LEASE_EXPIRED = "lease expired"
     """The invocation was not heard of for too long, or its process is gone."""
+
+    RESUME = "resume"
+    """The task of a parked run was kept, and goes on by itself: it takes the lease again."""
 
     WAKE = "wake"
     """Something that the run waits for has come: a time, a result, a notification."""
@@ -104,6 +110,8 @@ FIRST_PHASE = Phase.DUE
 TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
     Phase.DUE: {
         Event.LEASE: Phase.LEASED,
+        Event.RESUME: Phase.LEASED,
+        Event.PARK: Phase.PARKED,
         Event.HOLD: Phase.WAITING,
         Event.WAKE: Phase.DUE,
         Event.FAIL: Phase.FAILED,
@@ -127,6 +135,7 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
     },
     Phase.PARKED: {
         Event.WAKE: Phase.DUE,
+        Event.RESUME: Phase.LEASED,
         Event.CANCEL: Phase.CANCELED,
     },
     Phase.SUCCESS: {},

@@ -77,7 +77,7 @@ class Serve:
         failure_function: FailureFunction | None = None,
         failure_url: str | None = None,
         schema: Any = None,
-        initial_payload_parser: Callable[[Any], Any] | None = None,
+        initial_payload_parser: Callable[[str], Any] | None = None,
         env: Mapping[str, str | None] | None = None,
         receiver: Any = None,
         redact: Mapping[str, Any] | None = None,
@@ -106,7 +106,7 @@ class Serve:
             failure_function: called with (context, status, response, headers).
             failure_url: is sent a POST instead.
             schema: a type that the payload must fit.
-            initial_payload_parser: makes the payload of the parsed body.
+            initial_payload_parser: makes the payload of the body's text.
             env: what `context.env` is.
             redact: what logs do not show.
             unknown: refused, with the nearest option.

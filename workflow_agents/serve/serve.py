@@ -125,7 +125,7 @@ class Engine:
         failure_function: FailureFunction | None = None,
         failure_url: str | None = None,
         schema: Any = None,
-        initial_payload_parser: Callable[[Any], Any] | None = None,
+        initial_payload_parser: Callable[[str], Any] | None = None,
         env: Mapping[str, str | None] | None = None,
         redact: Mapping[str, Any] | None = None,
     ) -> Workflow:
@@ -143,7 +143,7 @@ class Engine:
             failure_url: is sent a POST instead.
             schema: a type that the payload must fit; default: that of the annotation
                 `AsyncWorkflowContext[...]`, if it is a pydantic model or a dataclass.
-            initial_payload_parser: makes the payload of the parsed body.
+            initial_payload_parser: makes the payload of the body's text.
             env: what `context.env` is; default: the environment.
             redact: what logs do not show: {"body": True}.
 

@@ -36,7 +36,7 @@ class Workflow:
         options: RunOptions,
         failure_function: FailureFunction | None = None,
         schema: Any = None,
-        initial_payload_parser: Callable[[Any], Any] | None = None,
+        initial_payload_parser: Callable[[str], Any] | None = None,
         env: Mapping[str, str | None] | None = None,
         limits: Limits,
     ) -> None:
@@ -140,14 +140,14 @@ class Workflow:
         Raises:
             StepUsageError: WA205.
         """
+        if self._parser is not None:
+            return self._parser(body.decode("utf-8", "replace"))
         value: Any = None
         if body:
             try:
                 value = decode(body)
             except Undecodable:
                 value = body.decode("utf-8", "replace")
-        if self._parser is not None:
-            return self._parser(value)
         if self._schema is None:
             return value
         from pydantic import ValidationError

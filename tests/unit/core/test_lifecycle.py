@@ -68,12 +68,13 @@ def test_whoever_lives_can_be_cancelled():
 
 
 def test_only_a_lease_lets_an_invocation_end():
-    holder_says = {Event.PARK, Event.YIELD, Event.RETRY, Event.SUCCEED, Event.LEASE_EXPIRED}
+    holder_says = {Event.YIELD, Event.RETRY, Event.SUCCEED, Event.LEASE_EXPIRED}
     for phase in set(Phase) - {Phase.LEASED}:
         assert not holder_says & set(TRANSITIONS[phase])
     assert [p for p in Phase if Phase.LEASED in TRANSITIONS[p].values()] == [
         Phase.DUE,
         Phase.LEASED,
+        Phase.PARKED,
     ]
     assert Phase.LEASED not in {
         after for event, after in TRANSITIONS[Phase.LEASED].items() if event is not Event.WAKE
@@ -81,7 +82,7 @@ def test_only_a_lease_lets_an_invocation_end():
 
 
 def test_a_refusal_tells_what_would_fit():
-    with pytest.raises(IllegalTransition, match="PARKED met LEASE; what fits it: CANCEL, WAKE"):
+    with pytest.raises(IllegalTransition, match="PARKED met LEASE; what fits it: CANCEL, RESUME, WAKE"):
         next_phase(Phase.PARKED, Event.LEASE)
 
 
