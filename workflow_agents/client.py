@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from workflow_agents.core.bad_options import names_options, unknown_option, wrong_option
 from workflow_agents.core.checks import call_headers, checked_body, checked_event_id
 from workflow_agents.core.flow_control import FlowControl
+from workflow_agents.core.lifecycle import RUN_STATES
 from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
 from workflow_agents.errors import ConfigurationError, StateError
@@ -217,6 +219,9 @@ class RunHandle:
         return f"RunHandle({self.run_id!r})"
 
 
+_AGAIN = ("retries", "retry_delay", "flow_control", "label")
+
+
 class DeadLetters:
     """`client.dlq`: runs that failed for good."""
 
@@ -251,7 +256,9 @@ class DeadLetters:
         await self._backend.delete_letter(dlq_id)
 
     async def _again(self, dlq_id: str, options: dict[str, Any], *, resume: bool) -> RunHandle:
-        _known(options, {"retries", "retry_delay", "flow_control", "label"}, "dlq")
+        for name in options:
+            if name not in _AGAIN:
+                raise unknown_option(name, _AGAIN, "client.dlq")
         done = await self._backend.again(dlq_id, RunOptions.checked(**options), resume=resume)
         return RunHandle(self._backend, done.run_id)
 
@@ -270,6 +277,7 @@ class Client:
         self._backend = backend
         self.dlq = DeadLetters(backend)
 
+    @names_options
     async def trigger(
         self,
         workflow: Any,
@@ -318,6 +326,8 @@ class Client:
             headers=call_headers(headers, "", "http://headers.only", where=f"trigger {path}"),
         )
         at: int | None = None
+        if delay is not None and not_before is not None:
+            raise wrong_option("not_before", "either delay or not_before", not_before)
         if delay is not None:
             at = self._backend.now_ms() + duration_ms(delay)
         elif not_before is not None:
@@ -387,6 +397,10 @@ class Client:
         if run_id is not None:
             return [await self.log(run_id)]
         path = None if workflow is None else workflow_path(workflow)
+        if state is not None and state not in RUN_STATES:
+            raise wrong_option("state", f"one of {', '.join(RUN_STATES)}", state)
+        if not isinstance(limit, int) or limit < 1:  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            raise wrong_option("limit", "a whole number from 1", limit)
         return await self._backend.logs(
             workflow=path, state=state, label=label, before=before, limit=limit
         )
@@ -420,17 +434,3 @@ def _dead_letter(letter: Letter, log: RunLog) -> DeadLetter:
         letter.callback,
         log,
     )
-
-
-def _known(options: Mapping[str, Any], known: set[str], where: str) -> None:
-    for name in options:
-        if name not in known:
-            import difflib
-
-            near = difflib.get_close_matches(name, known, 1)
-            raise ConfigurationError(
-                "WA101",
-                where=where,
-                found=f"{name!r}; known are {', '.join(sorted(known))}",
-                fix=(f"did you mean {near[0]!r}?",) if near else (),
-            )

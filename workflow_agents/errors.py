@@ -19,7 +19,9 @@
 The codes and their standing texts are in `error_codes`; this room adds what is particular.
 """
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from workflow_agents.error_codes import CODES
@@ -31,7 +33,8 @@ class WorkflowAgentsError(Exception):
     Args:
         code: a key of `error_codes.CODES`.
         what: one line, lower case: what happened. Default: the title of the code.
-        where: the place in the user's code or data: "app.py:41", "step 'charge'".
+        where: the place in the user's code or data: "app.py:41", "step 'charge'". Default: the
+            line of the user's code that led here.
         found: expected against actual; each line one fact.
         why: the cause; default: the usual one of the code.
         fix: what to do, safest first; default: that of the code.
@@ -52,7 +55,7 @@ class WorkflowAgentsError(Exception):
         standing = CODES[code]
         self.code = code
         self.what = what or standing.title
-        self.where = where
+        self.where = where or _line_of_the_user()
         self.found: tuple[str, ...] = (found,) if isinstance(found, str) else tuple(found)
         self.why = why or standing.why
         self.fix: tuple[str, ...] = tuple(fix) or standing.fix
@@ -61,7 +64,7 @@ class WorkflowAgentsError(Exception):
 
     def __str__(self) -> str:
         """The five parts as a person reads them, the first line complete in itself."""
-        lines = [f"{self.code}  {self.what}"]
+        lines = [*_wrapped(f"{self.code}  {self.what}", _WIDTH)]
         if self.run_id:
             lines.append(f"  run    {self.run_id}")
         for label, part in (("where", (self.where,)), ("found", self.found), ("why", (self.why,))):
@@ -83,8 +86,40 @@ class WorkflowAgentsError(Exception):
         }
 
 
+_WIDTH = 100
+_INDENT = 9
+_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_PYTHONS = os.path.dirname(os.__file__) + os.sep
+
+
 def _labelled(label: str, parts: Sequence[str]) -> list[str]:
-    return [f"  {label if i == 0 else '':<6} {part}" for i, part in enumerate(parts)]
+    lines = [line for part in parts for line in _wrapped(part, _WIDTH - _INDENT)]
+    return [f"  {label if i == 0 else '':<6} {line}" for i, line in enumerate(lines)]
+
+
+def _wrapped(text: str, width: int) -> Iterator[str]:
+    """Lines of at most `width`, three of them at most; the whole text is in the attributes."""
+    if len(text) <= width and "\n" not in text:
+        yield text
+        return
+    import textwrap
+
+    yield from textwrap.wrap(
+        text, width, max_lines=3, placeholder=" …", subsequent_indent="  ", break_on_hyphens=False
+    )
+
+
+def _line_of_the_user() -> str:
+    """The innermost line on the stack that is neither ours nor a library's: "app.py:41"."""
+    # What `inspect.currentframe` is, without the import of `inspect`.
+    frame = sys._getframe(1)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] -- see above
+    while frame is not None:
+        file = frame.f_code.co_filename
+        library = file.startswith((_OURS, _PYTHONS, "<")) or "site-packages" in file
+        if not library:
+            return f"{os.path.relpath(file)}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
 
 
 class UsageError(WorkflowAgentsError):

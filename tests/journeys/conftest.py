@@ -211,12 +211,16 @@ class Site:
         """Wait until no run is in hand: what waits is rows, and will begin at the top."""
         async with asyncio.timeout(PATIENCE_S):
             while self.engine.core.live:
-                await asyncio.sleep(0.002)
+                await self.pause()
 
     async def sleeps(self, run: RunHandle, name: str, times: int = 1) -> None:
         """Wait until the run is nothing but rows, with this step waiting for the n-th time."""
         await self.waits(run, name, times)
         await self.parked()
+
+    async def pause(self) -> None:
+        """Let the engine turn a little; for loops that look until something is so."""
+        await asyncio.sleep(0.002)
 
     def pass_time(self, duration: Any) -> None:
         """Time passes, and the engine looks at what is due."""

@@ -2,6 +2,7 @@
 
 The pages are named in `test_documented_examples.py`, which checks that none is left out.
 """
+# ruff: noqa: A001  # `input` is what the documentation calls the payload
 
 import asyncio
 from dataclasses import dataclass
@@ -356,8 +357,7 @@ async def test_workflow_abort_passes_a_try_block(site, serve) -> None:
         except Exception as e:
             if isinstance(e, WorkflowAbort):
                 raise e
-            else:
-                other_errors.append(e)  # handle other errors
+            other_errors.append(e)  # handle other errors
         return "swallowed"
 
     run = await site.trigger("/api/example")

@@ -11,11 +11,17 @@ from typing import Any, Generic, TypeVar, overload
 
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.context.steps import create_webhook_step, notify_step, run_step, wait_step
-from workflow_agents.core.checks import call_headers, checked_body, checked_event_id
+from workflow_agents.core.bad_options import names_options, wrong_option
+from workflow_agents.core.checks import (
+    call_headers,
+    checked_body,
+    checked_event_id,
+    checked_run_id,
+)
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.journal import Call, Invoke, Plan, Sleep, WaitForEvent
-from workflow_agents.core.options import RunOptions
+from workflow_agents.core.options import RunOptions, checked_flow_control
 from workflow_agents.core.retry import RetryPolicy
 from workflow_agents.errors import ConfigurationError, StepUsageError
 from workflow_agents.protocol.headers import Headers
@@ -101,6 +107,7 @@ class AsyncWorkflowContext(Generic[P]):
         retry_delay: str | None = None,
         flow_control: FlowControl | None = None,
     ) -> Coroutine[Any, Any, R]: ...
+    @names_options
     def run(
         self,
         name: str,
@@ -136,6 +143,7 @@ class AsyncWorkflowContext(Generic[P]):
                 why="it was probably called where it should have been passed",
                 fix=(f"await context.run({name!r}, fn)   # not fn()",),
             )
+        checked_flow_control(flow_control)
         policy = self._policy
         if retries is not None or retry_delay is not None:
             policy = _policy(retries, retry_delay, default=policy)
@@ -155,6 +163,7 @@ class AsyncWorkflowContext(Generic[P]):
         plan = Sleep(due_at=instant_ms(instant))
         return self._wait(key, StepKind.SLEEP_UNTIL, name, plan, _nothing)
 
+    @names_options
     def call(
         self,
         name: str,
@@ -191,6 +200,9 @@ class AsyncWorkflowContext(Generic[P]):
             StepFailed: no answer came in any attempt, or none that `raise_for_status` wants.
         """
         key = self._invocation.request(StepKind.CALL, name)
+        checked_flow_control(flow_control)
+        if not isinstance(method, str) or not method.isalpha():  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            raise wrong_option("method", "an HTTP method such as 'POST'", method)
         content, content_type = checked_body(body, where=f"call {name!r}")
         plan = Call(
             url=url,
@@ -204,6 +216,7 @@ class AsyncWorkflowContext(Generic[P]):
         )
         return self._wait(key, StepKind.CALL, name, plan, CallResponse[Any].read)
 
+    @names_options
     def wait_for_event(
         self, name: str, event_id: str, *, timeout: Duration = _DEFAULT_WAIT
     ) -> Coroutine[Any, Any, EventResult[Any]]:
@@ -212,6 +225,7 @@ class AsyncWorkflowContext(Generic[P]):
         plan = WaitForEvent(checked_event_id(event_id, f"wait {name!r}"), duration_ms(timeout))
         return self._wait(key, StepKind.WAIT, name, plan, EventResult[Any].read)
 
+    @names_options
     def notify(
         self, name: str, event_id: str, event_data: Any = None, workflow_run_id: str | None = None
     ) -> Coroutine[Any, Any, NotifyResult]:
@@ -221,11 +235,14 @@ class AsyncWorkflowContext(Generic[P]):
         kept for its next wait.
         """
         key = self._invocation.request(StepKind.NOTIFY, name)
+        if workflow_run_id is not None:
+            workflow_run_id = checked_run_id(workflow_run_id)
         data, _ = checked_body(event_data, where=f"notify {name!r}")
         return self._notify(
             key, name, checked_event_id(event_id, f"notify {name!r}"), data, workflow_run_id
         )
 
+    @names_options
     def invoke(
         self,
         name: str,
@@ -251,7 +268,7 @@ class AsyncWorkflowContext(Generic[P]):
         plan = Invoke(
             workflow=getattr(workflow, "path", workflow),
             body=content,
-            headers=dict(headers or {}),
+            headers=call_headers(headers, "", "http://headers.only", where=f"invoke {name!r}"),
             options=options.to_json(),
             run_id=workflow_run_id,
         )
@@ -268,12 +285,15 @@ class AsyncWorkflowContext(Generic[P]):
         key = self._invocation.request(StepKind.CREATE_WEBHOOK, name)
         return self._webhook(key, name)
 
+    @names_options
     def wait_for_webhook(
         self, name: str, webhook: Webhook, *, timeout: Duration = _DEFAULT_WAIT
     ) -> Coroutine[Any, Any, WebhookResult]:
         """Wait for the next request at a webhook; it may be waited for again."""
         kind = StepKind.WAIT_FOR_WEBHOOK
         key = self._invocation.request(kind, name)
+        if not isinstance(webhook, Webhook):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            raise wrong_option("webhook", "what create_webhook returned", webhook)
         plan = WaitForEvent(webhook.event_id, duration_ms(timeout))
         return self._wait(key, kind, name, plan, WebhookResult.read)
 

@@ -347,7 +347,10 @@ class Invocation:
                 unfit = _unfit(recorded, "the function returned without this step")
                 return Failed(failure_of(unfit))
         if not self._steps:
-            return Failed(Failure("AuthenticationFailed", EARLY_RETURN, status=400))
+            refused = StepUsageError("WA209", found="expected a step, found a return without one")
+            return Failed(
+                Failure("AuthenticationFailed", EARLY_RETURN, 400, detail=refused.as_dict())
+            )
         try:
             data = encode(value)
         except Unencodable as error:
@@ -400,10 +403,13 @@ def _too_much(limits: Limits, kind: StepKind, name: str, steps: int) -> LimitErr
     return LimitError("WA504", where=asked, found=found, fix=("give the step a shorter name",))
 
 
+_NOT_ITS_OWN = "expected the context's own function and the tasks it starts, found other code"
+
+
 def _current(invocation: Invocation) -> Branch:
     branch = BRANCH.get()
     if type(branch) is not Branch or branch.invocation is not invocation:
-        raise StepUsageError("WA208")
+        raise StepUsageError("WA208", found=_NOT_ITS_OWN)
     return branch
 
 
@@ -415,4 +421,4 @@ def _misplaced(branch: Branch | InsideStep | None, kind: StepKind, name: str) ->
             where=f"{asked}, inside step {branch.name!r}",
             found=f"the body of {branch.name!r} asks for {asked}",
         )
-    return StepUsageError("WA208", where=asked)
+    return StepUsageError("WA208", where=asked, found=_NOT_ITS_OWN)

@@ -9,7 +9,7 @@ too, `user.name` beside `user["name"]`; anything else stays plain data.
 import typing
 from collections.abc import Callable
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 _Reviver = Callable[[Any], Any]
 
@@ -28,7 +28,7 @@ class Attributes(dict[str, Any]):
         except KeyError:
             known = ", ".join(map(repr, self))
             raise AttributeError(f"no {name!r} in this result; it has {known}") from None
-        return Attributes(value) if type(value) is dict else value
+        return _readable(value)
 
 
 _by_code: dict[Any, _Reviver | None] = {}
@@ -64,7 +64,7 @@ def adapter(annotation: Any) -> Any:
 
 
 def _readable(value: Any) -> Any:
-    return Attributes(value) if type(value) is dict else value
+    return Attributes(cast("dict[str, Any]", value)) if type(value) is dict else value
 
 
 def _reviver_of(body: Callable[..., Any]) -> _Reviver | None:

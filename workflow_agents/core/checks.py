@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.limits import Limits
 from workflow_agents.errors import ConfigurationError, LimitError, RemoteError, StepUsageError
 from workflow_agents.protocol.codec import Unencodable, encode
@@ -56,9 +57,11 @@ def call_headers(
     if parts.username or parts.password:
         raise RemoteError("WA302", where=where, found="the address holds credentials")
     checked: dict[str, str | Secret] = {"content-type": content_type} if content_type else {}
+    if not isinstance(headers or {}, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+        raise wrong_option("headers", "a dict of texts", headers)
     for name, value in (headers or {}).items():
         text = value if isinstance(value, str) else ""
-        known = isinstance(value, str | Secret)  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+        known = isinstance(name, str) and isinstance(value, str | Secret)  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
         if not known or not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
             raise ConfigurationError(
                 "WA102",

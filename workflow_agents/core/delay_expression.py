@@ -73,7 +73,12 @@ class DelayExpression:
         Source: `Upstash-Retry-Delay`; `%`, and `min` and `max` of more than two, are ours.
         """
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
-            raise _refused(f"expected text, found {type(text).__name__}", fix='write "1000"')
+            raise ConfigurationError(
+                "WA104",
+                "not a retry-delay expression: it is text",
+                found=f"expected text, found {text!r}"[:200],
+                fix=('write "1000", for a second',),
+            )
         nodes = _Parser(text).parse()
         for retried in _TRIED_AT_PARSE:
             try:

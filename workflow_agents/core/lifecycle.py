@@ -168,6 +168,10 @@ _WIRE_NAMES = {
 }
 
 
+RUN_STATES = ("RUN_STARTED", *_WIRE_NAMES.values())
+"""Every state of a run, as the wire calls it."""
+
+
 def wire_state(phase: Phase) -> str:
     """What the wire calls the state: RUN_STARTED until the run has ended.
 

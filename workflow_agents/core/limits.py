@@ -21,4 +21,4 @@ class Limits:
     steps: int = 100_000
     name_characters: int = 1_024
     invoke_depth: int = 100
-    recoveries: int = 5
+    recoveries: int = 10

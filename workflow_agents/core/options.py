@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.retry import DEFAULT_RETRIES, RetryPolicy, validate_retries
-from workflow_agents.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +58,23 @@ class RunOptions:
             validate_retries(retries)
         if retry_delay is not None:
             DelayExpression.parse(retry_delay)
-        if flow_control is not None and not isinstance(flow_control, FlowControl):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
-            raise _wrong("flow_control", "a FlowControl", flow_control)
-        labels = (label,) if isinstance(label, str) else tuple(label or ())
+        checked_flow_control(flow_control)
+        try:
+            labels = (label,) if isinstance(label, str) else tuple(label or ())
+        except TypeError:
+            raise wrong_option("label", "text, or a list of texts", label) from None
         for one in labels:
             if not isinstance(one, str) or not one:  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
-                raise _wrong("label", "text", one)
-        if failure_url is not None and not str(failure_url).startswith(("http://", "https://")):
-            raise _wrong("failure_url", "an http or https address", failure_url)
-        if redact is not None and not set(redact) <= {"body", "header"}:
-            raise _wrong("redact", "a dict with the keys 'body' and 'header'", redact)
+                raise wrong_option("label", "text", one)
+        if failure_url is not None and not (
+            isinstance(failure_url, str)  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            and failure_url.startswith(("http://", "https://"))
+        ):
+            raise wrong_option("failure_url", "an http or https address", failure_url)
+        if redact is not None and not (
+            isinstance(redact, Mapping) and set(redact) <= {"body", "header"}  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+        ):
+            raise wrong_option("redact", "a dict with the keys 'body' and 'header'", redact)
         return cls(
             retries,
             retry_delay,
@@ -125,11 +132,11 @@ class RunOptions:
 DEFAULT_OPTIONS = RunOptions()
 
 
-def _wrong(option: str, expected: str, found: object) -> ConfigurationError:
-    return ConfigurationError(
-        "WA102",
-        f"{option} cannot be used",
-        where=f"option {option!r}",
-        found=f"expected {expected}, found {found!r}"[:200],
-        fix=(f"pass {expected} as {option}",),
-    )
+def checked_flow_control(flow_control: object) -> None:
+    """Refuse what is no `FlowControl`.
+
+    Raises:
+        ConfigurationError: WA102.
+    """
+    if flow_control is not None and not isinstance(flow_control, FlowControl):
+        raise wrong_option("flow_control", "a FlowControl", flow_control)

@@ -30,7 +30,7 @@ from workflow_agents.engine.live import LiveRun
 from workflow_agents.engine.sealing import Sealer
 from workflow_agents.engine.served import Gate, Served
 from workflow_agents.engine.timers import Clock
-from workflow_agents.errors import ConfigurationError, NotFound, StoreError
+from workflow_agents.errors import ConfigurationError, NotFound, StateError, StoreError
 from workflow_agents.protocol.history import EntryKind, StepKey
 from workflow_agents.store.changes import (
     AddRun,
@@ -122,7 +122,13 @@ class DurableEngine:
             StoreError: the store cannot be used.
         """
         if self.running:
-            raise ConfigurationError("WA111", "the engine is running already")
+            raise StateError(
+                "WA608",
+                "the engine is running already",
+                found="expected a stopped engine, found a running one",
+                why="it was started before, perhaps by the app that it is embedded in",
+                fix=("start it once: async with engine: ...",),
+            )
         self.store.open()
         try:
             self.loop = asyncio.get_running_loop()
@@ -168,7 +174,8 @@ class DurableEngine:
             ConfigurationError: WA110.
         """
         if workflow.path in self.workflows:
-            raise ConfigurationError("WA110", where=f"path {workflow.path!r}")
+            found = f"{self.workflows[workflow.path]!r} is served there already"
+            raise ConfigurationError("WA110", where=f"path {workflow.path!r}", found=found)
         self.workflows[workflow.path] = workflow
 
     def served(self, path: str) -> Served:
@@ -196,7 +203,7 @@ class DurableEngine:
             StoreError: WA111.
         """
         if not self.running:
-            raise StoreError("WA111")
+            raise StoreError("WA111", found="expected a running engine, found one at rest")
 
     # Runs in hand.
 

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import difflib
 import inspect
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from fastapi.responses import JSONResponse
 from workflow_agents import config
 from workflow_agents.client import Client
 from workflow_agents.context.context import WorkflowFunction
+from workflow_agents.core.bad_options import names_options, unknown_option, wrong_option
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.errors import ConfigurationError, WorkflowAgentsError
 from workflow_agents.serve.endpoint import Request, Response, failed, start_run
@@ -48,9 +48,12 @@ class Serve:
         ConfigurationError: WA106, the environment asks for a QStash server.
     """
 
+    @names_options
     def __init__(
         self, app: FastAPI, *, engine: Engine | None = None, store: str | None = None
     ) -> None:
+        if not isinstance(app, FastAPI):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            raise wrong_option("app", "a FastAPI app", app)
         if hosted := config.hosted_variables():
             raise ConfigurationError("WA106", found=f"{', '.join(hosted)} is set")
         self.engine = engine or Engine(store)
@@ -115,6 +118,10 @@ class Serve:
             ConfigurationError: an option cannot be used.
         """
         _refuse_unknown(unknown)
+        if not isinstance(path, str) or not path.startswith("/"):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            raise wrong_option("path", "text that begins with '/'", path)
+        if receiver is not None and not callable(getattr(receiver, "verify", None)):
+            raise wrong_option("receiver", "a qstash.Receiver", receiver)
 
         def decorate(function: WorkflowFunction) -> Workflow:
             workflow = self.engine.add(
@@ -217,11 +224,5 @@ def _refuse_unknown(unknown: Mapping[str, Any]) -> None:
             fix=("leave qstash_client out to run on the embedded engine",),
         )
     for name in unknown:
-        known = [p for p in inspect.signature(Serve.post).parameters if p not in {"self", "path"}]
-        near = difflib.get_close_matches(name, known, 1)
-        raise ConfigurationError(
-            "WA101",
-            where="@serve.post(...)",
-            found=f"{name!r}; known are {', '.join(k for k in known if k != 'unknown')}",
-            fix=(f"did you mean {near[0]!r}?",) if near else (),
-        )
+        known = {*inspect.signature(Serve.post).parameters} - {"self", "path", "unknown"}
+        raise unknown_option(name, known, "@serve.post(...)")

@@ -87,7 +87,8 @@ async def start_run(
     if isinstance(ending, Failed):
         failure = ending.failure
         if failure.status == 400:
-            return Response(400, {"message": failure.message, "workflowRunId": NO_RUN})
+            refused = {"message": failure.message, "workflowRunId": NO_RUN}
+            return Response(400, {**refused, **(failure.detail or {})})
         status = failure.status if failure.status in {429, 489} else 500
         if failure.detail and failure.detail.get("code") == "WA205":
             status = 422

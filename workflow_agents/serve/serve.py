@@ -7,12 +7,13 @@ and hands its Journal to their invocations.
 import random
 from collections.abc import Callable, Mapping
 from contextvars import Context
-from typing import Any
+from typing import Any, get_args
 
 from workflow_agents import config
 from workflow_agents.client import Client
 from workflow_agents.context.branches import install
 from workflow_agents.context.context import WorkflowFunction
+from workflow_agents.core.bad_options import names_options, wrong_option
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.limits import Limits
 from workflow_agents.core.options import RunOptions
@@ -60,6 +61,7 @@ class Engine:
         client: starts and follows runs.
     """
 
+    @names_options
     def __init__(
         self,
         path: str | None = None,
@@ -75,6 +77,7 @@ class Engine:
         seed: int | None = None,
         store: SqliteStore | None = None,
     ) -> None:
+        _check_engine_options(path, synchronous, limits)
         limits = limits or Limits()
         self.path = path or config.store_path()
         self._limits = limits
@@ -113,6 +116,7 @@ class Engine:
 
         return decorate
 
+    @names_options
     def add(
         self,
         path: str,
@@ -222,6 +226,15 @@ class Engine:
         """Webhook addresses begin with this, unless something else was asked for."""
         if self._fixed_url is None:
             self._engine.base_url = origin
+
+
+def _check_engine_options(path: object, synchronous: object, limits: object) -> None:
+    if path is not None and (not isinstance(path, str) or not path):
+        raise wrong_option("path", "the path of a file as text, or ':memory:'", path)
+    if synchronous not in get_args(Synchronous):
+        raise wrong_option("synchronous", f"one of {get_args(Synchronous)}", synchronous)
+    if limits is not None and not isinstance(limits, Limits):
+        raise wrong_option("limits", "a Limits", limits)
 
 
 class _OnEngine:

@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 from workflow_agents.context.context import AsyncWorkflowContext, WorkflowFunction
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.context.revive import adapter, has_model
+from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.journal import History, Journal, Keeper, StoredRun
 from workflow_agents.core.limits import Limits
 from workflow_agents.core.options import RunOptions
@@ -40,6 +41,8 @@ class Workflow:
         env: Mapping[str, str | None] | None = None,
         limits: Limits,
     ) -> None:
+        if not isinstance(path, str) or not path:  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            raise wrong_option("path", "text such as '/orders'", path)
         if not inspect.iscoroutinefunction(function):
             raise ConfigurationError(
                 "WA102",
@@ -48,11 +51,22 @@ class Workflow:
                 found=f"expected async def, found {function!r}"[:200],
                 fix=("async def my_workflow(context): ...",),
             )
+        for name, given in (
+            ("failure_function", failure_function),
+            ("initial_payload_parser", initial_payload_parser),
+        ):
+            if given is not None and not callable(given):
+                raise wrong_option(name, "a function", given)
+        if env is not None and not isinstance(env, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            raise wrong_option("env", "a dict of texts", env)
+        if schema is not None:
+            _check_schema(schema)
         if schema is not None and initial_payload_parser is not None:
             raise ConfigurationError(
                 "WA102",
                 "schema and initial_payload_parser exclude each other",
                 where=f"workflow {path!r}",
+                found="expected one of them, found both",
                 fix=("give one of them",),
             )
         self.path = path
@@ -161,6 +175,15 @@ class Workflow:
             ]
             raise StepUsageError("WA205", where=f"workflow {self.path!r}", found=found) from error
         return _subscriptable(payload)
+
+
+def _check_schema(schema: Any) -> None:
+    from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+
+    try:
+        adapter(schema)
+    except (PydanticUndefinedAnnotation, PydanticUserError, TypeError) as error:
+        raise wrong_option("schema", "a type that pydantic can check", schema) from error
 
 
 def _declared(function: WorkflowFunction) -> Any:

@@ -47,7 +47,7 @@ def test_undeclared_data_can_be_read_by_attribute() -> None:
     assert json.loads(json.dumps(user)) == user
     assert isinstance(user, dict)
     assert callable(user.get)
-    with pytest.raises(AttributeError, match="'nickname'.*'name', 'address', 'get'"):
+    with pytest.raises(AttributeError, match=r"'nickname'.*'name', 'address', 'get'"):
         _ = user.nickname
 
 

@@ -82,7 +82,9 @@ def test_only_a_lease_lets_an_invocation_end():
 
 
 def test_a_refusal_tells_what_would_fit():
-    with pytest.raises(IllegalTransition, match="PARKED met LEASE; what fits it: CANCEL, RESUME, WAKE"):
+    with pytest.raises(
+        IllegalTransition, match="PARKED met LEASE; what fits it: CANCEL, RESUME, WAKE"
+    ):
         next_phase(Phase.PARKED, Event.LEASE)
 
 
