@@ -56,11 +56,11 @@ class CallSettings:
         for key in settings or {}:
             if key not in known:
                 close = get_close_matches(key, known, 1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
                 raise ConfigurationError(
                     "WA101",
                     where="call_settings",
-                    found=f"expected {', '.join(known)}; found {key!r}{hint}",
+                    found=f"expected {', '.join(known)}; found {key!r}",
+                    fix=(f"did you mean {close[0]!r}?",) if close else (),
                 )
         return cls(**(settings or {}))
 

@@ -177,7 +177,9 @@ def _checked(tool: Tool) -> Tool:
     if not _NAME.fullmatch(tool.name):
         raise ConfigurationError(
             "WA701",
-            f"{tool.name!r} cannot be the name of a tool" if tool.name else "a tool has no name",
+            f"{tool.name[:40]!r} cannot be the name of a tool"
+            if tool.name
+            else "a tool has no name",
             where=_place(tool.invoke),
             found=f"expected 1 to 64 letters, digits, _ and -, found {tool.name!r}",
             why="the model calls tools by their names, which providers restrict",
