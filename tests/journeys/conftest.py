@@ -218,6 +218,11 @@ class Site:
         await self.waits(run, name, times)
         await self.parked()
 
+    def stored_bytes(self) -> bytes:
+        """Every byte that lies on the disk: the store, its log, and what is beside them."""
+        files = sorted(self.store.parent.glob(f"{self.store.name}*"))
+        return b"".join(path.read_bytes() for path in files)
+
     async def pause(self) -> None:
         """Let the engine turn a little; for loops that look until something is so."""
         await asyncio.sleep(0.002)
@@ -243,6 +248,11 @@ def web() -> Iterator[Web]:
     web = Web()
     yield web
     web.close()
+
+
+@pytest.fixture
+def http_to_web(web: Web) -> Callable[[], HttpToWeb]:
+    return lambda: HttpToWeb(web)
 
 
 @pytest.fixture

@@ -39,26 +39,20 @@ class Durable:
         self._context = context
         self._world = world
         self._run_id = context.workflow_run_id
-        self._before = world.notes.get(self._run_id, [])
-        self._notes: list[Any] = []
-        world.notes[self._run_id] = self._notes
+        self._met = world.met.setdefault(self._run_id, [])
+        self._at = 0
 
     def note(self, step: Step, value: Any) -> None:
         """A replay has to meet what was met before, in the same order."""
-        at = len(self._notes)
-        self._notes.append([step.name, value])
-        if at < len(self._before):
-            if self._before[at] != self._notes[at]:
-                self._world.violated(
-                    f"a replay differs at {at}: it met {self._notes[at]}, before it was"
-                    f" {self._before[at]}",
-                    self._run_id,
-                )
-            if at + 1 < len(self._before):
-                # What an earlier invocation has met is still what the next one must.
-                self._world.notes[self._run_id] = self._before
-            else:
-                self._world.notes[self._run_id] = self._notes
+        if isinstance(step, Raise):
+            return
+        now = [step.name, value]
+        if self._at == len(self._met):
+            self._met.append(now)
+        elif self._met[self._at] != now:
+            before = self._met[self._at]
+            self._world.violated(f"a replay meets {now}, before it was {before}", self._run_id)
+        self._at += 1
 
     def ask(self, step: Step) -> Coroutine[Any, Any, Any]:
         context = self._context
@@ -79,7 +73,7 @@ class Durable:
                 return _call_value(
                     context.call(
                         step.name,
-                        url=f"http://service/{step.name}",
+                        url=f"http://service/{step.answer}/{step.name}",
                         method="POST",
                         body={"run": self._run_id, "pad": "z" * step.size},
                         retries=step.retries,
@@ -117,10 +111,10 @@ class Durable:
         def outcome(attempt: int) -> Any:
             if step.heals and run_id in world.resumed:
                 return value_of(step)
+            if step.how == "final" and step.fails:
+                raise WorkflowNonRetryableError(step.name)
             if 0 <= step.fails < attempt and not step.heals:
                 return value_of(step)
-            if step.how == "final":
-                raise WorkflowNonRetryableError(step.name)
             if step.how == "later":
                 raise WorkflowRetryAfterError(step.name, retry_after=LATER_S)
             raise Raised(step.name)

@@ -16,7 +16,10 @@ from workflow_agents import FlowControl, StepFailed
 
 @dataclass(frozen=True)
 class Run:
-    """A `run` step. Its body takes `ms`, and fails `fails` times (-1: always) as `how` says."""
+    """A `run` step. Its body takes `ms`, and fails `fails` times (-1: always) as `how` says.
+
+    `heals`: it fails always, until the dead letter of its run is resumed.
+    """
 
     name: str
     ms: int = 1
@@ -26,7 +29,7 @@ class Run:
     how: str = "error"  # error | later (WorkflowRetryAfterError) | final (NonRetryable)
     retries: int = 3
     flow: FlowControl | None = None
-    heals: bool = False  # it fails always, until the dead letter of its run is resumed
+    heals: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Wait:
     event: str
     source: str = "run"  # run (with run id) | everyone | inside (a Notify does) | nobody
     at_ms: int = 1
-    timeout_ms: int = 600_000
+    timeout_ms: int = 30 * 86_400_000
     contested: bool = False  # the notification may come as the time runs out
 
 
@@ -107,7 +110,10 @@ class Seq:
 
 @dataclass(frozen=True)
 class Par:
-    """Branches side by side. `how`: gather | group | direct (coroutines of the context)."""
+    """Branches side by side.
+
+    `how`: gather | group | direct (steps whose coroutines this branch makes: Run, Sleep)
+    """
 
     parts: "tuple[Node, ...]"
     how: str = "gather"

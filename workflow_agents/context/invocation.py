@@ -118,8 +118,8 @@ class Invocation:
             return
         self._is_idle = False
         if isinstance(outcome, Waiting):
-            self._replay.ready(outcome)
-            self._ready.append(outcome)
+            if not self._replay.ready(outcome):
+                self._ready.append(outcome)
         else:
             self._replay.add(outcome)
         self._pump()

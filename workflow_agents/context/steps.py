@@ -52,15 +52,15 @@ async def run_step(
             raise
         except Exception as error:  # noqa: BLE001  # whatever a body raises is recorded
             failure = failure_of(error)
-            again = _again(failure, attempts + 1, policy)
+            again = _again(failure, attempts + 1, policy, flow_control)
             if again is not None:
                 step = await _planned(invocation, key, StepKind.RUN, name, again)
                 continue
             attempts += 1
             data = encode(to_json(failure, attempts=attempts))
-            journal.record(key, StepKind.RUN, name, data, ok=False, attempts=attempts)
+            journal.record(key, StepKind.RUN, name, data, ok=False, waited=step is not None)
         else:
-            journal.record(key, StepKind.RUN, name, data, ok=True, attempts=attempts)
+            journal.record(key, StepKind.RUN, name, data, ok=True, waited=step is not None)
         step = await invocation.outcome(key, elsewhere=False)
     return revive(body, _result(step))
 
@@ -103,7 +103,7 @@ async def create_webhook_step(invocation: Invocation, key: StepKey, name: str) -
         event_id = invocation.journal.new_event_id()
         url = invocation.journal.webhook_url(event_id)
         data = encode({"webhookUrl": url, "eventId": event_id})
-        invocation.journal.record(key, StepKind.CREATE_WEBHOOK, name, data, ok=True, attempts=0)
+        invocation.journal.record(key, StepKind.CREATE_WEBHOOK, name, data, ok=True, waited=False)
         step = await invocation.outcome(key, elsewhere=False)
     return _result(cast("Recorded", step))
 
@@ -120,14 +120,18 @@ async def _planned(
         raise
 
 
-def _again(failure: Failure, failures: int, policy: RetryPolicy) -> Again | None:
+def _again(
+    failure: Failure, failures: int, policy: RetryPolicy, flow: FlowControl | None
+) -> Again | None:
     decision = after_failure(
         policy,
         failures=failures,
         retry_after_ms=failure.retry_after_ms,
         non_retryable=failure.final,
     )
-    return Again(decision.after_ms, failures, failure) if isinstance(decision, Retry) else None
+    if not isinstance(decision, Retry):
+        return None
+    return Again(decision.after_ms, failures, failure, flow)
 
 
 def _result(step: Recorded) -> Any:

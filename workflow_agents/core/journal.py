@@ -95,6 +95,7 @@ class Again(NamedTuple):
     after_ms: int
     attempts: int
     failure: Failure
+    flow_control: FlowControl | None = None
 
 
 Plan = Sleep | Call | WaitForEvent | Invoke | Admission | Again
@@ -110,9 +111,9 @@ class Journal(Protocol):
     """
 
     def record(
-        self, key: StepKey, kind: StepKind, name: str, data: bytes, *, ok: bool, attempts: int
+        self, key: StepKey, kind: StepKind, name: str, data: bytes, *, ok: bool, waited: bool
     ) -> None:
-        """Store the outcome of a step that ran here, after `attempts` failed bodies."""
+        """Store the outcome of a step that ran here; `waited`: it had been planned before."""
         ...
 
     def plan(self, key: StepKey, kind: StepKind, name: str, plan: Plan) -> Awaitable[None]:
@@ -219,4 +220,9 @@ class Deliveries(Protocol):
 
     def close(self) -> None:
         """The run goes on without this invocation, or not at all: end it."""
+        ...
+
+    @property
+    def idle(self) -> bool:
+        """Whether every branch waits elsewhere, and nothing new was asked since."""
         ...

@@ -55,19 +55,28 @@ class Replay:
             raise HistoryMismatch(
                 place(key), describe(known.kind, known.name), describe(kind, name)
             )
-        if self._loaded:
+        if type(known) is Waiting:
+            del self._waiting[key]
+        else:
             self._asked.add(key)
         return known
 
     def add(self, outcome: Recorded) -> None:
         """An outcome was recorded just now."""
-        self._waiting.pop(outcome.key, None)
+        if self._waiting.pop(outcome.key, None) is not None:
+            # It has come before the code, in its replay, asks for it.
+            self._by_key[outcome.key] = outcome
         self._inbox.append(outcome)
 
-    def ready(self, waiting: Waiting) -> None:
-        """The delay of a step has passed: it may run when the code asks for it."""
-        if waiting.key in self._waiting:
-            self._waiting[waiting.key] = waiting
+    def ready(self, waiting: Waiting) -> bool:
+        """The delay of a step has passed: it may run when the code asks for it.
+
+        False: the code has asked, and waits.
+        """
+        if waiting.key not in self._waiting:
+            return False
+        self._waiting[waiting.key] = waiting
+        return True
 
     def forget(self, key: StepKey) -> None:
         """The code took back its wait."""
@@ -76,11 +85,10 @@ class Replay:
     def advance(self) -> Recorded:
         """Hand out the head."""
         head = self._inbox.popleft()
+        self._by_key.pop(head.key, None)
+        self._asked.discard(head.key)
         if self._loaded:
             self._loaded -= 1
-            self._by_key.pop(head.key, None)
-            if not self._loaded:
-                self._asked.clear()
         return head
 
     def was_asked(self, key: StepKey) -> bool:

@@ -1,6 +1,7 @@
 """Operator verbs: cancel, look, and what can be done with dead letters."""
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.lifecycle import Phase, wire_state
@@ -58,7 +59,6 @@ class Admin:
         outcome = await self._engine.commits.apply(self._engine.ends.canceled(row))
         if isinstance(outcome, Broken):
             raise outcome.error
-        self._engine.told(outcome)
         live = self._engine.live.get(row.id) or live
         if isinstance(outcome, Applied) and live is not None:
             live.close()
@@ -119,19 +119,19 @@ class Admin:
         """A new run of a dead letter: with the steps that it had done, or from the top."""
         _, row = self.letter(dlq_id)
         stored = RunOptions.from_json(json.loads(row.options)) if row.options else RunOptions()
-        triggered = await self._engine.intake.trigger(
+        return await self._engine.intake.trigger(
             row.workflow,
             row.input or b"",
-            options.over(stored),
+            replace(options.over(stored), depth=stored.depth, url=stored.url),
             inherit=row.id if resume else None,
+            dead_letter=(dlq_id, row.id),
         )
-        await self._take(dlq_id, row)
-        return triggered
 
     async def delete_letter(self, dlq_id: str) -> None:
         """Remove a dead letter; its run stays in the logs."""
         _, row = self.letter(dlq_id)
-        await self._take(dlq_id, row)
+        entry = Entry(row.id, self._engine.clock.now_ms(), EntryKind.DEAD_LETTER_REMOVED)
+        await self._apply(Change((TakeDeadLetter(dlq_id),), (entry,)))
 
     async def retry_failure_function(self, dlq_id: str) -> None:
         """Call the failure function of a dead letter again.
@@ -156,10 +156,6 @@ class Admin:
         entry = Entry(row.id, now, EntryKind.FAILURE_FUNCTION_RETRY)
         await self._apply(Change(ops, (entry,)))
         self._engine.poke()
-
-    async def _take(self, dlq_id: str, row: RunRow) -> None:
-        entry = Entry(row.id, self._engine.clock.now_ms(), EntryKind.DEAD_LETTER_REMOVED)
-        await self._apply(Change((TakeDeadLetter(dlq_id),), (entry,)))
 
     async def _apply(self, change: Change) -> None:
         outcome = await self._engine.commits.apply(change)

@@ -118,10 +118,10 @@ class Deliveries:
             del self._calls[row.run, row.step]
 
     async def _attempt(self, row: DeliveryRow) -> None:
-        run = self._engine.store.run(row.run)
-        if run is None:
-            return
         try:
+            run = self._engine.store.run(row.run)
+            if run is None:
+                return
             if row.kind == DeliveryKind.CALL:
                 await self._call(row, run)
             else:
@@ -129,7 +129,7 @@ class Deliveries:
         except asyncio.CancelledError:
             raise
         except Exception:  # the edge of one delivery: it is recorded, and the engine goes on
-            logger.exception("delivery %d of run %s", row.id, run.run_id)
+            logger.exception("delivery %d of run %d", row.id, row.run)
             await self._give_back(row, self._engine.clock.now_ms() + 60_000, None)
 
     async def _call(self, row: DeliveryRow, run: RunRow) -> None:
@@ -277,7 +277,6 @@ class Deliveries:
             logger.error("delivery %d: %s", row.id, outcome.error)
             await asyncio.sleep(_STORE_RETRY_S)
         if isinstance(outcome, Applied):
-            self._engine.told(outcome)
             self._engine.poke()
         else:
             self._engine.discarded(row.run, row.step)

@@ -8,18 +8,19 @@ next due time, never longer than `_POLL_S`, because wall clocks step.
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from workflow_agents.core.flow_control import Admit, FlowControl, WaitUntil, admit
 from workflow_agents.protocol.codec import encode
 from workflow_agents.store.changes import (
-    AddWaiter,
     Applied,
     Change,
     Claim,
     FlowStart,
     Hold,
     HoldDelivery,
+    HoldWaiter,
     LeaseDelivery,
     Op,
     Outcome,
@@ -145,19 +146,16 @@ class Dispatcher:
     def _waiter(self, waiter: WaiterRow, now: int) -> bool:
         key = (waiter.run, waiter.step)
         kind = waiter.kind
-        if kind == WaiterKind.ADMISSION:
+        if kind == WaiterKind.ADMISSION or (kind == WaiterKind.RETRY and waiter.flow_key):
             flow = self._engine.flow(waiter.flow_key or "")
             until = None if flow is None else self._admission(flow, now)
             if flow is None or until is not None:
-                self._hold_admission(waiter, until or now + _UNSERVED_MS)
+                until = until or now + _UNSERVED_MS
+                self._commit(key, HoldWaiter(waiter.run, waiter.step, until))
                 return True
             ops: list[Op] = [Ready(waiter.run, waiter.step, kind, now), self._started(flow, now)]
 
-            def told(outcome: Outcome) -> None:
-                self._admitted(flow, now)
-                self._told(outcome)
-
-            self._commit(key, *ops, told=told)
+            self._commit(key, *ops, told=lambda _outcome: self._admitted(flow, now))
         elif kind == WaiterKind.RETRY:
             self._commit(key, Ready(waiter.run, waiter.step, kind, now))
         else:
@@ -165,21 +163,6 @@ class Dispatcher:
             outcome = encode(timeout)
             self._commit(key, Resolve(waiter.run, waiter.step, kind, now, outcome, must=True))
         return True
-
-    def _hold_admission(self, waiter: WaiterRow, until: int) -> None:
-        self._commit(
-            (waiter.run, waiter.step),
-            AddWaiter(
-                waiter.run,
-                waiter.step,
-                waiter.kind,
-                waiter.type,
-                waiter.name,
-                until,
-                attempts=waiter.attempts,
-                flow_key=waiter.flow_key,
-            ),
-        )
 
     def _delivery(self, row: DeliveryRow, now: int) -> bool:
         start: list[Op] = []
@@ -228,19 +211,15 @@ class Dispatcher:
         if not starting:
             del self._admitting[flow.key]
 
-    def _commit(self, thing: object, *ops: Op, told: "object" = None) -> None:
+    def _commit(
+        self, thing: object, *ops: Op, told: Callable[[Outcome], None] | None = None
+    ) -> None:
         """Submit, and leave the thing alone until the outcome is known."""
         self._in_hand.add(thing)
 
         def done(outcome: Outcome) -> None:
             self._in_hand.discard(thing)
-            if callable(told):
+            if told is not None:
                 told(outcome)
-            else:
-                self._told(outcome)
 
         self._engine.commits.submit(Change(ops), done)
-
-    def _told(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Applied):
-            self._engine.told(outcome)

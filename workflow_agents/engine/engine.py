@@ -20,6 +20,7 @@ from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import is_ended
 from workflow_agents.core.limits import Limits
 from workflow_agents.core.options import DEFAULT_OPTIONS, RunOptions
+from workflow_agents.engine.accepting import Accepting
 from workflow_agents.engine.admin import Admin
 from workflow_agents.engine.deliveries import Deliveries
 from workflow_agents.engine.dispatcher import Dispatcher
@@ -28,18 +29,18 @@ from workflow_agents.engine.http_out import HttpOut
 from workflow_agents.engine.intake import Intake
 from workflow_agents.engine.live import LiveRun
 from workflow_agents.engine.sealing import Sealer
-from workflow_agents.engine.served import Gate, Served
+from workflow_agents.engine.served import Served
 from workflow_agents.engine.timers import Clock
 from workflow_agents.errors import ConfigurationError, NotFound, StateError, StoreError
 from workflow_agents.protocol.history import EntryKind, StepKey
 from workflow_agents.store.changes import (
-    AddRun,
     Applied,
     Broken,
     Change,
     Entry,
     Guard,
     Outcome,
+    Release,
     SetFlow,
 )
 from workflow_agents.store.commits import Commits
@@ -49,6 +50,7 @@ logger = logging.getLogger(__name__)
 
 _ID_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _ENDS = frozenset({EntryKind.RUN_SUCCESS, EntryKind.RUN_FAILED, EntryKind.RUN_CANCELED})
+_AGAIN_S = 1.0
 _CLEAN_EVERY_S = 60.0
 _CLEAN_BATCH = 200
 _CLEAN_PAUSE_S = 0.05
@@ -133,7 +135,9 @@ class DurableEngine:
         try:
             self.loop = asyncio.get_running_loop()
             self.base_context = copy_context()
-            self.commits = Commits(self.store, inline=self._inline, committed=self._committed)
+            self.commits = Commits(
+                self.store, inline=self._inline, news=self._news, committed=self._committed
+            )
             self.dispatcher = Dispatcher(self)
             recovered = self.store.recover(self.clock.now_ms())
         except BaseException:
@@ -232,6 +236,13 @@ class DurableEngine:
             return
         if not self.running:
             return
+        try:
+            self._begin_claimed(row)
+        except Exception:  # the edge of one run: it stays due, and the engine goes on
+            logger.exception("run %s cannot begin now", row.run_id)
+            self._give_back(row)
+
+    def _begin_claimed(self, row: RunRow) -> None:
         fresh = self.store.run(row.id)
         if fresh is None or fresh.token != row.token:
             return
@@ -240,7 +251,17 @@ class DurableEngine:
             return
         self.begin(fresh, self.store.history(row.id))
 
-    def accept(self, path: str, body: bytes, options: RunOptions) -> "Accepting":
+    def _give_back(self, row: RunRow) -> None:
+        """A run that was leased and cannot begin is due again, a little later."""
+
+        def told(outcome: Outcome) -> None:
+            if isinstance(outcome, Broken):
+                self.loop.call_later(_AGAIN_S, self._give_back, row)
+
+        due_at = self.clock.now_ms() + int(_AGAIN_S * 1000)
+        self.commits.submit(Change((Release(row.id, row.token, due_at),)), told)
+
+    def accept(self, path: str, body: bytes, options: RunOptions) -> Accepting:
         """Begin a run that is stored when its function asks for its first step."""
         served = self.served(path)
         op = self.intake.unstored(path, body, options)
@@ -265,7 +286,12 @@ class DurableEngine:
         }
         ops, entries = self.ends.gave_up(row, self.options_of(row), failure)
         change = Change((Guard(row.id, row.token), *ops), entries)
-        self.commits.submit(change, self.told)
+
+        def told(outcome: Outcome) -> None:
+            if isinstance(outcome, Broken):
+                self._give_back(row)
+
+        self.commits.submit(change, told)
 
     def options_of(self, row: RunRow) -> RunOptions:
         """A run's options over those of its workflow."""
@@ -283,16 +309,13 @@ class DurableEngine:
 
     # News.
 
-    def told(self, outcome: Outcome) -> None:
-        """A change was stored: its news go to the runs that are in hand, the rest is due."""
-        if not isinstance(outcome, Applied):
-            return
-        for woken in outcome.woken:
+    def _news(self, applied: Applied) -> None:
+        """Runs were woken: those in hand are told at once, the rest are due."""
+        for woken in applied.woken:
             live = self.live.get(woken.run)
             if live is not None:
                 live.woken(woken)
-        if outcome.woken:
-            self.poke()
+        self.poke()
 
     def discarded(self, run: int, step: StepKey | None) -> None:
         """An outcome came second."""
@@ -403,77 +426,3 @@ class DurableEngine:
                     await asyncio.sleep(_CLEAN_PAUSE_S)
             except Exception:  # housekeeping outlives whatever one round met
                 logger.exception("cleaning failed; the next round follows")
-
-
-class Accepting:
-    """A run that somebody asks for directly: it is stored with its first step, or never.
-
-    Attributes:
-        run_id: its id.
-        accepted: ends with None when the run is stored, or with what the function came to
-            before it asked for a step.
-    """
-
-    def __init__(
-        self, engine: DurableEngine, served: Served, op: AddRun, given: RunOptions
-    ) -> None:
-        self._engine = engine
-        self._op = op
-        self.run_id = op.run_id
-        self.accepted: asyncio.Future[Any] = engine.loop.create_future()
-        row = engine.intake.row(0, op)
-        options = engine.options_of(row)
-        options = replace(options, headers=given.headers, url=given.url)
-        self._live = _UnstoredRun(engine, row, options, self.accepted)
-        gate: Gate = self._store
-        self._live.invocation = served.invoke(
-            row, options, History([], []), self._live, self._live, gate
-        )
-
-    def _store(self) -> "asyncio.Future[None]":
-        """Store the run; the future ends when it is stored. Called once."""
-        stored: asyncio.Future[None] = self._engine.loop.create_future()
-
-        def told(outcome: Outcome) -> None:
-            if isinstance(outcome, Applied):
-                self._live.stored(outcome.run)
-                self._answer(None)
-                stored.set_result(None)
-            else:
-                self._answer(outcome.error if isinstance(outcome, Broken) else StoreError("WA603"))
-                self._live.close()
-
-        entry = Entry(0, self._op.created_at, EntryKind.RUN_STARTED)
-        self._engine.commits.submit(Change((self._op,), (entry,)), told)
-        return stored
-
-    def _answer(self, error: Exception | None) -> None:
-        if self.accepted.done():
-            return
-        if error is None:
-            self.accepted.set_result(None)
-        else:
-            self.accepted.set_exception(error)
-
-
-class _UnstoredRun(LiveRun):
-    """A `LiveRun` that may end before it is stored."""
-
-    def __init__(
-        self, engine: DurableEngine, row: RunRow, options: RunOptions, accepted: Any
-    ) -> None:
-        super().__init__(engine, row, options)
-        self._accepted = accepted
-
-    def stored(self, run: int) -> None:
-        """It is stored now, and like any other."""
-        self.row.id = run
-        self._run = run
-        self._engine.live[run] = self
-
-    def ended(self, ending: Any) -> None:
-        """Before it is stored, the ending is the answer to whoever asked."""
-        if self._run:
-            super().ended(ending)
-        elif not self._accepted.done():
-            self._accepted.set_result(ending)

@@ -11,7 +11,17 @@ from workflow_agents.core.options import RunOptions
 from workflow_agents.errors import LimitError, NotFound
 from workflow_agents.protocol.codec import Undecodable, decode, encode
 from workflow_agents.protocol.history import EntryKind, StepKey
-from workflow_agents.store.changes import AddRun, Applied, Broken, Change, Entry, Notify, Refused
+from workflow_agents.store.changes import (
+    AddRun,
+    Applied,
+    Broken,
+    Change,
+    Entry,
+    Notify,
+    Op,
+    Refused,
+    TakeDeadLetter,
+)
 from workflow_agents.store.interface import RunRow
 
 if TYPE_CHECKING:
@@ -48,11 +58,14 @@ class Intake:
         run_id: str | None = None,
         not_before: int | None = None,
         inherit: int | None = None,
+        dead_letter: tuple[str, int] | None = None,
     ) -> Triggered:
         """Add a run. Durable when this returns.
 
+        With a dead letter (its id and its run), that is taken in the same change.
+
         Raises:
-            NotFound: WA107.
+            NotFound: WA107; WA607, somebody else has taken the dead letter.
             LimitError: WA501.
             StoreError: the store cannot be written; nothing was added.
         """
@@ -74,7 +87,15 @@ class Intake:
             op.phase, op.due_at, op.token = Phase.LEASED, None, 1
         elif not_before is not None:
             op.due_at = max(not_before, now)
-        outcome = await engine.commits.apply(Change((op,), (Entry(0, now, EntryKind.RUN_STARTED),)))
+        ops: tuple[Op, ...] = (op,)
+        entries = (Entry(0, now, EntryKind.RUN_STARTED),)
+        if dead_letter is not None:
+            dlq_id, dead = dead_letter
+            ops = (TakeDeadLetter(dlq_id), op)
+            entries = (*entries, Entry(dead, now, EntryKind.DEAD_LETTER_REMOVED))
+        outcome = await engine.commits.apply(Change(ops, entries))
+        if isinstance(outcome, Refused) and isinstance(outcome.op, TakeDeadLetter):
+            raise NotFound("WA607", found=f"dead letter {outcome.op.id!r}")
         if isinstance(outcome, Refused):
             return Triggered(outcome.existing, op.run_id, deduplicated=True)
         if isinstance(outcome, Broken):
@@ -163,7 +184,6 @@ class Intake:
             if isinstance(done, Broken):
                 raise done.error
             return {"notified": [], "kept": False}
-        engine.told(done)
         return {"notified": self.woken(done), "kept": bool(done.kept)}
 
     def event_data(self, data: bytes) -> bytes:
@@ -203,5 +223,5 @@ class Intake:
             created_at=now,
             input=body,
             options=json.dumps(given) if given else None,
-            labels=options.labels,
+            labels=options.labels or engine.served(path).options.labels,
         )

@@ -106,20 +106,15 @@ class LiveRun:
         self._attempt = row.attempt
         self._state = _State.LEASED
         self._soon: set[StepKey] = set()
-        self._admitted: dict[StepKey, str] = {}
         self._closer: asyncio.TimerHandle | None = None
 
     # The journal.
 
     def record(
-        self, key: StepKey, kind: StepKind, name: str, data: bytes, *, ok: bool, attempts: int
+        self, key: StepKey, kind: StepKind, name: str, data: bytes, *, ok: bool, waited: bool
     ) -> None:
         """See `Journal.record`."""
-        ops: list[Op] = []
-        if attempts or key in self._admitted:
-            ops.append(DropWaiter(self._run, key))
-            if flow_key := self._admitted.pop(key, None):
-                ops.append(FreeFlow(flow_key, self._now()))
+        ops: list[Op] = [DropWaiter(self._run, key, self._now())] if waited else []
         entry = self._entry(
             EntryKind.STEP_SUCCESS if ok else EntryKind.STEP_FAILED, kind, key, name, data
         )
@@ -144,12 +139,13 @@ class LiveRun:
                 entry.kind = EntryKind.STEP_RETRY
                 failure = to_json(plan.failure, attempts=plan.attempts)
                 entry.data = encode({**failure, "until": waiter.due_at})
-                if flow_key := self._admitted.pop(key, None):
-                    ops.append(FreeFlow(flow_key, now))
+                ops.append(DropWaiter(self._run, key, now))
+                if plan.flow_control is not None:
+                    # The slot is given back, and has to be had again.
+                    waiter.flow_key = plan.flow_control.key
             case Admission(flow_control=flow):
                 waiter.kind, waiter.due_at, waiter.flow_key = WaiterKind.ADMISSION, now, flow.key
                 entry.data = encode({"flowControl": flow.key})
-                self._admitted[key] = flow.key
                 ops.append(self._engine.set_flow(flow))
                 self._soon.add(key)
             case Call():
@@ -190,9 +186,7 @@ class LiveRun:
         self._soon.discard(key)
         self._engine.deliveries.abort(self._run, key)
         entry = Entry(self._run, self._now(), EntryKind.STEP_WITHDRAWN, step=key, name=name)
-        ops: list[Op] = [DropWaiter(self._run, key), DropDelivery(self._run, key)]
-        if flow_key := self._admitted.pop(key, None):
-            ops.append(FreeFlow(flow_key, self._now()))
+        ops: list[Op] = [DropWaiter(self._run, key, self._now()), DropDelivery(self._run, key)]
         self._submit(ops, (entry,))
 
     def notify(
@@ -231,7 +225,16 @@ class LiveRun:
 
     def cancel(self) -> None:
         """See `Journal.cancel`."""
-        self._engine.commits.submit(self._engine.ends.canceled(self.row), self._engine.told)
+
+        def told(outcome: Outcome) -> None:
+            if isinstance(outcome, Broken):
+                self._later(self.cancel)
+                return
+            self._engine.deliveries.abort_run(self._run)
+            self.close()
+            self._engine.poke()
+
+        self._engine.commits.submit(self._engine.ends.canceled(self.row), told)
 
     # What arrives from elsewhere.
 
@@ -273,7 +276,7 @@ class LiveRun:
 
     def idle(self) -> None:
         """Everything waits elsewhere: park, unless news are under way."""
-        if self._state is not _State.LEASED:
+        if self._state is not _State.LEASED or self.invocation is None or not self.invocation.idle:
             return
         ops: list[Op] = [Park(self._run, self.token, self._wakes)]
         if self.options.flow_control is not None:
@@ -362,7 +365,6 @@ class LiveRun:
                 self.invocation.deliver(recorded)
         if planned is not None and not planned.future.done():
             planned.future.set_result(None)
-        self._engine.told(applied)
         if leased.last:
             self.close()
             self._engine.poke()
@@ -379,9 +381,14 @@ class LiveRun:
                 self.close()
                 self._engine.look_again(self._run)
         elif planned is not None:
-            failure = Failure("UsageError", "WA608 a run with this id is there already", 409)
-            data = encode(to_json(failure, attempts=1))
-            self.record(planned.key, planned.kind, planned.name, data, ok=False, attempts=0)
+            child = self._engine.store.run(refused.existing)
+            if child is None or (child.parent, child.parent_step) != (self._run, planned.key):
+                failure = Failure("UsageError", "WA608 a run with this id is there already", 409)
+                data = encode(to_json(failure, attempts=1))
+                self.record(planned.key, planned.kind, planned.name, data, ok=False, waited=False)
+            # Else it is ours, stored by an attempt to write whose answer was lost.
+            if not planned.future.done():
+                planned.future.set_result(None)
         elif recorded is not None and self.invocation is not None:
             # Stored before, by an attempt to write whose answer was lost: what is stored stands.
             for stored in self._engine.store.history(self._run).recorded:

@@ -31,11 +31,15 @@ class Sealer:
         self._environment = environment
         self._key: bytes | None = None
 
-    def seal_headers(self, headers: Mapping[str, str | Secret]) -> dict[str, Any]:
-        """Headers in the form in which they are stored."""
+    def seal_headers(
+        self, headers: Mapping[str, str | Secret | Mapping[str, str]]
+    ) -> dict[str, Any]:
+        """Headers in the form in which they are stored; those in that form stay as they are."""
         stored: dict[str, Any] = {}
         for name, value in headers.items():
-            if isinstance(value, Secret):
+            if isinstance(value, Mapping):
+                stored[name] = value
+            elif isinstance(value, Secret):
                 stored[name] = {"env": value.env, "prefix": value.prefix}
             elif name.lower() in SENSITIVE:
                 stored[name] = {"sealed": self._seal(value)}

@@ -14,7 +14,6 @@ quarter of the time: a process that starts to run one step feels it.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from typing import NamedTuple
 
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
@@ -197,10 +196,19 @@ class Notify(NamedTuple):
 
 
 class DropWaiter(NamedTuple):
-    """The waiter, if it is there, is gone."""
+    """The waiter, if it is there, is gone, and with it the slot that it holds."""
 
     run: int
     step: StepKey
+    at: int
+
+
+class HoldWaiter(NamedTuple):
+    """Must: an admission, or a retry that needs one, is there; it has to wait for its key."""
+
+    run: int
+    step: StepKey
+    due_at: int
 
 
 class Ready(NamedTuple):
@@ -307,7 +315,7 @@ class FreeFlow(NamedTuple):
 
 Op = (
     AddRun | Guard | Claim | Hold | Park | Unpark | Release | RetryRun | Progress | EndRun
-    | AddWaiter | WaitForNotification | Resolve | Notify | DropWaiter | Ready
+    | AddWaiter | WaitForNotification | Resolve | Notify | DropWaiter | HoldWaiter | Ready
     | AddDelivery | LeaseDelivery | RetryDelivery | HoldDelivery | TakeDelivery | DropDelivery
     | AddDeadLetter | TakeDeadLetter | SetCallback | SetFlow | FlowStart | FreeFlow
 )  # fmt: skip
@@ -345,12 +353,14 @@ class Applied:
         woken: the runs that it has news for, in the order of recording.
         kept: notifications that it kept for later.
         data: of its last entry, where that was made of what happened before it.
+        seq: of an entry that it added.
     """
 
     run: int = 0
     woken: list[Woken] = field(default_factory=list[Woken])
     kept: int = 0
     data: bytes | None = None
+    seq: int = 0
 
 
 class Refused(NamedTuple):

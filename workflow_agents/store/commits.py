@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from workflow_agents.store.changes import Broken, Change, Outcome
+from workflow_agents.store.changes import Applied, Broken, Change, Outcome
 from workflow_agents.store.interface import Store
 
 logger = logging.getLogger(__name__)
@@ -31,14 +31,21 @@ class Commits:
     Args:
         store: applies the batches.
         inline: never use a thread; for simulations, and stores in memory.
+        news: hears of changes that woke runs, in the order of recording, before anyone else.
         committed: called after each batch.
     """
 
     def __init__(
-        self, store: Store, *, inline: bool = False, committed: Committed | None = None
+        self,
+        store: Store,
+        *,
+        inline: bool = False,
+        news: Callable[[Applied], None] | None = None,
+        committed: Committed | None = None,
     ) -> None:
         self._store = store
         self._inline = inline
+        self._news = news
         self._committed = committed
         self._loop = asyncio.get_running_loop()
         self._pending: list[tuple[Change, Told]] = []
@@ -106,6 +113,8 @@ class Commits:
         self._commit_s += (took - self._commit_s) * _WEIGHT
         for (_, told), outcome in zip(batch, outcomes, strict=True):
             try:
+                if self._news is not None and type(outcome) is Applied and outcome.woken:
+                    self._news(outcome)
                 told(outcome)
             except Exception:
                 logger.exception("what follows a commit raised")

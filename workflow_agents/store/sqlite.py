@@ -18,6 +18,7 @@ from workflow_agents.errors import StoreError
 from workflow_agents.store.changes import AddRun, Applied, Broken, Change, Guard, Outcome, Refused
 from workflow_agents.store.migrate import migrate
 from workflow_agents.store.owner import OwnerLock
+from workflow_agents.store.sqlite_errors import store_error
 from workflow_agents.store.sqlite_reads import SqliteReads
 from workflow_agents.store.sqlite_writes import (
     WRITES,
@@ -30,6 +31,8 @@ from workflow_agents.store.sqlite_writes import (
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
 
 _GROWN_WAL_FRAMES = 1_000
+_MARK_BATCH = "INSERT OR REPLACE INTO meta VALUES ('batch', ?)"
+_FIND_BATCH = "SELECT 1 FROM meta WHERE name = 'batch' AND value = ?"
 
 
 class SqliteStore(SqliteReads):
@@ -47,6 +50,8 @@ class SqliteStore(SqliteReads):
         self._synchronous = synchronous
         self._lock = None if self.in_memory else OwnerLock(path)
         self._connection: sqlite3.Connection | None = None
+        # Numbers that no process before this one has used.
+        self._batches = int.from_bytes(os.urandom(6))
         # Reads on the loop's thread wait for a commit in the writer's thread, and so see it.
         self.mutex = threading.RLock()
 
@@ -119,12 +124,38 @@ class SqliteStore(SqliteReads):
         db.execute("BEGIN IMMEDIATE")
         try:
             outcomes = [_apply(db, change) for change in changes]
-            db.execute("COMMIT")
+            seq = max((o.seq for o in outcomes if isinstance(o, Applied)), default=0)
+            if not seq:
+                self._batches += 1
+                db.execute(_MARK_BATCH, (self._batches,))
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
+        self._commit(db, seq)
         return outcomes
+
+    def _commit(self, db: sqlite3.Connection, seq: int) -> None:
+        """Commit. An error that leaves open whether it did is settled by looking.
+
+        A batch has added the feed entry `seq`, or without any has left its own mark.
+        """
+        try:
+            db.execute("COMMIT")
+        except sqlite3.Error:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+                raise
+            if seq:
+                found = db.execute("SELECT 1 FROM feed WHERE seq = ?", (seq,)).fetchone()
+            else:
+                found = db.execute(_FIND_BATCH, (self._batches,)).fetchone()
+            if found is None:
+                raise
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
 
     def grow_wal(self) -> None:
         """Make the log file large once, so that commits need not change its size.
@@ -204,18 +235,6 @@ def _may_fail_late(change: Change) -> bool:
             return True
         writes += type(op) is not Guard
     return any(entry.outcome for entry in change.entries)
-
-
-def store_error(error: sqlite3.Error, path: str) -> StoreError:
-    """What a SQLite error means to a person."""
-    text = str(error)
-    if "full" in text:
-        code = "WA602"
-    elif "not a database" in text or "malformed" in text:
-        code = "WA605"
-    else:
-        code = "WA603"
-    return StoreError(code, where=path, found=f"SQLite says: {text}")
 
 
 def _make_folder(path: str) -> None:

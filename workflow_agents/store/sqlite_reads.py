@@ -15,6 +15,7 @@ from workflow_agents.store.interface import (
     RunRow,
     WaiterRow,
 )
+from workflow_agents.store.sqlite_errors import store_error
 
 _RUN = (
     "SELECT id, run_id, workflow, phase, token, wakes, attempt, created_at, due_at,"
@@ -50,18 +51,31 @@ class SqliteReads:
         """The connection to read from."""
         raise NotImplementedError
 
+    path: str
     mutex: Any
 
     def _all(self, sql: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
-        with self.mutex:
-            return self.db.execute(sql, arguments).fetchall()
+        try:
+            with self.mutex:
+                return self.db.execute(sql, arguments).fetchall()
+        except sqlite3.Error as error:
+            raise store_error(error, self.path) from error
 
     def _one(self, sql: str, arguments: tuple[Any, ...] = ()) -> Any:
-        with self.mutex:
-            return self.db.execute(sql, arguments).fetchone()
+        try:
+            with self.mutex:
+                return self.db.execute(sql, arguments).fetchone()
+        except sqlite3.Error as error:
+            raise store_error(error, self.path) from error
 
     def recover(self, now: int) -> int:
         """See `Store.recover`. The feed tells of every run that a dead process left."""
+        try:
+            return self._recover(now)
+        except sqlite3.Error as error:
+            raise store_error(error, self.path) from error
+
+    def _recover(self, now: int) -> int:
         with self.mutex:
             db = self.db
             db.execute("BEGIN IMMEDIATE")
@@ -84,6 +98,11 @@ class SqliteReads:
                 "UPDATE runs SET due_at = due_at + min(60000, 500 << (recoveries - 4))"
                 " * (50 + id * 37 % 100) / 100 WHERE phase = ? AND recoveries > 3 AND due_at = ?",
                 (Phase.DUE, now),
+            )
+            # A body that died with its process starts again, which counts for its key's rate.
+            db.execute(
+                "UPDATE waiters SET kind = ?, due_at = ? WHERE kind = ? AND flow_key IS NOT NULL",
+                (WaiterKind.ADMISSION, now, WaiterKind.READY),
             )
             db.execute("UPDATE deliveries SET leased = 0, due_at = ? WHERE leased = 1", (now,))
             db.execute("COMMIT")

@@ -44,7 +44,8 @@ Write = Callable[[sqlite3.Connection, Any, Applied], bool]
 
 def add_entry(db: sqlite3.Connection, entry: Entry, run: int, applied: Applied) -> None:
     """Append to the feed."""
-    db.execute(_INSERT_ENTRY, (run, entry.at, *_fields(db, entry, applied)))
+    added = db.execute(_INSERT_ENTRY, (run, entry.at, *_fields(db, entry, applied)))
+    applied.seq = added.lastrowid or 0
 
 
 def add_guarded_entry(
@@ -52,7 +53,9 @@ def add_guarded_entry(
 ) -> bool:
     """Append to the feed if the run is leased under the guard's token: one statement."""
     fields = _fields(db, entry, applied)
-    return db.execute(_GUARDED_ENTRY, (entry.at, *fields, guard.run, guard.token)).rowcount == 1
+    added = db.execute(_GUARDED_ENTRY, (entry.at, *fields, guard.run, guard.token))
+    applied.seq = added.lastrowid or 0
+    return added.rowcount == 1
 
 
 def _fields(db: sqlite3.Connection, entry: Entry, applied: Applied) -> tuple[Any, ...]:
@@ -147,7 +150,7 @@ def _park(db: sqlite3.Connection, op: ops.Park, _applied: Applied) -> bool:
     return db.execute(sql, (op.run, op.token, op.wakes)).rowcount == 1
 
 
-def _end_run(db: sqlite3.Connection, op: ops.EndRun, _applied: Applied) -> bool:
+def _end_run(db: sqlite3.Connection, op: ops.EndRun, applied: Applied) -> bool:
     ended = db.execute(
         "UPDATE runs SET phase = ?, ended_at = ?, result = ?, due_at = NULL, token = token + 1"
         f" WHERE id = ? AND phase NOT IN {_ENDED}",
@@ -155,9 +158,13 @@ def _end_run(db: sqlite3.Connection, op: ops.EndRun, _applied: Applied) -> bool:
     )
     if ended.rowcount != 1:
         return False
-    db.execute("DELETE FROM waiters WHERE run = ?", (op.run,))
-    db.execute("DELETE FROM deliveries WHERE run = ? AND step IS NOT NULL", (op.run,))
+    freed = db.execute("DELETE FROM waiters WHERE run = ? RETURNING flow_key", (op.run,)).fetchall()
+    freed += db.execute(
+        "DELETE FROM deliveries WHERE run = ? AND step IS NOT NULL RETURNING flow_key", (op.run,)
+    ).fetchall()
     db.execute("DELETE FROM notifications WHERE run = ?", (op.run,))
+    for key in sorted({key for (key,) in freed if key is not None}):
+        _free_flow(db, ops.FreeFlow(key, op.at), applied)
     return True
 
 
@@ -189,6 +196,15 @@ def _add_waiter(db: sqlite3.Connection, op: ops.AddWaiter, _applied: Applied) ->
             op.flow_key,
         ),
     )
+    return True
+
+
+def _drop_waiter(db: sqlite3.Connection, op: ops.DropWaiter, applied: Applied) -> bool:
+    row = db.execute(
+        "DELETE FROM waiters WHERE run = ? AND step = ? RETURNING flow_key", (op.run, op.step)
+    ).fetchone()
+    if row is not None and row[0] is not None:
+        _free_flow(db, ops.FreeFlow(row[0], op.at), applied)
     return True
 
 
@@ -301,7 +317,7 @@ def _free_flow(db: sqlite3.Connection, op: ops.FreeFlow, _applied: Applied) -> b
         (op.at, op.flow_key),
     )
     db.execute(
-        "UPDATE deliveries SET due_at = ? WHERE flow_key = ? AND leased = 0 AND due_at IS NULL",
+        "UPDATE deliveries SET due_at = ? WHERE flow_key = ? AND leased = 2",
         (op.at, op.flow_key),
     )
     db.execute(
@@ -350,15 +366,22 @@ WRITES: dict[type, Write] = {
     ops.Progress: _always("UPDATE runs SET attempt = 0 WHERE id = ?", "run"),
     ops.EndRun: _end_run,
     ops.AddWaiter: _add_waiter,
+    ops.HoldWaiter: _hit(
+        f"UPDATE waiters SET kind = {WaiterKind.ADMISSION}, due_at = ?"
+        f" WHERE run = ? AND step = ? AND kind IN ({WaiterKind.ADMISSION}, {WaiterKind.RETRY})",
+        "due_at",
+        "run",
+        "step",
+    ),
     ops.WaitForNotification: _wait_for_notification,
     ops.Resolve: _resolve,
     ops.Notify: _notify,
     ops.Ready: _ready,
-    ops.DropWaiter: _always("DELETE FROM waiters WHERE run = ? AND step = ?", "run", "step"),
+    ops.DropWaiter: _drop_waiter,
     ops.AddDelivery: _add_delivery,
     ops.LeaseDelivery: _hit(
         "UPDATE deliveries SET leased = 1, due_at = NULL, attempt = attempt + 1"
-        " WHERE id = ? AND attempt = ? AND leased = 0",
+        " WHERE id = ? AND attempt = ? AND leased IN (0, 2)",
         "id",
         "attempt",
     ),
@@ -369,7 +392,9 @@ WRITES: dict[type, Write] = {
         "attempt",
     ),
     ops.HoldDelivery: _hit(
-        "UPDATE deliveries SET due_at = ? WHERE id = ? AND leased = 0", "due_at", "id"
+        "UPDATE deliveries SET leased = 2, due_at = ? WHERE id = ? AND leased IN (0, 2)",
+        "due_at",
+        "id",
     ),
     ops.TakeDelivery: _hit(
         "DELETE FROM deliveries WHERE id = ? AND attempt = ? AND leased = 1", "id", "attempt"

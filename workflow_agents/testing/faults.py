@@ -50,7 +50,13 @@ class AtRequest(Enum):
 
 
 class Faults:
-    """Decides what goes wrong; as it is, nothing does."""
+    """Decides what goes wrong; as it is, nothing does.
+
+    Attributes:
+        errors: how often the database has refused something.
+    """
+
+    errors = 0
 
     def at_commit(self) -> AtCommit | None:
         """Asked at each commit."""
@@ -118,6 +124,7 @@ class _Connection(sqlite3.Connection):
     """A connection whose statements and commits fail where its faults say so."""
 
     faults: Faults | None = None
+    _spared = False
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         faults = self.faults
@@ -125,7 +132,12 @@ class _Connection(sqlite3.Connection):
             return super().execute(sql, parameters)
         if sql == "COMMIT":
             return self._commit(faults)
+        if self._spared:
+            # Whoever does not know whether a commit came through may look.
+            self._spared = False
+            return super().execute(sql, parameters)
         if not sql.startswith(_NEVER_FAIL) and (error := faults.at_statement(sql)):
+            faults.errors += 1
             if error is not AtStatement.BUSY and self.in_transaction:
                 # SQLite itself gives up the transaction then.
                 super().execute("ROLLBACK")
@@ -146,6 +158,8 @@ class _Connection(sqlite3.Connection):
                 super().execute("ROLLBACK")
             case AtCommit.ERROR_KEPT:
                 super().execute("COMMIT")
+        faults.errors += 1
+        self._spared = True
         raise sqlite3.OperationalError(AtStatement.IOERR.value)
 
     def close(self) -> None:

@@ -152,4 +152,3 @@ def run_virtually(main: Coroutine[Any, Any, T], time: VirtualTime | None = None)
         return loop.run_until_complete(main)
     finally:
         loop.abandon()
-

@@ -75,6 +75,7 @@ CREATE TABLE deliveries (
   run INTEGER NOT NULL,
   step,
   kind INTEGER NOT NULL,
+  -- 0 to be made when it is due, 1 being made, 2 held back by its flow control key
   leased INTEGER NOT NULL,
   due_at INTEGER,
   attempt INTEGER NOT NULL,

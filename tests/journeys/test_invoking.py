@@ -1,0 +1,130 @@
+"""A workflow invokes another: how the other's end reaches it, whatever that end is."""
+
+import asyncio
+
+import pytest
+
+from workflow_agents import AsyncWorkflowContext, StepFailed, WorkflowNonRetryableError
+
+
+@pytest.fixture
+def child(serve):
+    @serve.post("/child", label="child")
+    async def child(context: AsyncWorkflowContext) -> object:
+        wish = context.request_payload
+        await context.run("begin", lambda: wish)
+        if wish == "fail":
+            raise WorkflowNonRetryableError("as asked")
+        if wish == "cancel":
+            await context.cancel()
+        if wish == "wait":
+            await context.sleep("wait", "1d")
+        return {"wish": wish, "header": context.headers.get("x-from")}
+
+    return child
+
+
+@pytest.fixture
+def parent(serve, child):
+    @serve.post("/parent")
+    async def parent(context: AsyncWorkflowContext) -> list:
+        done = await context.invoke(
+            "invoke", child, context.request_payload, headers={"x-from": "parent"}
+        )
+        assert done.workflow_run_id.startswith("wfr_")
+        return [done.body, done.is_failed, done.is_canceled]
+
+    return parent
+
+
+@pytest.mark.parametrize(
+    ("wish", "result"),
+    [
+        ("soup", [{"wish": "soup", "header": "parent"}, False, False]),
+        ("fail", [None, True, False]),
+        ("cancel", [None, False, True]),
+    ],
+)
+async def test_an_invoked_run_ends(site, parent, wish, result) -> None:
+    assert (await site.run("/parent", wish)).result == result
+
+
+async def test_both_wait_for_days(site, parent) -> None:
+    run = await site.trigger("/parent", "wait")
+    await site.waits(run, "invoke")
+    [child] = await site.client.logs(label="child")
+    await site.waits(site.client.run(child.workflow_run_id), "wait")
+    site.pass_time("1d")
+
+    assert (await run.result())[0] == {"wish": "wait", "header": "parent"}
+
+
+async def test_an_invoked_run_is_cancelled_from_outside(site, parent) -> None:
+    run = await site.trigger("/parent", "wait")
+    await site.waits(run, "invoke")
+    [child] = await site.client.logs(label="child")
+    await site.client.cancel(child.workflow_run_id)
+
+    assert await run.result() == [None, False, True]
+
+
+async def test_a_parent_that_is_cancelled_leaves_its_child_alone(site, parent) -> None:
+    run = await site.trigger("/parent", "wait")
+    await site.waits(run, "invoke")
+    [log] = await site.client.logs(label="child")
+    child = site.client.run(log.workflow_run_id)
+    await site.waits(child, "wait")
+    await run.cancel()
+    site.pass_time("1d")
+
+    assert (await child.result())["wish"] == "wait"
+    assert await run.status() == "RUN_CANCELED"
+
+
+async def test_many_at_once_with_ids_of_their_own(site, serve, child) -> None:
+    @serve.post("/many")
+    async def many(context: AsyncWorkflowContext) -> list:
+        done = await asyncio.gather(
+            *(context.invoke("invoke", child, n, workflow_run_id=f"child-{n}") for n in range(5))
+        )
+        return [[one.workflow_run_id, one.body["wish"]] for one in done]
+
+    assert (await site.run("/many")).result == [[f"wfr_child-{n}", n] for n in range(5)]
+
+
+async def test_an_id_that_is_taken_fails_the_step(site, serve, child) -> None:
+    @serve.post("/again")
+    async def again(context: AsyncWorkflowContext) -> str:
+        await context.invoke("first", child, 1, workflow_run_id="the-child")
+        try:
+            await context.invoke("second", "/child", 2, workflow_run_id="the-child")
+        except StepFailed as failed:
+            return failed.message
+        return "both"
+
+    assert (await site.run("/again")).result == "WA608 a run with this id is there already"
+
+
+async def test_a_workflow_that_invokes_itself_without_end_is_stopped(site, serve) -> None:
+    @serve.post("/self", retries=0)
+    async def itself(context: AsyncWorkflowContext) -> int:
+        done = await context.invoke("self", itself)
+        return 1 if done.is_failed else 1 + done.body
+
+    log = await site.run("/self")
+    assert log.state == "RUN_SUCCESS"
+    assert log.result == 100
+
+
+async def test_an_invoked_run_that_fails_can_be_read_by_its_parent_only_as_failed(
+    site, serve, child
+) -> None:
+    @serve.post("/strict")
+    async def strict(context: AsyncWorkflowContext) -> None:
+        done = await context.invoke("invoke", child, "fail")
+        if done.is_failed:
+            raise WorkflowNonRetryableError(f"child {done.workflow_run_id}")
+
+    log = await site.run("/strict")
+    assert log.failure["message"].startswith("child wfr_")
+    assert len(await site.client.dlq.list()) == 2
