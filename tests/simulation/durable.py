@@ -84,9 +84,7 @@ class Durable:
                     )
                 )
             case Wait():
-                wait = context.wait_for_event(
-                    step.name, step.event, timeout=step.timeout_ms / 1000
-                )
+                wait = context.wait_for_event(step.name, step.event, timeout=step.timeout_ms / 1000)
                 return _wait_value(wait)
             case Notify():
                 return self._notify(step)

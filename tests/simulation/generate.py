@@ -69,9 +69,7 @@ class Generator:
             count = draw.randint(2, min(4, size))
             if kind < 0.24:
                 sizes = [max(1, size // count)] * count
-                parts = tuple(
-                    self._branch(each, depth - 1, may_fail=False) for each in sizes
-                )
+                parts = tuple(self._branch(each, depth - 1, may_fail=False) for each in sizes)
                 return sum(sizes), Par(parts, draw.choice(("gather", "group")))
             if kind < 0.30:
                 return count, Par(tuple(self._direct() for _ in range(count)), "direct")
@@ -278,4 +276,3 @@ class RandomFaults(Faults):
     def _fire(self, fault: Any) -> Any:
         self.fired[fault.name] += 1
         return fault
-

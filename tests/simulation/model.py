@@ -163,9 +163,7 @@ def _expected(node: Node, healed: bool) -> Any:
             return _expected_branches(parts, how, healed)
         case Race(parts):
             return OneOf(
-                tuple(
-                    {"won": i, "value": _expected(part, healed)} for i, part in enumerate(parts)
-                )
+                tuple({"won": i, "value": _expected(part, healed)} for i, part in enumerate(parts))
             )
         case Try(part):
             try:

@@ -11,6 +11,7 @@ import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,9 +114,7 @@ class Report:
 class World:
     """See the module."""
 
-    def __init__(
-        self, scenario: Scenario, faults: Faults | None = None, seed: int = 0
-    ) -> None:
+    def __init__(self, scenario: Scenario, faults: Faults | None = None, seed: int = 0) -> None:
         self.scenario = scenario
         self.time = VirtualTime()
         self.clock = VirtualClock(self.time)
@@ -135,6 +134,7 @@ class World:
         self._starts: defaultdict[str, list[float]] = defaultdict(list)
         self._webhooks: dict[str, tuple[str, Hook]] = {}
         self._hooked: Counter[str] = Counter()
+        self._calling: dict[str, asyncio.Future[None]] = {}
         self._done: set[tuple[str, str]] = set()
         self._acknowledged: set[str] = set()
         self._canceled: set[str] = set()
@@ -232,8 +232,9 @@ class World:
             self.fired["start failed"] += 1
             await asyncio.sleep(0.5)
             return False
-        outside = [asyncio.ensure_future(each) for each in self._outside(engine)]
+        outside = [asyncio.ensure_future(self._start(engine, run)) for run in self.scenario.runs]
         everything = asyncio.gather(*outside)
+        self._calling = {event: self._caller(event) for event in self._webhooks}
         stop = min((at for at in self.scenario.stops_ms if at > self.time.ms), default=None)
         try:
             async with asyncio.timeout_at(None if stop is None else stop / 1000):
@@ -243,6 +244,7 @@ class World:
         except TimeoutError:
             complete = False
             self.fired["stop"] += 1
+        outside += self._calling.values()
         for task in outside:
             task.cancel()
         await asyncio.gather(*outside, everything, return_exceptions=True)
@@ -276,11 +278,6 @@ class World:
         self._problems.append(f"nobody handled: {context}")
 
     # Who does something outside.
-
-    def _outside(self, engine: Engine) -> Iterator[Awaitable[None]]:
-        for run in self.scenario.runs:
-            yield self._start(engine, run)
-        yield self._call_webhooks(engine)
 
     async def _start(self, engine: Engine, run: Started) -> None:
         client = engine.client
@@ -359,23 +356,15 @@ class World:
             await asyncio.sleep(0.05)
         self.fired["notify everyone"] += 1
 
-    async def _call_webhooks(self, engine: Engine) -> None:
-        """Call the webhooks that were made, each as often as its program waits for it."""
-        callers: list[asyncio.Future[None]] = []
-        known: set[str] = set()
-        try:
-            while not all(self._has_ended(run.name) or self._is_late() for run in self.scenario.runs):
-                for event in [e for e in self._webhooks if e not in known]:
-                    known.add(event)
-                    callers.append(asyncio.ensure_future(self._call_webhook(engine, event)))
-                await asyncio.sleep(0.01 if self._webhooks else 0.1)
-        finally:
-            for caller in callers:
-                caller.cancel()
+    def _caller(self, event: str) -> asyncio.Future[None]:
+        return asyncio.ensure_future(self._call_webhook(event))
 
-    async def _call_webhook(self, engine: Engine, event: str) -> None:
+    async def _call_webhook(self, event: str) -> None:
+        """Call a webhook as often as its program waits for it."""
         run_id, step = self._webhooks[event]
-        while self._hooked[event] < step.times and not self._has_ended(run_id) and not self._is_late():
+        engine = self._engine
+        assert engine is not None
+        while self._hooked[event] < step.times and not self._has_ended(run_id):
             await asyncio.sleep(step.ms / 1000)
             body = self._hooked[event] + 1
             request = _request(body)
@@ -466,7 +455,16 @@ class World:
     def webhook_made(self, run_id: str, webhook: Webhook, step: Hook) -> None:
         if not webhook.webhook_url.endswith(f"/{run_id}/{webhook.event_id}"):
             self.violated(f"{webhook} is no address of it", run_id)
-        self._webhooks.setdefault(webhook.event_id, (run_id, step))
+        event = webhook.event_id
+        if event in self._webhooks:
+            return
+        self._webhooks[event] = (run_id, step)
+
+        def call() -> None:
+            self._calling[event] = self._caller(event)
+
+        # Whoever calls is no branch of the workflow.
+        asyncio.get_running_loop().call_soon(call, context=Context())
 
     def raised_before(self, run_id: str, step: Raise) -> int:
         self._raised[run_id, step.name] += 1
@@ -568,10 +566,14 @@ class World:
         return bool(rows)
 
     def _unended(self) -> list[Any]:
-        return self._database.all(
-            "SELECT run_id, phase, due_at, token, wakes FROM runs WHERE ended_at IS NULL"
-        ) + self._database.all("SELECT * FROM waiters") + self._database.all(
-            "SELECT id, run, step, kind, leased, due_at, attempt FROM deliveries"
+        return (
+            self._database.all(
+                "SELECT run_id, phase, due_at, token, wakes FROM runs WHERE ended_at IS NULL"
+            )
+            + self._database.all("SELECT * FROM waiters")
+            + self._database.all(
+                "SELECT id, run, step, kind, leased, due_at, attempt FROM deliveries"
+            )
         )
 
     def _all_ids(self) -> set[str]:
@@ -643,4 +645,3 @@ def _empty_database() -> Database:
         _template = _database.snapshot()
     _database.restore(_template)
     return _database
-
