@@ -112,9 +112,8 @@ async def test_a_damaged_file(tmp_path) -> None:
     engine = Engine(str(store))
     serve(engine)
     async with engine:
-        for n in range(50):
+        for _ in range(50):
             await (await engine.client.trigger("/echo", "x" * 300)).result()
-        del n
     with store.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xa5" * 4096 * 3)

@@ -87,23 +87,11 @@ async def test_raise_for_status_makes_it_an_error(site, web, serve) -> None:
         answer = await context.call("call", url=f"{API}/x")
         answer.raise_for_status()
 
-    log = await site.trigger("/call")
-    site_log = await log.log()
-    while site_log.state == "RUN_STARTED" and not [
-        e async for e in entries(log) if e.kind == "RUN_RETRY"
-    ]:
-        await site.pause()
-        site_log = await log.log()
-    retry = [e async for e in entries(log) if e.kind == "RUN_RETRY"][0]
+    run = await site.trigger("/call")
+    retry = await site.told(run, "RUN_RETRY")
+
     assert retry.data["detail"]["code"] == "WA301"
     assert "404" in retry.data["message"]
-
-
-async def entries(run):
-    """What is told of a run so far."""
-    found, _ = await run._backend.feed(run.run_id, 0)
-    for entry in found:
-        yield entry
 
 
 async def test_a_call_is_retried_on_500_with_one_idempotency_key(site, web, calling) -> None:

@@ -122,6 +122,7 @@ class World:
         self.resumed: set[str] = set()
         self.fired: Counter[str] = Counter()
         self._faults = faults or Faults()
+        self._disturbances = [*scenario.clock]
         self._random = random.Random(seed)
         self._database = _empty_database()
         self._programs: list[Node] = []
@@ -221,9 +222,8 @@ class World:
         for at_ms in self.scenario.crashes_ms:
             if at_ms > self.time.ms:
                 loop.call_at(at_ms / 1000, self._die)
-        for at_ms, what, ms in self.scenario.clock:
-            if at_ms > self.time.ms:
-                loop.call_at(at_ms / 1000, self._disturb_clock, what, ms)
+        for at_ms, what, ms in self._disturbances:
+            loop.call_at(at_ms / 1000, self._disturb_clock, at_ms, what, ms)
         self.clock.thaw()
         try:
             await engine.start()
@@ -265,7 +265,8 @@ class World:
     def _die(self) -> None:
         raise Crash("at an instant")
 
-    def _disturb_clock(self, what: str, ms: int) -> None:
+    def _disturb_clock(self, at_ms: int, what: str, ms: int) -> None:
+        self._disturbances.remove((at_ms, what, ms))
         self.fired[f"clock {what} {ms}"] += 1
         loop = asyncio.get_running_loop()
         if what == "freeze":

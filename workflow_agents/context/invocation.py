@@ -34,7 +34,7 @@ from workflow_agents.core.journal import (
 from workflow_agents.core.limits import Limits
 from workflow_agents.core.replay import Replay, describe, place
 from workflow_agents.errors import HistoryMismatch, LimitError, StepUsageError, WorkflowAbort
-from workflow_agents.protocol.codec import Unencodable, encode
+from workflow_agents.protocol.codec import Unencodable, encode, is_text
 from workflow_agents.protocol.history import Recorded, StepKey, StepKind, Waiting
 
 _TURNS_PER_LEVEL = 3
@@ -141,7 +141,7 @@ class Invocation:
         Raises:
             StepUsageError: inside a step, outside the function, or without a name.
         """
-        if type(name) is not str or not name:
+        if type(name) is not str or not name or not is_text(name):
             raise StepUsageError(
                 "WA202", where=f"context.{kind.label}", found=f"expected a name, found {name!r}"
             )
@@ -210,6 +210,7 @@ class Invocation:
     def withdraw(self, key: StepKey, name: str) -> None:
         """The code cancelled its wait for this step. If the run parks, nobody did."""
         if self._closing is None:
+            self._is_idle = False
             self._replay.forget(key)
             self.journal.withdraw(key, name)
 

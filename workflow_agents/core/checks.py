@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.limits import Limits
 from workflow_agents.errors import ConfigurationError, LimitError, RemoteError, StepUsageError
-from workflow_agents.protocol.codec import Unencodable, encode
+from workflow_agents.protocol.codec import Unencodable, encode, is_text
 from workflow_agents.protocol.secrets import Secret
 
 JSON_TYPE = "application/json"
@@ -80,7 +80,8 @@ def checked_event_id(event_id: object, where: str) -> str:
     Raises:
         ConfigurationError: WA504.
     """
-    if isinstance(event_id, str) and 0 < len(event_id) <= _DEFAULT.name_characters:
+    sized = isinstance(event_id, str) and 0 < len(event_id) <= _DEFAULT.name_characters
+    if sized and isinstance(event_id, str) and is_text(event_id):
         return event_id
     raise ConfigurationError(
         "WA504",

@@ -8,6 +8,7 @@ from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.retry import DEFAULT_RETRIES, RetryPolicy, validate_retries
+from workflow_agents.protocol.codec import is_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class RunOptions:
         except TypeError:
             raise wrong_option("label", "text, or a list of texts", label) from None
         for one in labels:
-            if not isinstance(one, str) or not one:  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            if not isinstance(one, str) or not one or not is_text(one):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
                 raise wrong_option("label", "text", one)
         if failure_url is not None and not (
             isinstance(failure_url, str)  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types

@@ -223,7 +223,7 @@ class DurableEngine:
     def begin(self, row: RunRow, history: History | None = None) -> None:
         """Begin an invocation of a run that was just leased."""
         served = self.workflows[row.workflow]
-        options = self._opened(self.options_of(row))
+        options = self.opened(self.options_of(row))
         live = LiveRun(self, row, options)
         self.live[row.id] = live
         live.invocation = served.invoke(row, options, history or History([], []), live, live, None)
@@ -233,14 +233,21 @@ class DurableEngine:
         live = self.live.get(row.id)
         if live is not None:
             live.claimed(row.token)
-            return
-        if not self.running:
-            return
+        else:
+            self._begin_or_give_back(row, self._begin_claimed)
+
+    def begin_leased(self, row: RunRow) -> None:
+        """A run was stored as leased: begin it."""
+        self._begin_or_give_back(row, self.begin)
+
+    def _begin_or_give_back(self, row: RunRow, begin: Callable[[RunRow], None]) -> None:
         try:
-            self._begin_claimed(row)
+            if self.running:
+                begin(row)
+                return
         except Exception:  # the edge of one run: it stays due, and the engine goes on
             logger.exception("run %s cannot begin now", row.run_id)
-            self._give_back(row)
+        self._give_back(row)
 
     def _begin_claimed(self, row: RunRow) -> None:
         fresh = self.store.run(row.id)
@@ -255,7 +262,7 @@ class DurableEngine:
         """A run that was leased and cannot begin is due again, a little later."""
 
         def told(outcome: Outcome) -> None:
-            if isinstance(outcome, Broken):
+            if isinstance(outcome, Broken) and self.running:
                 self.loop.call_later(_AGAIN_S, self._give_back, row)
 
         due_at = self.clock.now_ms() + int(_AGAIN_S * 1000)
@@ -267,7 +274,8 @@ class DurableEngine:
         op = self.intake.unstored(path, body, options)
         return Accepting(self, served, op, options)
 
-    def _opened(self, options: RunOptions) -> RunOptions:
+    def opened(self, options: RunOptions) -> RunOptions:
+        """Options with the headers as they were given."""
         if not options.headers:
             return options
         return replace(options, headers=self.sealer.open_headers(options.headers))
@@ -350,12 +358,22 @@ class DurableEngine:
             self.ensure_running()
             future: asyncio.Future[None] = self.loop.create_future()
             self._awaited.setdefault(run, []).append(future)
-            row = self.store.run(run)
-            if row is None:
-                raise NotFound("WA606", found=f"run {run}")
-            if is_ended(row.phase):
-                return row
-            await future
+            try:
+                row = self.store.run(run)
+                if row is None:
+                    raise NotFound("WA606", found=f"run {run}")
+                if is_ended(row.phase):
+                    return row
+                await future
+            finally:
+                self._no_longer_awaited(run, future)
+
+    def _no_longer_awaited(self, run: int, future: "asyncio.Future[None]") -> None:
+        waiting = self._awaited.get(run)
+        if waiting is not None and future in waiting:
+            waiting.remove(future)
+            if not waiting:
+                del self._awaited[run]
 
     def look_again(self, run: int) -> None:
         """Whoever waits for the end of a run asks the store."""

@@ -88,7 +88,11 @@ class Httpx2Out:
             )
         import asyncio
 
-        headers = {n: v for n, v in request.headers.items() if n.lower() not in _HOP_BY_HOP}
+        headers = [
+            (name.encode(), value.encode())
+            for name, value in request.headers.items()
+            if name.lower() not in _HOP_BY_HOP
+        ]
         try:
             async with asyncio.timeout(request.timeout_ms / 1000):
                 return await self._exchange(request, headers)
@@ -96,10 +100,15 @@ class Httpx2Out:
             raise NoAnswer(f"no answer within {request.timeout_ms / 1000:g} s") from error
         except httpx2.InvalidURL as error:
             raise NoAnswer(f"the address cannot be used: {error}", final=True) from error
+        except httpx2.LocalProtocolError as error:
+            # Its text quotes what it refuses, which may be a key.
+            raise NoAnswer("the request breaks the HTTP protocol", final=True) from error
         except httpx2.HTTPError as error:
             raise NoAnswer(f"{type(error).__name__}: {error}"[:500]) from error
 
-    async def _exchange(self, request: HttpRequest, headers: dict[str, str]) -> HttpResponse:
+    async def _exchange(
+        self, request: HttpRequest, headers: list[tuple[bytes, bytes]]
+    ) -> HttpResponse:
         timeout = request.timeout_ms / 1000
         async with self._client.stream(
             request.method, request.url, headers=headers, content=request.body, timeout=timeout

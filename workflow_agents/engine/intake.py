@@ -1,5 +1,6 @@
 """How work comes in: triggers, invoked runs, notifications."""
 
+import asyncio
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from workflow_agents.store.changes import (
     Entry,
     Notify,
     Op,
+    Outcome,
     Refused,
     TakeDeadLetter,
 )
@@ -93,17 +95,26 @@ class Intake:
             dlq_id, dead = dead_letter
             ops = (TakeDeadLetter(dlq_id), op)
             entries = (*entries, Entry(dead, now, EntryKind.DEAD_LETTER_REMOVED))
-        outcome = await engine.commits.apply(Change(ops, entries))
+        stored: asyncio.Future[Outcome] = engine.loop.create_future()
+
+        def told(outcome: Outcome) -> None:
+            # Here, and not behind the await: whoever asked may have gone away meanwhile.
+            if isinstance(outcome, Applied):
+                if at_once:
+                    engine.begin_leased(self.row(outcome.run, op))
+                else:
+                    engine.poke()
+            if not stored.done():
+                stored.set_result(outcome)
+
+        engine.commits.submit(Change(ops, entries), told)
+        outcome = await stored
         if isinstance(outcome, Refused) and isinstance(outcome.op, TakeDeadLetter):
             raise NotFound("WA607", found=f"dead letter {outcome.op.id!r}")
         if isinstance(outcome, Refused):
             return Triggered(outcome.existing, op.run_id, deduplicated=True)
         if isinstance(outcome, Broken):
             raise outcome.error
-        if at_once:
-            engine.begin(self.row(outcome.run, op))
-        else:
-            engine.poke()
         return Triggered(outcome.run, op.run_id, deduplicated=False)
 
     def child(self, parent: RunRow, above: RunOptions, step: StepKey, plan: Invoke) -> AddRun:

@@ -25,6 +25,7 @@ from workflow_agents.core.journal import (
     Completed,
     Deliveries,
     Ending,
+    Failed,
     Failure,
     Invoke,
     Plan,
@@ -32,6 +33,7 @@ from workflow_agents.core.journal import (
     WaitForEvent,
 )
 from workflow_agents.core.options import RunOptions
+from workflow_agents.errors import StoreError
 from workflow_agents.protocol.codec import decode, encode
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind
 from workflow_agents.store.changes import (
@@ -106,6 +108,7 @@ class LiveRun:
         self._attempt = row.attempt
         self._state = _State.LEASED
         self._soon: set[StepKey] = set()
+        self._withdrawn: set[StepKey] = set()
         self._closer: asyncio.TimerHandle | None = None
 
     # The journal.
@@ -184,6 +187,7 @@ class LiveRun:
         if self._state is _State.ENDED:
             return
         self._soon.discard(key)
+        self._withdrawn.add(key)
         self._engine.deliveries.abort(self._run, key)
         entry = Entry(self._run, self._now(), EntryKind.STEP_WITHDRAWN, step=key, name=name)
         ops: list[Op] = [DropWaiter(self._run, key, self._now()), DropDelivery(self._run, key)]
@@ -249,7 +253,7 @@ class LiveRun:
     def claimed(self, token: int) -> None:
         """The dispatcher took the lease for us, while the task was kept."""
         self.token = token
-        self._state = _State.LEASED
+        self._resumed()
 
     def release(self) -> None:
         """The engine stops: give the lease back, so that this counts as no crash."""
@@ -295,7 +299,9 @@ class LiveRun:
         self._state = _State.PARKED
         invocation = self.invocation
         keep_ms = self._engine.keep_ms
-        if not self._soon or keep_ms <= 0 or invocation is None:
+        # With flow control, going on has to be admitted: only the dispatcher does that.
+        alone = self.options.flow_control is not None
+        if not self._soon or keep_ms <= 0 or invocation is None or alone:
             self.close()
         else:
             self._closer = self._engine.loop.call_later(keep_ms / 1000, self._close_if_parked)
@@ -340,8 +346,9 @@ class LiveRun:
         used = self.token
         if self._state is _State.PARKED:
             first: Op = Unpark(self._run, used)
+            # What is submitted behind this one relies on it.
             self.token += 1
-            self._state = _State.LEASED
+            self._resumed()
         else:
             first = Guard(self._run, used)
 
@@ -351,10 +358,33 @@ class LiveRun:
             elif isinstance(outcome, Refused):
                 self._refused(leased, outcome, used)
             elif isinstance(outcome, Broken):
-                logger.error("run %s: %s", self.row.run_id, outcome.error)
-                self._later(lambda: self._send(leased))
+                self._broken(leased, outcome.error, first, used)
 
         self._engine.commits.submit(Change((first, *leased.ops), leased.entries), told)
+
+    def _resumed(self) -> None:
+        self._state = _State.LEASED
+        if self._closer is not None:
+            self._closer.cancel()
+            self._closer = None
+
+    def _broken(self, leased: "_Leased", error: Exception, first: Op, used: int) -> None:
+        """The store cannot be written now: what is finished waits until it can."""
+        logger.error("run %s: %s", self.row.run_id, error)
+        if isinstance(first, Unpark) and self.token == used + 1:
+            self.token, self._state = used, _State.PARKED
+        if isinstance(error, StoreError):
+            self._later(lambda: self._send_again(leased))
+        elif leased.last:
+            self.close()
+        else:
+            # No disk is to blame: this change will never be stored.
+            self.ended(Failed(Failure(type(error).__name__, str(error), final=True)))
+
+    def _send_again(self, leased: "_Leased") -> None:
+        """The store would not take it before; meanwhile the code may have thought better of it."""
+        if leased.planned is None or leased.planned.key not in self._withdrawn:
+            self._send(leased)
 
     def _applied(self, leased: "_Leased", applied: Applied) -> None:
         recorded, planned = leased.recorded, leased.planned
@@ -374,8 +404,8 @@ class LiveRun:
             return
         recorded, planned = leased.recorded, leased.planned
         if isinstance(refused.op, Guard | Unpark):
-            if self.token > used:
-                # The dispatcher leased the run for us meanwhile.
+            if self.token != used:
+                # The dispatcher leased the run for us meanwhile, or an Unpark was not stored.
                 self._send(leased)
             else:
                 self.close()

@@ -56,6 +56,17 @@ class Undecodable(ValueError):
         super().__init__(f"not JSON: {reason}")
 
 
+def is_text(value: str) -> bool:
+    """Whether it can be written as UTF-8; lone surrogates cannot."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def encode(value: object) -> bytes:
     """Write a value as compact UTF-8 JSON.
 

@@ -108,16 +108,20 @@ class SqliteStore(SqliteReads):
         with self.mutex:
             try:
                 return self._transaction(changes)
-            except sqlite3.Error as error:
+            except Exception as error:  # noqa: BLE001  # nothing of the batch was made
                 if len(changes) == 1:
-                    return [Broken(store_error(error, self.path))]
+                    return [self._broken(error)]
             outcomes: list[Outcome] = []
             for change in changes:
                 try:
                     outcomes += self._transaction([change])
-                except sqlite3.Error as error:
-                    outcomes.append(Broken(store_error(error, self.path)))
+                except Exception as error:  # noqa: BLE001  # it harms no other change
+                    outcomes.append(self._broken(error))
             return outcomes
+
+    def _broken(self, error: Exception) -> Broken:
+        known = isinstance(error, sqlite3.Error)
+        return Broken(store_error(error, self.path) if known else error)
 
     def _transaction(self, changes: Sequence[Change]) -> list[Outcome]:
         db = self.db
@@ -245,8 +249,3 @@ def _make_folder(path: str) -> None:
         raise StoreError(
             "WA603", where=folder, found=f"the folder cannot be made: {error.strerror}"
         ) from error
-
-
-def retryable(error: Exception) -> bool:
-    """Whether the same change may be accepted later: a full disk may be freed."""
-    return isinstance(error, StoreError) and error.code in {"WA602", "WA603"}
