@@ -130,12 +130,16 @@ class RunFailed(StateError):
 
     def __init__(self, log: RunLog) -> None:
         failure = log.failure or {}
+        detail: dict[str, Any] = failure.get("detail") or {}
         found = f"{failure.get('error', '')}: {failure.get('message', '')}".strip(": ")
         super().__init__(
             "WA608",
             "the run has no result",
             run_id=log.workflow_run_id,
-            found=f"expected RUN_SUCCESS, found {log.state}" + (f": {found}" if found else ""),
+            found=(
+                f"expected RUN_SUCCESS, found {log.state}" + (f": {found}" if found else ""),
+                *detail.get("found", ()),
+            ),
             why="it failed for good" if log.state == "RUN_FAILED" else "it was cancelled",
             fix=("look at its steps: await client.logs(run_id)", "await client.dlq.resume(dlq_id)"),
         )

@@ -34,7 +34,7 @@ CASES: dict[str, tuple[Event | set[Event], list[Op]]] = {
     "park": (Event.PARK, [Park(1, TOKEN, 0)]),
     "unpark": (Event.RESUME, [Unpark(1, TOKEN)]),
     "release": (Event.YIELD, [Release(1, TOKEN, 50)]),
-    "retry": (Event.RETRY, [Guard(1, TOKEN), RetryRun(1, 50, 1)]),
+    "retry": (Event.RETRY, [Guard(1, TOKEN), RetryRun(1, 50, 1, 9)]),
     "succeed": (Event.SUCCEED, [Guard(1, TOKEN), EndRun(1, Phase.SUCCESS, 9)]),
     "cancel": (Event.CANCEL, [EndRun(1, Phase.CANCELED, 9)]),
     "wake": (Event.WAKE, [Resolve(1, 1, WaiterKind.TIMER, 9, b"null", must=True)]),

@@ -178,7 +178,7 @@ def test_runs_are_listed_newest_first(bench: Bench) -> None:
     assert listed(label="z") == []
 
 
-def test_a_resumed_run_begins_with_the_successes_of_another(bench: Bench) -> None:
+def test_a_resumed_run_begins_with_outcomes_of_another(bench: Bench) -> None:
     run = bench.run()
     bench.record(run, 1, b'"one"')
     bench.record(run, 2, b"2" * 5_000)
@@ -186,12 +186,16 @@ def test_a_resumed_run_begins_with_the_successes_of_another(bench: Bench) -> Non
     bench.applied(Guard(run, 1), entries=(failed,))
     bench.applied(Guard(run, 1), entries=(Entry(run, 300, EntryKind.STEP_RETRY, RUN, 4),))
 
-    heir = bench.run(inherit=run)
+    caught = Entry(run, 300, EntryKind.STEP_FAILED, RUN, 5, "step 5", b"[]", outcome=True)
+    bench.applied(Guard(run, 1), entries=(caught,))
+
+    heir = bench.run(inherit=run, leave_out=(3, 9))
 
     history = bench.store.history(heir)
     assert [(r.key, r.ok, r.data) for r in history.recorded] == [
         (1, True, b'"one"'),
         (2, True, b"2" * 5_000),
+        (5, False, b"[]"),
     ]
 
 
@@ -205,7 +209,7 @@ def test_a_lost_lease_refuses_everything(bench: Bench, token: int) -> None:
     for ops in (
         (Guard(run, token), AddWaiter(run, 1, WaiterKind.TIMER, StepKind.SLEEP, "nap", 5)),
         (Guard(run, token), EndRun(run, Phase.SUCCESS, 300, b"1")),
-        (Guard(run, token), RetryRun(run, 300, 1)),
+        (Guard(run, token), RetryRun(run, 300, 1, 200)),
         (Park(run, token, 0),),
         (Unpark(run, token),),
     ):
@@ -258,7 +262,7 @@ def test_a_wake_up_makes_a_parked_run_due(bench: Bench) -> None:
 def test_a_retried_run_counts_its_attempts_until_it_makes_progress(bench: Bench) -> None:
     run = bench.run()
 
-    bench.applied(Guard(run, 1), RetryRun(run, 500, 2))
+    bench.applied(Guard(run, 1), RetryRun(run, 500, 2, 200))
     row = bench.store.run(run)
     assert row is not None
     assert (row.phase, row.due_at, row.attempt) == (Phase.DUE, 500, 2)

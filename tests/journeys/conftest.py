@@ -233,11 +233,6 @@ class Site:
         self.engine.core.poke()
 
 
-def names(log: RunLog) -> list[str]:
-    """The names of a run's steps, in the order in which they were asked for."""
-    return [step.name for step in log.steps]
-
-
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()

@@ -7,8 +7,8 @@ import sys
 import time
 from collections import Counter
 
+from tests.simulation.scenario import Violation
 from tests.simulation.seeds import played
-from tests.simulation.world import Violation
 
 
 def main(arguments: list[str]) -> int:

@@ -18,7 +18,7 @@ from tests.simulation.programs import (
     race,
     seq,
 )
-from tests.simulation.world import Scenario, Started
+from tests.simulation.scenario import Scenario, Started
 from workflow_agents import FlowControl
 
 BIG = 6_000
@@ -150,5 +150,6 @@ CANONICAL: dict[str, Scenario] = {
             Started("s", seq(Run("a", ms=9), Notify("n", "e", "r")), after="r"),
         ]
     ),
+    "a big payload": alone(seq(Run("a"), Sleep("s", 20), Run("b")), size=BIG),
     "started twice": alone(Run("a", ms=5), twice=True),
 }

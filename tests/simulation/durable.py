@@ -26,7 +26,8 @@ from workflow_agents import (
 )
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.outside import Outside
+    from tests.simulation.watch import Watch
 
 PATH = "/program"
 RETRY_DELAY = str(RETRY_MS)
@@ -35,24 +36,20 @@ RETRY_DELAY = str(RETRY_MS)
 class Durable:
     """`programs.Ops` on a durable context."""
 
-    def __init__(self, context: AsyncWorkflowContext[Any], world: "World") -> None:
+    def __init__(
+        self, context: AsyncWorkflowContext[Any], outside: "Outside", watch: "Watch"
+    ) -> None:
         self._context = context
-        self._world = world
+        self._outside = outside
+        self._watch = watch
         self._run_id = context.workflow_run_id
-        self._met = world.met.setdefault(self._run_id, [])
-        self._at = 0
+        self._noted = 0
 
     def note(self, step: Step, value: Any) -> None:
-        """A replay has to meet what was met before, in the same order."""
-        if isinstance(step, Raise):
-            return
-        now = [step.name, value]
-        if self._at == len(self._met):
-            self._met.append(now)
-        elif self._met[self._at] != now:
-            before = self._met[self._at]
-            self._world.violated(f"a replay meets {now}, before it was {before}", self._run_id)
-        self._at += 1
+        """What a `Raise` raises is not recorded, so a replay need not meet it."""
+        if not isinstance(step, Raise):
+            self._watch.note(self._run_id, self._noted, step, value)
+            self._noted += 1
 
     def ask(self, step: Step) -> Coroutine[Any, Any, Any]:
         context = self._context
@@ -89,7 +86,7 @@ class Durable:
             case Notify():
                 return self._notify(step)
             case Invoke():
-                child = self._world.child_payload(step.child)
+                child = self._outside.child_payload(step.child)
                 own = f"{self._run_id}.{step.name}" if step.own_id else None
                 return _invoke_value(
                     context.invoke(
@@ -104,10 +101,10 @@ class Durable:
                 return self._raise(step)
 
     def _body(self, step: Run) -> Callable[[], Any]:
-        world, run_id = self._world, self._run_id
+        watch, run_id = self._watch, self._run_id
 
         def outcome(attempt: int) -> Any:
-            if step.heals and run_id in world.resumed:
+            if step.heals and watch.is_healed(run_id):
                 return value_of(step)
             if step.how == "final" and step.fails:
                 raise WorkflowNonRetryableError(step.name)
@@ -118,27 +115,27 @@ class Durable:
             raise Raised(step.name)
 
         def here() -> Any:
-            return outcome(world.body_starts(run_id, step))
+            return outcome(watch.body_starts(run_id, step))
 
         async def on_the_loop() -> Any:
-            attempt = world.body_starts(run_id, step)
-            with world.in_flight(run_id, step):
+            attempt = watch.body_starts(run_id, step)
+            with watch.in_flight(run_id, step):
                 await asyncio.sleep(step.ms / 1000)
             return outcome(attempt)
 
         return here if step.sync else on_the_loop
 
     def _notify(self, step: Notify) -> Coroutine[Any, Any, Any]:
-        target = self._world.run_id_of(self._run_id, step.target)
+        target = self._run_id if step.target == "self" else step.target
         data = {"event": step.event}
         asked = self._context.notify(step.name, step.event, data, workflow_run_id=target)
 
         async def told() -> Any:
             result = await asked
             if result.event_data != data:
-                self._world.violated(f"{step.name} says {result}", self._run_id)
+                self._watch.violated(f"{step.name} says {result}", self._run_id)
             if target is not None and result.kept == bool(result.notify_response):
-                self._world.violated(f"{step.name}: kept or heard, not {result}", self._run_id)
+                self._watch.violated(f"{step.name}: kept or heard, not {result}", self._run_id)
             return {"event": result.event_id}
 
         return told()
@@ -147,7 +144,7 @@ class Durable:
         context = self._context
         webhook = await context.create_webhook(step.name)
         self.note(step, "created")
-        self._world.webhook_made(self._run_id, webhook, step)
+        self._outside.webhook_made(self._run_id, webhook, step)
         bodies: list[Any] = []
         for i in range(step.times):
             result = await context.wait_for_webhook(f"{step.name}.{i}", webhook)
@@ -156,7 +153,7 @@ class Durable:
         return bodies
 
     async def _raise(self, step: Raise) -> None:
-        times = self._world.raised_before(self._run_id, step)
+        times = self._watch.raised_before(self._run_id, step)
         if step.times < 0 or times < step.times:
             if step.how == "final":
                 raise WorkflowNonRetryableError(step.name)
@@ -164,7 +161,7 @@ class Durable:
 
 
 def _plain(body: Any) -> Any:
-    return list(body) if isinstance(body, bytes) else body
+    return body.hex() if isinstance(body, bytes) else body
 
 
 async def _call_value(asked: Coroutine[Any, Any, Any]) -> Any:

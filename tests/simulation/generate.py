@@ -25,7 +25,7 @@ from tests.simulation.programs import (
     Try,
     Wait,
 )
-from tests.simulation.world import Scenario, Started
+from tests.simulation.scenario import Scenario, Started
 from workflow_agents import FlowControl
 from workflow_agents.engine.http_out import HttpRequest
 from workflow_agents.testing.faults import AtCommit, AtRequest, AtStatement, Faults
@@ -40,10 +40,17 @@ BIG = 5_000
 
 
 class Generator:
-    """Draws programs. Names of steps count up, so that every step has its own."""
+    """Draws programs. Names of steps count up, so that every step has its own.
 
-    def __init__(self, draw: random.Random) -> None:
+    Args:
+        draw: the source of everything random.
+        exact: only programs of which plain asyncio says what happens and in which order: every
+            branch begins with a step that takes time, and nobody outside has to be quick.
+    """
+
+    def __init__(self, draw: random.Random, *, exact: bool = False) -> None:
         self._draw = draw
+        self._exact = exact
         self._names = 0
         self._events = 0
         self._invoked = 0
@@ -55,12 +62,20 @@ class Generator:
             used, part = self._part(size, depth, may_fail)
             parts.append(part)
             size -= used
-        if may_fail and self._draw.random() < 0.05:
+        if may_fail and not self._exact and self._draw.random() < 0.05:
             parts.append(Raise(self._name("x"), self._draw.choice((1, 1, 2, -1))))
             parts.append(self._run(may_fail=False))
         elif may_fail and self._draw.random() < 0.04:
             parts.append(Cancel())
         return Seq(tuple(parts))
+
+    def branches(self) -> Node:
+        """A program that begins with branches, nested to depth 3."""
+        draw = self._draw
+        count = draw.choice((2, 2, 3))
+        parts = tuple(self._branch(draw.randint(1, 2), 2, may_fail=False) for _ in range(count))
+        rest = self.program(draw.randint(1, 2), depth=2)
+        return Seq((Par(parts, draw.choice(("gather", "group"))), rest))
 
     def _part(self, size: int, depth: int, may_fail: bool) -> tuple[int, Node]:
         draw = self._draw
@@ -87,7 +102,7 @@ class Generator:
         return 1, self._step(depth, may_fail)
 
     def _branch(self, size: int, depth: int, *, may_fail: bool) -> Node:
-        parts: list[Node] = []
+        parts: list[Node] = [self._run(may_fail=False)] if self._exact else []
         while size > 0:
             used, part = self._part(size, depth, may_fail)
             parts.append(part)
@@ -111,7 +126,7 @@ class Generator:
             case "run":
                 return self._run(may_fail=may_fail)
             case "sleep":
-                return Sleep(self._name("s"), draw.randint(1, 300), until=draw.random() < 0.3)
+                return Sleep(self._name("s"), self._ms(300), until=draw.random() < 0.3)
             case "call":
                 return self._call()
             case "wait":
@@ -122,11 +137,11 @@ class Generator:
                 self._invoked -= 1
                 return Invoke(self._name("i"), child)
             case _:
-                return Hook(self._name("h"), draw.randint(1, 3), draw.randint(1, 40))
+                return Hook(self._name("h"), draw.randint(1, 3), self._ms(40))
 
     def _direct(self) -> Step:
         if self._draw.random() < 0.3:
-            return Sleep(self._name("s"), self._draw.randint(1, 200))
+            return Sleep(self._name("s"), self._ms(200))
         return self._run(may_fail=False)
 
     def _run(self, *, may_fail: bool) -> Run:
@@ -134,44 +149,57 @@ class Generator:
         fails = draw.choice((0, 0, 0, 1, 2)) if may_fail or draw.random() < 0.3 else 0
         return Run(
             self._name("r"),
-            ms=draw.randint(1, 60),
+            ms=self._ms(60),
             size=BIG if draw.random() < 0.1 else 0,
-            sync=draw.random() < 0.2,
+            sync=draw.random() < 0.2 and not self._exact,
             fails=fails,
             how=draw.choice(("error", "error", "later")),
-            flow=draw.choice(KEYS) if draw.random() < 0.12 else None,
+            flow=self._flow(),
         )
 
     def _failing(self) -> Step:
         draw = self._draw
         if draw.random() < 0.3:
-            return Call(self._name("c"), draw.randint(1, 40), answer="refused", retries=1)
+            return Call(self._name("c"), self._ms(40), answer="refused", retries=1)
         how = draw.choice(("error", "later", "final"))
-        return Run(self._name("r"), draw.randint(1, 40), fails=-1, how=how, retries=1)
+        return Run(self._name("r"), self._ms(40), fails=-1, how=how, retries=1)
 
     def _call(self) -> Call:
         draw = self._draw
         down = draw.random() < 0.12
         return Call(
             self._name("c"),
-            ms=draw.randint(1, 80),
+            ms=self._ms(80),
             answer="down" if down else draw.choice(("ok", "ok", "ok", "bytes")),
             retries=draw.randint(0, 2) if down else 30,
             size=BIG if draw.random() < 0.1 else 0,
-            flow=draw.choice(KEYS) if draw.random() < 0.12 else None,
+            flow=self._flow(),
         )
 
     def _wait(self) -> Wait:
         draw = self._draw
-        name, event, at_ms = self._name("w"), self._event(), draw.randint(1, 400)
-        weights = (0, 0, 1, 0) if self._invoked else (40, 25, 20, 15)
+        name, event, at_ms = self._name("w"), self._event(), self._ms(400)
+        weights = (40, 25, 20, 15)
+        if self._invoked:
+            weights = (0, 0, 1, 0)
+        elif self._exact:
+            weights = (2, 0, 1, 0)
         match draw.choices(("run", "everyone", "nobody", "contested"), weights)[0]:
             case "nobody":
-                return Wait(name, event, source="nobody", timeout_ms=draw.randint(1, 300))
+                return Wait(name, event, source="nobody", timeout_ms=self._ms(300))
             case "contested":
                 return Wait(name, event, at_ms=at_ms, timeout_ms=at_ms, contested=True)
             case source:
                 return Wait(name, event, source=source, at_ms=at_ms)
+
+    def _ms(self, most: int) -> int:
+        # What may end at one instant has no order, so these are far apart.
+        return self._draw.randint(1, 600 if self._exact else most)
+
+    def _flow(self) -> FlowControl | None:
+        if self._exact or self._draw.random() >= 0.12:
+            return None
+        return self._draw.choice(KEYS)
 
     def _name(self, kind: str) -> str:
         self._names += 1
@@ -198,13 +226,15 @@ def scenario_of(seed: int) -> Scenario:
             run.flow = RUN_KEY
         if draw.random() < 0.15:
             run.twice = True
+        if draw.random() < 0.1:
+            run.size = BIG
         runs.append(run)
     if draw.random() < 0.1:
         event = "met"
         runs.append(Started("waits", Wait("w", event, source="inside")))
         told = Seq((Run("r"), Notify("n", event, draw.choice(("waits", "wfr_waits")))))
         runs.append(Started("tells", told, after="waits"))
-    if draw.random() < 0.1:
+    if draw.random() < 0.15:
         heals = Run("b", retries=0, fails=-1, heals=True)
         program = Seq((generator.program(2, may_fail=False), heals, Run("z")))
         runs.append(Started("heals", program, resume=True))
@@ -246,10 +276,10 @@ class RandomFaults(Faults):
         self._draw = draw = random.Random(f"faults of {seed}")
         self.fired: Counter[str] = Counter()
         self._budget = draw.choice((0, 1, 2, 4, 8))
-        self._requests = draw.choice((0, 2, 4, 8))
+        self._requests = draw.choice((1, 4, 8, 12))
         self._commit_rate = draw.choice((0.02, 0.1, 0.2))
         self._statement_rate = draw.choice((0.0, 0.005, 0.02, 0.05))
-        self._request_rate = draw.choice((0.2, 0.5, 0.8))
+        self._request_rate = draw.choice((0.3, 0.6, 0.9))
         self._commits = draw.sample([*AtCommit], k=draw.randint(1, len(AtCommit)))
 
     def at_commit(self) -> AtCommit | None:

@@ -108,11 +108,11 @@ def call_value(step: Call) -> Any:
     if step.answer == "down":
         return {"status": 500, "body": "down"}
     if step.answer == "bytes":
-        return {"status": 200, "body": list(range(256))}
+        return {"status": 200, "body": bytes(range(256)).hex()}
     return {"status": 200, "body": {"call": step.name, "pad": "y" * step.size}}
 
 
-GARBAGE = {"status": 200, "body": list(b"\xff{nonsense")}
+GARBAGE = {"status": 200, "body": b"\xff{nonsense".hex()}
 """What a call returns if the network makes nonsense of the answer."""
 
 
@@ -223,10 +223,17 @@ def _expected_step(step: Step, healed: bool) -> Any:
 
 
 class Plain:
-    """Steps by plain asyncio. Each takes as long as it does on an engine that never fails."""
+    """Steps by plain asyncio. Each takes as long as it does on an engine that never fails.
+
+    Attributes:
+        notes: what the code has met, in order.
+        determined: no two branches have ended a step at the same instant.
+    """
 
     def __init__(self) -> None:
         self.notes: list[Any] = []
+        self.determined = True
+        self._ends: dict[float, Any] = {}
         self.raised: dict[str, int] = {}
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
@@ -239,6 +246,14 @@ class Plain:
 
     def note(self, step: Step, value: Any) -> None:
         self.notes.append([step.name, value])
+        if isinstance(step, Run | Call | Sleep | Hook) or getattr(step, "source", "") != "inside":
+            self._ended()
+
+    def _ended(self) -> None:
+        """A step that takes time has ended; whose branch was it?"""
+        at, task = round(self.now_ms, 3), asyncio.current_task()
+        if self._ends.setdefault(at, task) is not task:
+            self.determined = False
 
     def ask(self, step: Step) -> Coroutine[Any, Any, Any]:
         return self._step(step)
@@ -255,13 +270,18 @@ class Plain:
                 return await self._wait(step)
             case Notify():
                 self._notify(step)
+                # Whoever is told goes on first.
+                for _ in range(20):
+                    await asyncio.sleep(0)
                 return notify_value(step)
             case Invoke():
                 return invoke_value(await end_of(step.child))
             case Hook():
                 began = self.now_ms
+                self.note(step, "created")
                 for i in range(1, step.times + 1):
                     await self._until(began + i * step.ms)
+                    self.note(step, i)
                 return list(range(1, step.times + 1))
             case Cancel():
                 raise Canceled

@@ -5,7 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 from tests.simulation.generate import RandomFaults, scenario_of
-from tests.simulation.world import Violation, World
+from tests.simulation.scenario import Violation
+from tests.simulation.world import World
 from workflow_agents.testing.faults import AtCommit, AtRequest, AtStatement
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "20000"))

@@ -11,25 +11,26 @@ from collections import Counter
 import pytest
 
 from tests.simulation.canonical import CANONICAL
-from tests.simulation.world import Report, Scenario, World
+from tests.simulation.scenario import Report, Scenario
+from tests.simulation.world import World
 from workflow_agents.testing.faults import AtCommit, Faults
 
 
-class AtOne(Faults):
-    """One fault, at the n-th commit."""
+class At(Faults):
+    """A fault at some commits, counted over all processes."""
 
-    def __init__(self, n: int, fault: AtCommit | None) -> None:
+    def __init__(self, fault: AtCommit | None, *at: int) -> None:
         self.commits = 0
-        self._n = n
+        self._at = at
         self._fault = fault
 
     def at_commit(self) -> AtCommit | None:
         self.commits += 1
-        return self._fault if self.commits == self._n else None
+        return self._fault if self.commits in self._at else None
 
 
-def played(scenario: Scenario, n: int, fault: AtCommit | None) -> tuple[Report, int]:
-    faults = AtOne(n, fault)
+def played(scenario: Scenario, fault: AtCommit | None, *at: int) -> tuple[Report, int]:
+    faults = At(fault, *at)
     return World(scenario, faults).play(), faults.commits
 
 
@@ -41,13 +42,24 @@ def test_there_are_enough_programs() -> None:
 @pytest.mark.parametrize("name", CANONICAL)
 def test_a_fault_at_every_commit(name: str, fault: AtCommit) -> None:
     scenario = CANONICAL[name]
-    clean, commits = played(scenario, 0, None)
+    clean, commits = played(scenario, None)
     assert commits >= 1
     for n in range(1, commits + 1):
-        report, _ = played(scenario, n, fault)
+        report, _ = played(scenario, fault, n)
         for step, times in by_step(report).items():
             repeats = times - by_step(clean)[step]
             assert repeats <= 1, f"{step} ran {repeats} times more, commit {n} of {commits}"
+
+
+@pytest.mark.parametrize("name", CANONICAL)
+def test_a_crash_while_it_recovers_from_a_crash(name: str) -> None:
+    """The first commits of the next process fail too."""
+    scenario = CANONICAL[name]
+    clean, commits = played(scenario, None)
+    for n in range(1, commits + 1):
+        report, _ = played(scenario, AtCommit.CRASH_BEFORE, n, n + 1, n + 2)
+        for step, times in by_step(report).items():
+            assert times - by_step(clean)[step] <= 3, f"{step}, commit {n} of {commits}"
 
 
 def by_step(report: Report) -> Counter[str]:

@@ -128,7 +128,8 @@ class AsyncWorkflowContext(Generic[P]):
 
         Returns:
             What `fn` returned, as JSON gives it back; a dataclass or pydantic model where
-            `fn` is annotated to return one.
+            `fn` is annotated to return one. Where it is not annotated, an object may be read
+            by attribute too: `user.name`.
 
         Raises:
             StepFailed: it raised in every attempt.

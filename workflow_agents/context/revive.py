@@ -8,7 +8,7 @@ too, `user.name` beside `user["name"]`; anything else stays plain data.
 
 import typing
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from typing import Any, cast, get_type_hints
 
 _Reviver = Callable[[Any], Any]
@@ -31,18 +31,24 @@ class Attributes(dict[str, Any]):
         return _readable(value)
 
 
-_by_code: dict[Any, _Reviver | None] = {}
+_by_code: dict[Any, tuple[Any, _Reviver | None]] = {}
+"""By a body's code: what it declares to return, and what follows from that."""
+
+_NOTHING: dict[str, Any] = {}
+_UNDECLARED = object()
 
 
 def revive(body: Callable[..., Any], value: Any) -> Any:
     """The value as the body's return annotation declares it."""
     code = getattr(body, "__code__", None)
     if code is None:
-        return value
-    try:
-        reviver = _by_code[code]
-    except KeyError:
-        reviver = _by_code[code] = _reviver_of(body)
+        return _readable(value)
+    # The same code declares another class each time, where that is made beside it.
+    declared = getattr(body, "__annotations__", _NOTHING).get("return", _UNDECLARED)
+    known = _by_code.get(code)
+    if known is None or known[0] is not declared:
+        known = _by_code[code] = (declared, _reviver_of(body))
+    reviver = known[1]
     return value if reviver is None else reviver(value)
 
 
@@ -55,7 +61,7 @@ def has_model(annotation: Any) -> bool:
     return any(has_model(argument) for argument in typing.get_args(annotation))
 
 
-@cache
+@lru_cache(maxsize=256)
 def adapter(annotation: Any) -> Any:
     """A pydantic `TypeAdapter`, made once for each type."""
     from pydantic import TypeAdapter

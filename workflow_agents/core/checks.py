@@ -42,6 +42,11 @@ def checked_body(body: object, *, where: str) -> tuple[bytes, str]:
         ) from error
 
 
+def is_header_value(text: str) -> bool:
+    """Whether the text can be a header's value: RFC 9110, no control characters."""
+    return _HEADER_VALUE.fullmatch(text) is not None
+
+
 def call_headers(
     headers: Mapping[str, str | Secret] | None, content_type: str, url: object, *, where: str
 ) -> dict[str, str | Secret]:

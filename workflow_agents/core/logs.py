@@ -114,6 +114,9 @@ def fold_steps(entries: Iterable[FeedEntry]) -> list[StepLog]:
                 state,
                 entry.at,
             )
+        if step.ended_at is not None:
+            # An outcome is final; what comes behind it was written in the same change.
+            continue
         step.state = state
         if state in {"STEP_SUCCESS", "STEP_FAILED"}:
             step.out, step.ended_at = entry.data, entry.at

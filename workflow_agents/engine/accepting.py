@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from workflow_agents.core.journal import History
+from workflow_agents.core.journal import Completed, History
 from workflow_agents.core.options import RunOptions
 from workflow_agents.engine.live import LiveRun
 from workflow_agents.engine.served import Gate, Served
@@ -82,6 +82,14 @@ class _UnstoredRun(LiveRun):
         self.row.id = run
         self._run = run
         self._engine.live[run] = self
+
+    def cancel(self) -> None:
+        """A run that cancels itself before it is stored leaves nothing behind."""
+        if self._run:
+            super().cancel()
+        else:
+            self.ended(Completed(b"null"))
+            self.close()
 
     def ended(self, ending: Any) -> None:
         """Before it is stored, the ending is the answer to whoever asked."""

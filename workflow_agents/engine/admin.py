@@ -12,7 +12,7 @@ from workflow_agents.engine.ends import CALLBACK_FAIL, CALLBACK_IN_PROGRESS, Del
 from workflow_agents.engine.intake import Triggered
 from workflow_agents.errors import NotFound, StateError
 from workflow_agents.protocol.codec import Undecodable, decode
-from workflow_agents.protocol.history import EntryKind
+from workflow_agents.protocol.history import EntryKind, StepKind
 from workflow_agents.protocol.results import read_body
 from workflow_agents.store.changes import (
     AddDelivery,
@@ -48,6 +48,26 @@ class Admin:
         if row is None:
             raise NotFound("WA606", found=f"run {run_id!r}")
         return row
+
+    def heir(self, row: RunRow) -> RunRow:
+        """The run that was resumed from this one, and from that, and so on; or itself."""
+        while row.phase is Phase.FAILED:
+            entries = reversed(self.entries(row))
+            removed = (e for e in entries if e.kind == EntryKind.DEAD_LETTER_REMOVED.name)
+            taken = next(removed, None)
+            found = None if taken is None or not taken.data else taken.data["workflowRunId"]
+            following = None if found is None else self._engine.store.run(found)
+            if following is None:
+                return row
+            row = following
+        return row
+
+    def webhooks(self, row: RunRow) -> set[str]:
+        """The event ids of the webhooks that a run has made."""
+        made = self._engine.store.history(row.id).recorded
+        return {
+            decode(r.data)["eventId"] for r in made if r.kind is StepKind.CREATE_WEBHOOK and r.ok
+        }
 
     async def cancel(self, run_id: str) -> bool:
         """End a run as cancelled. False: it had ended before.
@@ -150,7 +170,7 @@ class Admin:
         kind = DeliveryKind.FAILURE_URL if options.failure_url else DeliveryKind.FAILURE_FUNCTION
         now = self._engine.clock.now_ms()
         ops = (
-            SetCallback(row.id, CALLBACK_IN_PROGRESS),
+            SetCallback(row.id, CALLBACK_IN_PROGRESS, before=CALLBACK_FAIL),
             AddDelivery(row.id, None, kind, now, letter.failure.encode()),
         )
         entry = Entry(row.id, now, EntryKind.FAILURE_FUNCTION_RETRY)

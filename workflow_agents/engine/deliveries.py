@@ -22,7 +22,7 @@ from workflow_agents.engine.ends import (
     DeliveryKind,
 )
 from workflow_agents.engine.http_out import HttpRequest, HttpResponse, NoAnswer
-from workflow_agents.errors import WorkflowAgentsError
+from workflow_agents.errors import StoreError, WorkflowAgentsError
 from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.protocol.results import stored_body
@@ -128,9 +128,10 @@ class Deliveries:
                 await self._tell_failure(row, run)
         except asyncio.CancelledError:
             raise
-        except Exception:  # the edge of one delivery: it is recorded, and the engine goes on
+        except Exception as error:  # the edge of one delivery: the engine goes on
             logger.exception("delivery %d of run %d", row.id, row.run)
-            await self._give_back(row, self._engine.clock.now_ms() + 60_000, None)
+            after_ms = 1_000 if isinstance(error, StoreError) else 60_000
+            await self._give_back(row, self._engine.clock.now_ms() + after_ms, None)
 
     async def _call(self, row: DeliveryRow, run: RunRow) -> None:
         data = json.loads(row.data)
@@ -202,6 +203,7 @@ class Deliveries:
         failure = json.loads(row.data)
         now = engine.clock.now_ms()
         try:
+            options = engine.opened(options)
             if row.kind == DeliveryKind.FAILURE_URL:
                 result: Any = await self._post_failure(run, options.failure_url or "", failure)
             else:

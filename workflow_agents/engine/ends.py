@@ -75,7 +75,7 @@ class Ends:
         data = to_json(failure, attempts=failures)
         if isinstance(decision, Retry):
             due_at = now + decision.after_ms
-            ops: list[Op] = [RetryRun(row.id, due_at, failures)]
+            ops: list[Op] = [RetryRun(row.id, due_at, failures, now)]
             self._free(ops, options, now)
             told = encode({**data, "until": due_at})
             return ops, [Entry(row.id, now, EntryKind.RUN_RETRY, data=told)]

@@ -9,6 +9,7 @@ from workflow_agents.core.checks import checked_run_id, checked_size
 from workflow_agents.core.journal import Invoke
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.core.options import RunOptions
+from workflow_agents.core.resume import left_out
 from workflow_agents.errors import LimitError, NotFound
 from workflow_agents.protocol.codec import Undecodable, decode, encode
 from workflow_agents.protocol.history import EntryKind, StepKey
@@ -83,7 +84,8 @@ class Intake:
             and engine.has_room
         )
         op = self._add_run(path, body, options, run_id, now)
-        op.inherit = inherit
+        if inherit is not None:
+            op.inherit, op.leave_out = inherit, left_out(engine.store.history(inherit).recorded)
         op.flow_key = None if effective.flow_control is None else effective.flow_control.key
         if at_once:
             op.phase, op.due_at, op.token = Phase.LEASED, None, 1
@@ -94,7 +96,8 @@ class Intake:
         if dead_letter is not None:
             dlq_id, dead = dead_letter
             ops = (TakeDeadLetter(dlq_id), op)
-            entries = (*entries, Entry(dead, now, EntryKind.DEAD_LETTER_REMOVED))
+            heir = encode({"workflowRunId": op.run_id})
+            entries = (*entries, Entry(dead, now, EntryKind.DEAD_LETTER_REMOVED, data=heir))
         stored: asyncio.Future[Outcome] = engine.loop.create_future()
 
         def told(outcome: Outcome) -> None:
@@ -183,8 +186,25 @@ class Intake:
             run = row.id
         return await self.tell(event_id, self.event_data(data), run)
 
+    async def receive_webhook(self, run_id: str, event_id: str, request: dict[str, Any]) -> None:
+        """A webhook of a run was called; `request` is what its wait returns.
+
+        A run that was resumed receives what is sent to the one that it took over from.
+
+        Raises:
+            NotFound: WA606, no such run, or no such webhook of it.
+            LimitError: WA501.
+        """
+        engine = self._engine
+        outcome = encode({"data": request, "timeout": False})
+        checked_size(len(outcome), engine.limits.payload_bytes, "request of a webhook")
+        row = engine.admin.heir(engine.admin.find(run_id))
+        if event_id not in engine.admin.webhooks(row):
+            raise NotFound("WA606", where=f"run {run_id!r}", found="no webhook of this id")
+        await self.tell(event_id, outcome, row.id)
+
     async def tell(self, event_id: str, outcome: bytes, run: int | None) -> dict[str, Any]:
-        """The same with the recorded form of the data."""
+        """Notify with the recorded form of the data."""
         engine = self._engine
         now = engine.clock.now_ms()
         entry = Entry(

@@ -10,8 +10,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from workflow_agents.core.checks import is_header_value
 from workflow_agents.errors import ConfigurationError, StoreError
-from workflow_agents.protocol.headers import SENSITIVE
+from workflow_agents.protocol.headers import is_sensitive
 from workflow_agents.protocol.secrets import Secret
 
 _KEY_BYTES = 32
@@ -41,7 +42,7 @@ class Sealer:
                 stored[name] = value
             elif isinstance(value, Secret):
                 stored[name] = {"env": value.env, "prefix": value.prefix}
-            elif name.lower() in SENSITIVE:
+            elif is_sensitive(name):
                 stored[name] = {"sealed": self._seal(value)}
             else:
                 stored[name] = value
@@ -65,7 +66,17 @@ class Sealer:
                 raise ConfigurationError(
                     "WA109", where=f"header {name!r}", found=f"{value['env']} is not set"
                 )
-            return f"{value['prefix']}{found}"
+            text = f"{value['prefix']}{found}"
+            if not is_header_value(text):
+                raise ConfigurationError(
+                    "WA109",
+                    "a secret cannot be sent in a header",
+                    where=f"header {name!r}",
+                    found=f"{value['env']} holds a line break or another control character",
+                    why="files with secrets often end with a line break",
+                    fix=(f"set {value['env']} without it",),
+                )
+            return text
         return self._unseal(name, value["sealed"])
 
     def _seal(self, value: str) -> str:
@@ -107,14 +118,14 @@ class Sealer:
 
     def _key_file(self) -> bytes:
         path = f"{self._path}.key"
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            with open(path, "rb") as file:
-                return base64.b64decode(file.read())
-        with os.fdopen(descriptor, "wb") as file:
-            key = os.urandom(_KEY_BYTES)
-            file.write(base64.b64encode(key))
-            file.flush()
-            os.fsync(descriptor)
-        return key
+        if not os.path.exists(path):
+            # Whole or not at all: a crash must not leave half a key.
+            fresh = f"{path}.{os.getpid()}"
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(base64.b64encode(os.urandom(_KEY_BYTES)))
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(fresh, path)
+        with open(path, "rb") as file:
+            return base64.b64decode(file.read())

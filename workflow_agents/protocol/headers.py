@@ -1,5 +1,6 @@
 """HTTP headers as a workflow sees them: names in any case, one text for each."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 
@@ -45,15 +46,12 @@ def user_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {name.lower(): value for name, value in items if not name.lower().startswith(_DROPPED)}
 
 
-SENSITIVE = frozenset(
-    {
-        "api-key",
-        "authorization",
-        "cookie",
-        "proxy-authorization",
-        "x-api-key",
-        "x-auth-token",
-        "x-goog-api-key",
-    }
-)
-"""Headers whose values are never stored or shown in plain."""
+_SENSITIVE = re.compile(r"auth|cookie|credential|key|passw|secret|signature|token", re.I)
+
+
+def is_sensitive(name: str) -> bool:
+    """Whether a header's value is never stored or shown in plain.
+
+    A list of names would miss the next provider's, so anything that sounds like it is sealed.
+    """
+    return _SENSITIVE.search(name) is not None

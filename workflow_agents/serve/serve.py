@@ -22,7 +22,6 @@ from workflow_agents.engine.http_out import HttpOut, Httpx2Out
 from workflow_agents.engine.in_process import InProcess
 from workflow_agents.engine.timers import Clock, SystemClock
 from workflow_agents.errors import ConfigurationError
-from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.times import duration_ms
 from workflow_agents.serve.endpoint import Accepting
 from workflow_agents.serve.workflow import FailureFunction, Workflow
@@ -218,9 +217,7 @@ class Engine:
             NotFound: WA606, no such run.
         """
         self._engine.ensure_running()
-        row = self._engine.admin.find(run_id)
-        outcome = encode({"data": request, "timeout": False})
-        await self._engine.intake.tell(event_id, outcome, row.id)
+        await self._engine.intake.receive_webhook(run_id, event_id, request)
 
     def seen_at(self, origin: str) -> None:
         """Webhook addresses begin with this, unless something else was asked for."""

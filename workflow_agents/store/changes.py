@@ -74,7 +74,9 @@ class AddRun:
     parent: int | None = None
     parent_step: StepKey | None = None
     inherit: int | None = None
-    """A run whose step results this one begins with (resume)."""
+    """A run whose outcomes of steps this one begins with (resume)."""
+    leave_out: "Sequence[StepKey]" = ()
+    """Of those: which it does not take over."""
 
 
 class Guard(NamedTuple):
@@ -128,6 +130,7 @@ class RetryRun(NamedTuple):
     run: int
     due_at: int
     attempt: int
+    at: int
 
 
 class Progress(NamedTuple):
@@ -285,10 +288,11 @@ class TakeDeadLetter(NamedTuple):
 
 
 class SetCallback(NamedTuple):
-    """The state of a dead letter's failure function."""
+    """The state of a dead letter's failure function. With `before`, must: it was that."""
 
     run: int
     callback: str
+    before: str | None = None
 
 
 class FlowStart(NamedTuple):

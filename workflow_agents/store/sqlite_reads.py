@@ -39,6 +39,16 @@ _HISTORY = (
     " FROM feed f LEFT JOIN payloads p ON p.id = f.payload"
     " WHERE f.run = ? AND f.mark = 0 ORDER BY f.seq"
 )
+_PAYLOADS_OF = (
+    "SELECT payload FROM feed WHERE run = ? AND payload IS NOT NULL"
+    " UNION SELECT payload FROM runs WHERE id = ? AND payload IS NOT NULL"
+)
+_DELETE_PAYLOAD = (
+    "DELETE FROM payloads WHERE id = ?1"
+    " AND NOT EXISTS (SELECT 1 FROM feed WHERE payload = ?1)"
+    " AND NOT EXISTS (SELECT 1 FROM runs WHERE payload = ?1)"
+    " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE payload = ?1)"
+)
 _LEASED = int(Phase.LEASED)
 _STEP_KINDS = {int(kind): kind for kind in StepKind}
 
@@ -237,28 +247,22 @@ class SqliteReads:
             db = self.db
             db.execute("BEGIN IMMEDIATE")
             try:
-                runs = [
-                    (r[0],)
-                    for r in db.execute(
-                        "SELECT id FROM runs WHERE ended_at < ? AND id NOT IN"
-                        " (SELECT run FROM deliveries) LIMIT ?",
-                        (ended_before, limit),
-                    ).fetchall()
-                ]
-                for table in ("feed", "waiters", "notifications", "dead_letters", "labels"):
-                    db.executemany(f"DELETE FROM {table} WHERE run = ?", runs)
-                db.executemany("DELETE FROM runs WHERE id = ?", runs)
+                runs = db.execute(
+                    "SELECT id FROM runs WHERE ended_at < ? AND id NOT IN"
+                    " (SELECT run FROM deliveries) LIMIT ?",
+                    (ended_before, limit),
+                ).fetchall()
                 if runs:
-                    db.execute(
-                        "DELETE FROM payloads WHERE id NOT IN (SELECT payload FROM feed WHERE"
-                        " payload IS NOT NULL UNION SELECT payload FROM deliveries"
-                        " WHERE payload IS NOT NULL UNION SELECT payload FROM runs"
-                        " WHERE payload IS NOT NULL)"
-                    )
+                    # First, so that the numbers of the feed go on and do not begin again.
                     db.execute(
                         "INSERT INTO feed (run, at, kind, data) VALUES (0, ?, ?, ?)",
                         (now, EntryKind.CLEANED, str(len(runs)).encode()),
                     )
+                payloads = [p for run in runs for p in db.execute(_PAYLOADS_OF, run * 2)]
+                for table in ("feed", "waiters", "notifications", "dead_letters", "labels"):
+                    db.executemany(f"DELETE FROM {table} WHERE run = ?", runs)
+                db.executemany("DELETE FROM runs WHERE id = ?", runs)
+                db.executemany(_DELETE_PAYLOAD, payloads)
                 db.execute("COMMIT")
             except BaseException:
                 if db.in_transaction:

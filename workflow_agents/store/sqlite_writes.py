@@ -13,6 +13,7 @@ from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepK
 from workflow_agents.store import changes as ops
 from workflow_agents.store.changes import Applied, Entry, WaiterKind, Woken
 
+_ASKED_AGAIN = 4
 PAYLOAD_BYTES = 4_096
 """Data above this is stored once, by its hash, apart from the row."""
 
@@ -114,8 +115,11 @@ def add_run(db: sqlite3.Connection, op: ops.AddRun) -> tuple[int, bool]:
     if op.inherit is not None:
         db.execute(
             f"{_ENTRY} SELECT ?, at, kind, type, step, name, data, payload, mark FROM feed"
-            " WHERE run = ? AND mark = 0 AND kind = 10 ORDER BY seq",
+            " WHERE run = ? AND mark = 0 ORDER BY seq",
             (run, op.inherit),
+        )
+        db.executemany(
+            "DELETE FROM feed WHERE run = ? AND step = ?", [(run, key) for key in op.leave_out]
         )
     return run, True
 
@@ -166,6 +170,34 @@ def _end_run(db: sqlite3.Connection, op: ops.EndRun, applied: Applied) -> bool:
     for key in sorted({key for (key,) in freed if key is not None}):
         _free_flow(db, ops.FreeFlow(key, op.at), applied)
     return True
+
+
+def _retry_run(db: sqlite3.Connection, op: ops.RetryRun, _applied: Applied) -> bool:
+    retried = db.execute(
+        f"UPDATE runs SET phase = {_DUE}, due_at = ?, attempt = ?"
+        f" WHERE id = ? AND phase = {_LEASED}",
+        (op.due_at, op.attempt, op.run),
+    )
+    # Bodies that hold a slot were cancelled with the attempt, and need one again.
+    _free_slots_of(db, op.run, op.at)
+    db.execute(
+        f"UPDATE waiters SET kind = {WaiterKind.ADMISSION}, due_at = ?"
+        f" WHERE run = ? AND kind = {WaiterKind.READY} AND flow_key IS NOT NULL",
+        (op.due_at, op.run),
+    )
+    return retried.rowcount == 1
+
+
+def _free_slots_of(db: sqlite3.Connection, run: int, at: int) -> None:
+    """Tell the keys whose slots the bodies of a run hold."""
+    held = db.execute(
+        f"SELECT DISTINCT flow_key FROM waiters WHERE run = ? AND kind = {WaiterKind.READY}"
+        " AND flow_key IS NOT NULL UNION SELECT flow_key FROM deliveries"
+        " WHERE run = ? AND leased = 1 AND flow_key IS NOT NULL",
+        (run, run),
+    ).fetchall()
+    for (flow_key,) in held:
+        _free_flow(db, ops.FreeFlow(flow_key, at), Applied())
 
 
 def _add_delivery(db: sqlite3.Connection, op: ops.AddDelivery, _applied: Applied) -> bool:
@@ -301,6 +333,14 @@ def _wake(
         applied.woken.append(Woken(run, row[0], news, deadline))
 
 
+def _set_callback(db: sqlite3.Connection, op: ops.SetCallback, _applied: Applied) -> bool:
+    changed = db.execute(
+        "UPDATE dead_letters SET callback = ?1 WHERE run = ?2 AND (?3 IS NULL OR callback = ?3)",
+        (op.callback, op.run, op.before),
+    )
+    return changed.rowcount > 0 or op.before is None
+
+
 def _flow_start(db: sqlite3.Connection, op: ops.FlowStart, _applied: Applied) -> bool:
     db.execute("DELETE FROM flow_starts WHERE flow_key = ? AND at < ?", (op.flow_key, op.forget))
     db.execute(
@@ -312,16 +352,21 @@ def _flow_start(db: sqlite3.Connection, op: ops.FlowStart, _applied: Applied) ->
 
 
 def _free_flow(db: sqlite3.Connection, op: ops.FreeFlow, _applied: Applied) -> bool:
+    # The first few of each kind: one slot is free, and who is not admitted asks again by itself.
     db.execute(
-        f"UPDATE runs SET due_at = ? WHERE flow_key = ? AND phase = {_WAITING}",
+        "UPDATE runs SET due_at = ? WHERE id IN (SELECT id FROM runs"
+        f" WHERE flow_key = ? AND phase = {_WAITING} ORDER BY id LIMIT {_ASKED_AGAIN})",
         (op.at, op.flow_key),
     )
     db.execute(
-        "UPDATE deliveries SET due_at = ? WHERE flow_key = ? AND leased = 2",
+        "UPDATE deliveries SET due_at = ? WHERE id IN (SELECT id FROM deliveries"
+        f" WHERE flow_key = ? AND leased = 2 ORDER BY id LIMIT {_ASKED_AGAIN})",
         (op.at, op.flow_key),
     )
     db.execute(
-        f"UPDATE waiters SET due_at = ? WHERE flow_key = ? AND kind = {ops.WaiterKind.ADMISSION}",
+        "UPDATE waiters SET due_at = ? WHERE (run, step) IN (SELECT run, step FROM waiters"
+        f" WHERE flow_key = ? AND kind = {WaiterKind.ADMISSION}"
+        f" ORDER BY run, step LIMIT {_ASKED_AGAIN})",
         (op.at, op.flow_key),
     )
     return True
@@ -356,13 +401,7 @@ WRITES: dict[type, Write] = {
         "run",
         "token",
     ),
-    ops.RetryRun: _hit(
-        f"UPDATE runs SET phase = {_DUE}, due_at = ?, attempt = ?"
-        f" WHERE id = ? AND phase = {_LEASED}",
-        "due_at",
-        "attempt",
-        "run",
-    ),
+    ops.RetryRun: _retry_run,
     ops.Progress: _always("UPDATE runs SET attempt = 0 WHERE id = ?", "run"),
     ops.EndRun: _end_run,
     ops.AddWaiter: _add_waiter,
@@ -409,9 +448,7 @@ WRITES: dict[type, Write] = {
         "callback",
     ),
     ops.TakeDeadLetter: _hit("DELETE FROM dead_letters WHERE id = ?", "id"),
-    ops.SetCallback: _always(
-        "UPDATE dead_letters SET callback = ? WHERE run = ?", "callback", "run"
-    ),
+    ops.SetCallback: _set_callback,
     ops.SetFlow: _always("INSERT OR REPLACE INTO flow_keys VALUES (?, ?)", "flow_key", "value"),
     ops.FlowStart: _flow_start,
     ops.FreeFlow: _free_flow,

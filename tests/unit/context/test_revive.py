@@ -1,5 +1,6 @@
 """What a step returns: the declared type, or plain data that may be read by attribute."""
 
+import functools
 import json
 from dataclasses import dataclass
 
@@ -55,3 +56,20 @@ def test_undeclared_data_can_be_read_by_attribute() -> None:
 def test_other_undeclared_data_stays_as_it_is(value: object) -> None:
     assert revive(undeclared, value) is value
     assert revive(lambda: None, value) is value
+
+
+def test_a_class_that_is_made_anew_by_each_call_is_the_one_of_this_call() -> None:
+    def once() -> bool:
+        @dataclass
+        class Local:
+            n: int
+
+        async def body() -> Local: ...
+
+        return isinstance(revive(body, {"n": 1}), Local)
+
+    assert [once(), once(), once()] == [True, True, True]
+
+
+def test_a_partial_is_undeclared() -> None:
+    assert revive(functools.partial(undeclared), {"name": "Ada"}).name == "Ada"

@@ -44,8 +44,10 @@ CREATE TABLE feed (
   mark INTEGER
 );
 CREATE UNIQUE INDEX feed_step ON feed (run, step, mark);
+CREATE INDEX feed_payload ON feed (payload) WHERE payload IS NOT NULL;
+CREATE INDEX runs_payload ON runs (payload) WHERE payload IS NOT NULL;
 
--- Large data, stored once whatever refers to it. refs counts who does.
+-- Large data, stored once whatever refers to it.
 CREATE TABLE payloads (
   id INTEGER PRIMARY KEY,
   hash BLOB NOT NULL UNIQUE,
@@ -85,6 +87,7 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX deliveries_due ON deliveries (due_at) WHERE due_at IS NOT NULL;
 CREATE UNIQUE INDEX deliveries_step ON deliveries (run, step);
+CREATE INDEX deliveries_payload ON deliveries (payload) WHERE payload IS NOT NULL;
 CREATE INDEX deliveries_flow ON deliveries (flow_key, leased) WHERE flow_key IS NOT NULL;
 
 -- Notifications sent to a run before it waited.
