@@ -5,8 +5,8 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTEST := $(BIN)/python -m pytest -q
-# Tests are spread over two processes; a file stays in one, because its fixtures may be shared.
-SPREAD ?= -n 2 --dist loadfile
+# Tests are spread over two processes; one that has nothing left takes over from the other.
+SPREAD ?= -n 2 --dist worksteal
 # Seeds of the longer simulation: make sim SEEDS=100000
 SEEDS ?= 20000
 

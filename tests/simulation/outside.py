@@ -62,6 +62,7 @@ class Outside:
                     tasks.create_task(self._run(engine, run))
             await self._quiet(engine)
         finally:
+            self._engine = None
             callers = [*self._callers.values()]
             for caller in callers:
                 caller.cancel()
@@ -179,7 +180,8 @@ class Outside:
         self._webhooks[event] = (run_id, step)
 
         def call() -> None:
-            self._callers[event] = self._caller(event)
+            if self._engine is not None:
+                self._callers[event] = self._caller(event)
 
         # Whoever calls is no branch of the workflow.
         asyncio.get_running_loop().call_soon(call, context=Context())
@@ -189,13 +191,13 @@ class Outside:
 
     async def _call_webhook(self, event: str) -> None:
         """Call it as often as its program waits for it."""
-        run_id, step = self._webhooks[event]
-        assert self._engine is not None
+        engine, (run_id, step) = self._engine, self._webhooks[event]
+        assert engine is not None
         while self._called[event] < step.times and not has_ended(self._database, run_id):
             await asyncio.sleep(step.ms / 1000)
             body = self._called[event] + 1
             with contextlib.suppress(StoreError):
-                await self._engine.receive_webhook(run_id, event, _webhook_request(body))
+                await engine.receive_webhook(run_id, event, _webhook_request(body))
                 self._called[event] = body
                 self._watch.fired["webhook"] += 1
 

@@ -24,7 +24,7 @@ from tests.simulation.outside import Outside
 from tests.simulation.programs import play
 from tests.simulation.scenario import Report, Scenario, Started, Violation
 from tests.simulation.watch import Watch
-from workflow_agents import Engine
+from workflow_agents import Engine, Limits, StoreError
 from workflow_agents.protocol.codec import encode
 from workflow_agents.store.sqlite import SqliteStore
 from workflow_agents.testing.faults import Crash, Database, Faults, FaultyHttp
@@ -103,6 +103,8 @@ class World:
             store=store,
             keep=self._scenario.keep_ms / 1000,
             base_url="http://here",
+            # A process that dies at random may well die many times without any progress.
+            limits=Limits(recoveries=1_000),
         )
 
         async def program(context: Any) -> Any:
@@ -135,7 +137,7 @@ class World:
         self._clock.thaw()
         try:
             await engine.start()
-        except Exception:
+        except StoreError:
             # Whoever supervises the process starts it again.
             self._watch.fired["start failed"] += 1
             await asyncio.sleep(0.5)

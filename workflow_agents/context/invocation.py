@@ -40,6 +40,9 @@ from workflow_agents.protocol.history import Recorded, StepKey, StepKind, Waitin
 _TURNS_PER_LEVEL = 3
 """A result wakes its task (1), whose end tells whoever joins it (2), who wakes (3)."""
 
+_ROUNDS = 50
+"""How often a branch that does not come to rest is waited for, before the next result."""
+
 _REPLAYS_PER_TURN = 500
 """A long replay lets other work of the process run now and then."""
 
@@ -97,6 +100,7 @@ class Invocation:
         self._dropped: set[StepKey] = set()
         self._turns = 0
         self._depth = 0
+        self._rounds = 0
         self._kicked = False
         self._closing: Ending | None = None
         self._is_idle = False
@@ -240,10 +244,27 @@ class Invocation:
         self._kicked = False
         if self._turns > 0:
             self._turns -= 1
+            if not self._turns and self._takes_effect():
+                self._turns = _TURNS_PER_LEVEL * (1 + self._depth)
             self._kicked = True
             self.loop.call_soon(self._turn)
         else:
             self._pump()
+
+    def _takes_effect(self) -> bool:
+        """Whether the last result may still be on its way: some branch has not come to rest.
+
+        Code that yields on its own takes more turns than a plain join. When it has come to
+        rest, whoever joins it gets the turns once more.
+        """
+        for branch in self._open:
+            # What its task waits for; only asyncio's own tasks tell, and they are usual.
+            waits_for: asyncio.Future[Any] | None = getattr(branch.task, "_fut_waiter", _UNKNOWN)
+            if waits_for is None or waits_for.done():
+                self._rounds += 1
+                return self._rounds <= _ROUNDS
+        late, self._rounds = self._rounds > 0, 0
+        return late
 
     def _pump(self) -> None:
         """Hand out what comes next, unless the one before still takes effect."""
@@ -388,6 +409,14 @@ class Invocation:
     async def _mismatched(self, mismatch: HistoryMismatch) -> None:
         self._close(Failed(failure_of(mismatch)))
         await self.loop.create_future()
+
+
+class _Unknown:
+    def done(self) -> bool:
+        return False
+
+
+_UNKNOWN: Any = _Unknown()
 
 
 def _unfit(head: Recorded, asked: str) -> HistoryMismatch:

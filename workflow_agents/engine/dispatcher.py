@@ -107,7 +107,7 @@ class Dispatcher:
             if delivery.id not in in_hand:
                 began += self._delivery(delivery, now)
         for run in due.runs:
-            if run.run_id not in in_hand and (engine.has_room or run.id in engine.live):
+            if run.run_id not in in_hand and (run.id in engine.live or engine.has_room):
                 began += self._invoke(run, now)
         full = max(len(due.runs), len(due.waiters), len(due.deliveries)) >= _BATCH
         return full and began > 0, due.next_at

@@ -431,7 +431,10 @@ class DurableEngine:
         await asyncio.sleep(0.2)
         grow = getattr(self.store, "grow_wal", None)
         if grow is not None:
-            await self.loop.run_in_executor(None, grow)
+            try:
+                await self.loop.run_in_executor(None, grow)
+            except Exception:  # it is only for speed
+                logger.exception("the log of the store could not be made large")
         while True:
             await asyncio.sleep(_CLEAN_EVERY_S)
             if self._retention_ms is None:

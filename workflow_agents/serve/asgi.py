@@ -15,6 +15,7 @@ from workflow_agents import config
 from workflow_agents.client import Client
 from workflow_agents.context.context import WorkflowFunction
 from workflow_agents.core.bad_options import names_options, unknown_option, wrong_option
+from workflow_agents.core.checks import checked_size
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.errors import ConfigurationError, WorkflowAgentsError
 from workflow_agents.serve.endpoint import Request, Response, failed, start_run
@@ -141,6 +142,8 @@ class Serve:
 
             async def handle(request: FastAPIRequest) -> JSONResponse:
                 await self._ensure_started()
+                if (refused := self._too_large(request)) is not None:
+                    return refused
                 self.engine.seen_at(str(request.base_url).rstrip("/"))
                 seen = Request(
                     url or _rebased(str(request.url), base_url),
@@ -166,6 +169,8 @@ class Serve:
     ) -> JSONResponse:
         """Source: protocol 4.7."""
         await self._ensure_started()
+        if (refused := self._too_large(request)) is not None:
+            return refused
         headers: dict[str, list[str]] = {}
         for name, value in request.headers.items():
             headers.setdefault(name, []).append(value)
@@ -184,6 +189,17 @@ class Serve:
         except WorkflowAgentsError as error:
             return _answer(failed(error))
         return JSONResponse({})
+
+    def _too_large(self, request: FastAPIRequest) -> JSONResponse | None:
+        """A body that says it is over the limit is not read."""
+        said = request.headers.get("content-length", "")
+        if not said.isdigit():
+            return None
+        try:
+            checked_size(int(said), self.engine.limits.payload_bytes, "body of the request")
+        except WorkflowAgentsError as error:
+            return _answer(failed(error))
+        return None
 
     async def _ensure_started(self) -> None:
         """An app whose lifespan is not run starts the engine with its first request."""

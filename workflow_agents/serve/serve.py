@@ -103,6 +103,11 @@ class Engine:
         return self._engine
 
     @property
+    def limits(self) -> Limits:
+        """Sizes and numbers that are refused."""
+        return self._limits
+
+    @property
     def running(self) -> bool:
         """Whether it was started."""
         return self._engine.running
