@@ -49,13 +49,17 @@ def strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
+# Read while tests are collected: in Python 3.11, ast.parse fails when the garbage collector,
+# in the middle of it, ends something deep that a test has left behind.
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+
 # The fault injection of the tests stands in the store's place.
 WITH_SQL = [p for p in SOURCES if p.parent.name == "store" or p.stem == "faults"]
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if p not in WITH_SQL], ids=name)
 def test_sql_lives_in_the_store_only(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = TREES[path]
     found = [f"{name(path)}:{line}" for line, text in strings(tree) if SQL.search(text)]
     assert not found
 
@@ -63,7 +67,7 @@ def test_sql_lives_in_the_store_only(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_a_task_is_kept(path: Path) -> None:
     """The event loop holds tasks weakly: one that nobody keeps may vanish."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = TREES[path]
     found = [
         f"{name(path)}:{node.lineno}"
         for node in ast.walk(tree)
@@ -95,5 +99,5 @@ def test_comments_are_no_banners(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_a_module_says_what_it_is_for(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = TREES[path]
     assert ast.get_docstring(tree) or not tree.body

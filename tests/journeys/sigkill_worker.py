@@ -11,7 +11,7 @@ import sys
 from workflow_agents import AsyncWorkflowContext, Engine, Limits
 
 RUNS = 50
-ROUNDS = 30
+ROUNDS = 120
 STORE, NOTES, LIFE = sys.argv[1], sys.argv[2], sys.argv[3]
 
 # Killed at random, a run may well make no progress many times: that is no poison here.

@@ -123,22 +123,30 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.set_exception_handler(lambda _loop, _context: None)
         tasks = asyncio.all_tasks(self)
         self.close()
-        for task in tasks:
-            # A task that is forgotten while pending says so, unless told not to.
-            task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
-            coro: Any = task.get_coro()
-            for _ in range(_CLOSINGS):
-                try:
-                    coro.close()
-                except BaseException:  # noqa: BLE001, S112  # whatever a finally block raises
-                    continue
-                break
+        # What `finally` blocks make belongs to this loop, not to one that Python would make.
+        asyncio._set_running_loop(self)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001  # it is for event loops
+        try:
+            for task in tasks:
+                # A task that is forgotten while pending says so, unless told not to.
+                task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
+                _close(task.get_coro())
+        finally:
+            asyncio._set_running_loop(None)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001  # as above
 
     def _process_events(self, event_list: list[Any]) -> None:
         pass
 
     def _write_to_self(self) -> None:
         pass
+
+
+def _close(coro: Any) -> None:
+    for _ in range(_CLOSINGS):
+        try:
+            coro.close()
+        except BaseException:  # noqa: BLE001, S112  # whatever a finally block raises
+            continue
+        return
 
 
 def run_virtually(main: Coroutine[Any, Any, T], time: VirtualTime | None = None) -> T:

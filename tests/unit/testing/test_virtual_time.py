@@ -71,6 +71,7 @@ def test_an_abandoned_loop_ends_without_a_word() -> None:
             await asyncio.sleep(60)
         finally:
             ended.append("finally")
+            assert asyncio.gather().get_loop() is loop
             await asyncio.sleep(1)
             ended.append("never")
 
