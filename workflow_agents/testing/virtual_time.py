@@ -124,14 +124,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
         tasks = asyncio.all_tasks(self)
         self.close()
         # What `finally` blocks make belongs to this loop, not to one that Python would make.
-        asyncio._set_running_loop(self)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001  # it is for event loops
+        outer = asyncio._get_running_loop()  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001  # made for loops
+        asyncio._set_running_loop(self)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001  # as above
         try:
             for task in tasks:
                 # A task that is forgotten while pending says so, unless told not to.
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
                 _close(task.get_coro())
         finally:
-            asyncio._set_running_loop(None)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001  # as above
+            asyncio._set_running_loop(outer)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001  # as above
 
     def _process_events(self, event_list: list[Any]) -> None:
         pass
