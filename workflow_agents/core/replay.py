@@ -91,10 +91,6 @@ class Replay:
             self._loaded -= 1
         return head
 
-    def was_asked(self, key: StepKey) -> bool:
-        """Whether the code has asked for a step of the loaded history."""
-        return key in self._asked or key not in self._by_key
-
     def unasked(self) -> Iterator[Recorded]:
         """Loaded outcomes that the code has not asked for, in recorded order."""
         return (r for r in self._inbox if r.key in self._by_key and r.key not in self._asked)
