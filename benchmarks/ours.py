@@ -58,7 +58,7 @@ class Ours:
         return await handle.result()
 
     async def recover(self, run_id: str, kind: str, n: int) -> Json:  # noqa: ARG002
-        return await self._engine.client.run(run_id).result()
+        return await self._engine.client.handle(run_id).result()
 
     def store_bytes(self) -> int:
         with sqlite3.connect(self._path) as db:

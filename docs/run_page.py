@@ -72,7 +72,7 @@ async def serve(app: Any, serve: Any, sent: list[tuple[str, dict[str, str], str]
         for path, headers, body in sent:
             answer = await http.post(path, headers=headers, content=body)
             answer.raise_for_status()
-            await serve.client.run(answer.json()["workflowRunId"]).result()
+            await serve.client.handle(answer.json()["workflowRunId"]).result()
 
 
 def obliging(request: RecordedRequest) -> Reply | str:

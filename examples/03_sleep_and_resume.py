@@ -36,8 +36,8 @@ async def main() -> None:
         print("the first process ends; state:", await run.status())
 
     async with process() as engine:
-        print("the second begins; state:", await engine.client.run(run.run_id).status())
-        print(await engine.client.run(run.run_id).result())
+        print("the second begins; state:", await engine.client.handle(run.run_id).status())
+        print(await engine.client.handle(run.run_id).result())
 
 
 asyncio.run(main())

@@ -43,7 +43,7 @@ async def main() -> None:
         for state in ("printing", "binding", "done"):
             answer = await http.post(address, json={"state": state})
             print("reported:", answer.status_code)
-        run = serve.client.run(started.json()["workflowRunId"])
+        run = serve.client.handle(started.json()["workflowRunId"])
         print(await run.result())
     await serve.engine.stop()
 

@@ -14,8 +14,8 @@ import pytest
 from fastapi import FastAPI
 
 from workflow_agents import (
+    AsyncClient,
     AsyncWorkflowContext,
-    Client,
     Engine,
     FlowControl,
     HistoryMismatch,
@@ -187,7 +187,7 @@ def two_under_one_path() -> None:
         ("WA105", lambda: FlowControl("openai", parallelism="3")),
         ("WA105", lambda: FlowControl("openai", rate=1, period="a while")),
         ("WA106", routed(qstash_client=object())),
-        ("WA106", lambda: Client("<QSTASH_TOKEN>")),
+        ("WA106", lambda: AsyncClient("<QSTASH_TOKEN>")),
         ("WA110", two_under_one_path),
         ("WA504", lambda: FlowControl("open ai", rate=1)),
     ],
@@ -265,7 +265,7 @@ async def engine() -> AsyncIterator[Engine]:
         ("WA504", lambda c: c.notify(7)),
         ("WA606", lambda c: c.log("wfr_none")),
         ("WA606", lambda c: c.cancel("wfr_none")),
-        ("WA606", lambda c: c.run("wfr_none").result()),
+        ("WA606", lambda c: c.handle("wfr_none").result()),
         ("WA606", lambda c: c.notify("event", workflow_run_id="wfr_none")),
         ("WA607", lambda c: c.dlq.get("none")),
         ("WA607", lambda c: c.dlq.resume("none")),
@@ -273,7 +273,7 @@ async def engine() -> AsyncIterator[Engine]:
     ],
 )
 async def test_a_mistake_where_runs_are_started(
-    engine: Engine, code: str, mistake: Callable[[Client], Any]
+    engine: Engine, code: str, mistake: Callable[[AsyncClient], Any]
 ) -> None:
     with pytest.raises(WorkflowAgentsError) as raised:
         await mistake(engine.client)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workflow_agents.agents.agent import Agent, Agents, Task, TaskResult, agent_workflow
-    from workflow_agents.agents.models import CallSettings, OpenAIModel
+    from workflow_agents.agents.models.openai import OpenAIModel
+    from workflow_agents.agents.models.port import CallSettings, ModelSettings
     from workflow_agents.agents.tools import WorkflowTool
-    from workflow_agents.client import Client, DeadLetter, RunFailed, RunHandle
+    from workflow_agents.client import AsyncClient, AsyncRunHandle, DeadLetter, RunFailed
     from workflow_agents.context.context import AsyncWorkflowContext
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.limits import Limits
@@ -51,10 +52,11 @@ __version__ = "0.1.0"
 __all__ = [
     "Agent",
     "Agents",
+    "AsyncClient",
+    "AsyncRunHandle",
     "AsyncWorkflowContext",
     "CallResponse",
     "CallSettings",
-    "Client",
     "ConfigurationError",
     "DeadLetter",
     "Engine",
@@ -66,13 +68,13 @@ __all__ = [
     "InvokeResult",
     "LimitError",
     "Limits",
+    "ModelSettings",
     "NotFound",
     "NotifiedWaiter",
     "NotifyResult",
     "OpenAIModel",
     "RemoteError",
     "RunFailed",
-    "RunHandle",
     "RunLog",
     "Secret",
     "StateError",
@@ -97,9 +99,10 @@ __all__ = [
 
 _ROOMS = {
     "agents.agent": ("Agent", "Agents", "Task", "TaskResult", "agent_workflow"),
-    "agents.models": ("CallSettings", "OpenAIModel"),
+    "agents.models.openai": ("OpenAIModel",),
+    "agents.models.port": ("CallSettings", "ModelSettings"),
     "agents.tools": ("WorkflowTool",),
-    "client": ("Client", "DeadLetter", "RunFailed", "RunHandle"),
+    "client": ("AsyncClient", "DeadLetter", "RunFailed", "AsyncRunHandle"),
     "context.context": ("AsyncWorkflowContext",),
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),

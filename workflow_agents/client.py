@@ -169,7 +169,7 @@ class DeadLetter:
     log: RunLog
 
 
-class RunHandle:
+class AsyncRunHandle:
     """A run, to be followed.
 
     Attributes:
@@ -220,13 +220,13 @@ class RunHandle:
         return await self._backend.cancel(self.run_id)
 
     def __repr__(self) -> str:
-        return f"RunHandle({self.run_id!r})"
+        return f"AsyncRunHandle({self.run_id!r})"
 
 
 _AGAIN = ("retries", "retry_delay", "flow_control", "label")
 
 
-class DeadLetters:
+class AsyncDeadLetters:
     """`client.dlq`: runs that failed for good."""
 
     def __init__(self, backend: Backend) -> None:
@@ -240,14 +240,14 @@ class DeadLetters:
         """One of them, with its run's steps."""
         return _dead_letter(*await self._backend.letter(dlq_id))
 
-    async def resume(self, dlq_id: str, **options: Any) -> RunHandle:
+    async def resume(self, dlq_id: str, **options: Any) -> AsyncRunHandle:
         """A new run that begins with every step that this one had finished.
 
         Options: retries, retry_delay, flow_control, label.
         """
         return await self._again(dlq_id, options, resume=True)
 
-    async def restart(self, dlq_id: str, **options: Any) -> RunHandle:
+    async def restart(self, dlq_id: str, **options: Any) -> AsyncRunHandle:
         """A new run with the same payload, from the top. Options as `resume`."""
         return await self._again(dlq_id, options, resume=False)
 
@@ -259,27 +259,27 @@ class DeadLetters:
         """Remove it; its run stays in the logs."""
         await self._backend.delete_letter(dlq_id)
 
-    async def _again(self, dlq_id: str, options: dict[str, Any], *, resume: bool) -> RunHandle:
+    async def _again(self, dlq_id: str, options: dict[str, Any], *, resume: bool) -> AsyncRunHandle:
         for name in options:
             if name not in _AGAIN:
                 raise unknown_option(name, _AGAIN, "client.dlq")
         done = await self._backend.again(dlq_id, RunOptions.checked(**options), resume=resume)
-        return RunHandle(self._backend, done.run_id)
+        return AsyncRunHandle(self._backend, done.run_id)
 
 
-class Client:
+class AsyncClient:
     """Starts and follows runs. `engine.client` and `serve.client` are made already."""
 
     def __init__(self, backend: Backend) -> None:
         if isinstance(backend, str) or not hasattr(backend, "trigger"):
             raise ConfigurationError(
                 "WA106",
-                where="Client(...)",
+                where="AsyncClient(...)",
                 found=f"expected a backend, found {type(backend).__name__}",
                 fix=("use engine.client or serve.client",),
             )
         self._backend = backend
-        self.dlq = DeadLetters(backend)
+        self.dlq = AsyncDeadLetters(backend)
 
     @names_options
     async def trigger(
@@ -297,7 +297,7 @@ class Client:
         label: str | Sequence[str] | None = None,
         failure_url: str | None = None,
         redact: Mapping[str, Any] | None = None,
-    ) -> RunHandle:
+    ) -> AsyncRunHandle:
         """Start a run. It is durable when this returns.
 
         Args:
@@ -339,17 +339,17 @@ class Client:
         done = await self._backend.trigger(
             path, content, options, run_id=workflow_run_id, not_before=at
         )
-        return RunHandle(self._backend, done.run_id, deduplicated=done.deduplicated)
+        return AsyncRunHandle(self._backend, done.run_id, deduplicated=done.deduplicated)
 
-    async def trigger_many(self, triggers: Sequence[Mapping[str, Any]]) -> list[RunHandle]:
+    async def trigger_many(self, triggers: Sequence[Mapping[str, Any]]) -> list[AsyncRunHandle]:
         """Start several runs; each mapping holds the arguments of one `trigger`."""
         import asyncio
 
         return list(await asyncio.gather(*(self.trigger(**one) for one in triggers)))
 
-    def run(self, run_id: str) -> RunHandle:
+    def handle(self, run_id: str) -> AsyncRunHandle:
         """The handle of a run that was started before."""
-        return RunHandle(self._backend, run_id)
+        return AsyncRunHandle(self._backend, run_id)
 
     async def cancel(self, run_id: str) -> bool:
         """End a run as cancelled. False: it had ended before."""

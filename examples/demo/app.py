@@ -101,7 +101,7 @@ async def feed(run_id: str) -> StreamingResponse:
     """All that has happened to a run, and what happens from now on, one JSON line each."""
 
     async def lines() -> AsyncIterator[str]:
-        async for entry in serve.client.run(run_id).feed():
+        async for entry in serve.client.handle(run_id).feed():
             yield json.dumps(asdict(entry)) + "\n"
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")
@@ -110,5 +110,5 @@ async def feed(run_id: str) -> StreamingResponse:
 @app.get("/runs/{run_id}")
 async def status(run_id: str) -> dict[str, Any]:
     """What has become of a run."""
-    log = await serve.client.run(run_id).log()
+    log = await serve.client.handle(run_id).log()
     return {"state": log.state, "result": log.result, "failure": log.failure}

@@ -21,7 +21,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from workflow_agents import Engine, RunHandle, RunLog
+from workflow_agents import AsyncRunHandle, Engine, RunLog
 from workflow_agents.engine.http_out import HttpRequest, HttpResponse, Httpx2Out
 from workflow_agents.fastapi import Serve
 from workflow_agents.protocol.times import duration_ms
@@ -176,24 +176,26 @@ class Site:
             options["json"] = payload
         return await self.http.post(path, **options)
 
-    async def trigger(self, path: str, payload: Any = None, **options: Any) -> RunHandle:
+    async def trigger(self, path: str, payload: Any = None, **options: Any) -> AsyncRunHandle:
         """Start a run as curl does, and follow it."""
         answer = await self.post(path, payload, **options)
         assert answer.status_code == 200, answer.text
         assert answer.json()["finishCondition"] == "success"
-        return self.client.run(answer.json()["workflowRunId"])
+        return self.client.handle(answer.json()["workflowRunId"])
 
     async def run(self, path: str, payload: Any = None, **options: Any) -> RunLog:
         """Start a run and wait for its end."""
         return await self.ended(await self.trigger(path, payload, **options))
 
-    async def ended(self, run: RunHandle) -> RunLog:
+    async def ended(self, run: AsyncRunHandle) -> RunLog:
         async with asyncio.timeout(PATIENCE_S):
             with contextlib.suppress(Exception):
                 await run.result()
             return await run.log()
 
-    async def told(self, run: RunHandle, kind: str, name: str | None = None, times: int = 1) -> Any:
+    async def told(
+        self, run: AsyncRunHandle, kind: str, name: str | None = None, times: int = 1
+    ) -> Any:
         """Wait for the n-th feed entry of this kind, of a step of this name."""
         async with asyncio.timeout(PATIENCE_S):
             async for entry in run.feed():
@@ -203,7 +205,7 @@ class Site:
                         return entry
         raise AssertionError(f"the run ended without {kind} of {name}")
 
-    async def waits(self, run: RunHandle, name: str, times: int = 1) -> Any:
+    async def waits(self, run: AsyncRunHandle, name: str, times: int = 1) -> Any:
         """Wait until a step waits, for the n-th time, for what comes from elsewhere."""
         return await self.told(run, "STEP_WAITING", name, times)
 
@@ -213,7 +215,7 @@ class Site:
             while self.engine.core.live:
                 await self.pause()
 
-    async def sleeps(self, run: RunHandle, name: str, times: int = 1) -> None:
+    async def sleeps(self, run: AsyncRunHandle, name: str, times: int = 1) -> None:
         """Wait until the run is nothing but rows, with this step waiting for the n-th time."""
         await self.waits(run, name, times)
         await self.parked()

@@ -218,7 +218,7 @@ async def test_a_process_that_ends_while_the_disk_is_full_has_lost_nothing(tmp_p
         await full.wait()
         await asyncio.sleep(0)
     async with life() as engine, asyncio.timeout(20):
-        assert await engine.client.run(run.run_id).result() == ["small", 200_000]
+        assert await engine.client.handle(run.run_id).result() == ["small", 200_000]
 
 
 async def test_a_disk_that_becomes_read_only_loses_nothing(tmp_path, caplog) -> None:

@@ -14,7 +14,13 @@ from typing import Any, TypedDict
 
 import pytest
 
-from workflow_agents import AsyncWorkflowContext, CallResponse, Client, ConfigurationError, Secret
+from workflow_agents import (
+    AsyncClient,
+    AsyncWorkflowContext,
+    CallResponse,
+    ConfigurationError,
+    Secret,
+)
 
 
 def signed(key: str, body: bytes, **claims: Any) -> str:
@@ -158,7 +164,7 @@ async def test_qstash_client_asks_for_what_is_not_here(serve) -> None:
     assert raised.value.code == "WA106"
     assert raised.value.fix == ("leave qstash_client out to run on the embedded engine",)
     with pytest.raises(ConfigurationError, match="WA106"):
-        Client("<QSTASH_TOKEN>")
+        AsyncClient("<QSTASH_TOKEN>")
 
 
 async def test_redacted_trigger(site, serve) -> None:
@@ -208,7 +214,7 @@ async def test_authentication_by_header(site, serve, capsys, header) -> None:
     answer = await site.post("/auth", "input", headers=headers)
 
     if header == "Bearer secret_password":
-        log = await site.ended(site.client.run(answer.json()["workflowRunId"]))
+        log = await site.ended(site.client.handle(answer.json()["workflowRunId"]))
         assert [step.out for step in log.steps] == ["output 1", "output 2"]
         assert capsys.readouterr().out == ""
     else:

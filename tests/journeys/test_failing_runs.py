@@ -313,7 +313,7 @@ async def test_resume_does_not_repeat_what_is_done(site, order) -> None:
     assert resumed.run_id != letter.workflow_run_id
     assert (await resumed.log()).labels == ("orders",)
     assert await site.client.dlq.list() == []
-    assert await site.client.run(letter.workflow_run_id).status() == "RUN_FAILED"
+    assert await site.client.handle(letter.workflow_run_id).status() == "RUN_FAILED"
 
 
 async def test_restart_begins_at_the_top(site, order) -> None:

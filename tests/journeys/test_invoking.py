@@ -53,7 +53,7 @@ async def test_both_wait_for_days(site, parent) -> None:
     run = await site.trigger("/parent", "wait")
     await site.waits(run, "invoke")
     [child] = await site.client.logs(label="child")
-    await site.waits(site.client.run(child.workflow_run_id), "wait")
+    await site.waits(site.client.handle(child.workflow_run_id), "wait")
     site.pass_time("1d")
 
     assert (await run.result())[0] == {"wish": "wait", "header": "parent"}
@@ -72,7 +72,7 @@ async def test_a_parent_that_is_cancelled_leaves_its_child_alone(site, parent) -
     run = await site.trigger("/parent", "wait")
     await site.waits(run, "invoke")
     [log] = await site.client.logs(label="child")
-    child = site.client.run(log.workflow_run_id)
+    child = site.client.handle(log.workflow_run_id)
     await site.waits(child, "wait")
     await run.cancel()
     site.pass_time("1d")

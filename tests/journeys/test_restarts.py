@@ -70,10 +70,10 @@ async def test_while_it_sleeps(lives) -> None:
         await told(run, "STEP_WAITING")
     lives.pass_time("2d")  # while no process runs
     async with lives.life() as client:
-        await told(client.run(run.run_id), "STEP_WAITING", times=2)
+        await told(client.handle(run.run_id), "STEP_WAITING", times=2)
     async with lives.life() as client:
         lives.pass_time("1h")
-        assert await client.run(run.run_id).result() == [1, 3]
+        assert await client.handle(run.run_id).result() == [1, 3]
         assert lives.faults() == []
     assert bodies == ["first"]
 
@@ -94,10 +94,10 @@ async def test_while_it_waits_for_an_event_and_a_webhook(lives) -> None:
     async with lives.life() as client:
         assert len(await client.get_waiters("paid")) == 1
         await client.notify("paid", 30)
-        await told(client.run(run.run_id), "STEP_WAITING", times=2)
+        await told(client.handle(run.run_id), "STEP_WAITING", times=2)
     lives.pass_time("1d")
     async with lives.life() as client:
-        data, timeout, url = await client.run(run.run_id).result()
+        data, timeout, url = await client.handle(run.run_id).result()
     assert (data, timeout) == (30, True)
     assert f"/v2/workflows/hooks/local/{run.run_id}/evt_" in url
 
@@ -116,7 +116,7 @@ async def test_a_notification_that_came_before_is_kept_over_a_restart(lives) -> 
         await client.notify("paid", "kept", workflow_run_id=run.run_id)
     lives.pass_time("1h")
     async with lives.life() as client:
-        assert await client.run(run.run_id).result() == "kept"
+        assert await client.handle(run.run_id).result() == "kept"
 
 
 async def test_while_it_calls(lives, web, monkeypatch) -> None:
@@ -152,7 +152,7 @@ async def test_while_it_calls(lives, web, monkeypatch) -> None:
         await told(run, "STEP_RETRY")
     async with lives.life() as client:
         lives.pass_time("1h")
-        assert await client.run(run.run_id).result() == {"ok": True}
+        assert await client.handle(run.run_id).result() == {"ok": True}
         assert lives.faults() == []
     one, two = web.requests
     assert (one.body, one.headers["idempotency-key"]) == (two.body, two.headers["idempotency-key"])
@@ -175,10 +175,10 @@ async def test_while_it_waits_for_an_invoked_run(lives) -> None:
         run = await client.trigger("/w")
         await told(run, "STEP_WAITING")
         [child] = await client.logs(workflow="/child")
-        await told(client.run(child.workflow_run_id), "STEP_WAITING")
+        await told(client.handle(child.workflow_run_id), "STEP_WAITING")
     lives.pass_time("1h")
     async with lives.life() as client:
-        assert await client.run(run.run_id).result() == "child"
+        assert await client.handle(run.run_id).result() == "child"
 
 
 async def test_while_it_waits_for_a_retry(lives) -> None:
@@ -202,10 +202,10 @@ async def test_while_it_waits_for_a_retry(lives) -> None:
     async with lives.life() as client:
         assert attempts == [1]
         lives.pass_time("1h")
-        await told(client.run(run.run_id), "STEP_RETRY", times=2)
+        await told(client.handle(run.run_id), "STEP_RETRY", times=2)
     async with lives.life() as client:
         lives.pass_time("1h")
-        assert await client.run(run.run_id).result() == "done"
+        assert await client.handle(run.run_id).result() == "done"
         assert lives.faults() == []
     assert attempts == [1, 2, 3]
 
@@ -238,7 +238,7 @@ async def test_while_a_body_runs_that_has_a_slot(lives, retried) -> None:
         run = await client.trigger("/w")
         await began.wait()
     async with lives.life() as client:
-        assert await client.run(run.run_id).result() == [2, "second"]
+        assert await client.handle(run.run_id).result() == [2, "second"]
         assert lives.faults() == []
         assert lives.engine.core.store.flow("slot", 0)[0] == 0
 
@@ -262,9 +262,9 @@ async def test_a_delayed_run_and_one_that_waits_for_its_key(lives) -> None:
         runs = [await client.trigger("/w", n, delay=None if n < 3 else "1h") for n in range(4)]
         await began.wait()
     async with lives.life() as client:
-        assert [await client.run(run.run_id).result() for run in runs[:3]] == [0, 1, 2]
+        assert [await client.handle(run.run_id).result() for run in runs[:3]] == [0, 1, 2]
         lives.pass_time("1h")
-        assert await client.run(runs[3].run_id).result() == 3
+        assert await client.handle(runs[3].run_id).result() == 3
 
 
 async def test_the_failure_function_of_a_run_that_failed_before(lives) -> None:
@@ -335,14 +335,14 @@ async def test_branches_that_wait_for_different_things(lives) -> None:
         await told(run, "STEP_RETRY")
     async with lives.life() as client:
         lives.pass_time("1h")
-        await told(client.run(run.run_id), "STEP_SUCCESS")
+        await told(client.handle(run.run_id), "STEP_SUCCESS")
         await client.notify("e")
     lives.pass_time("1h")
     async with lives.life() as client:
-        await told(client.run(run.run_id), "STEP_WAITING", times=3)
+        await told(client.handle(run.run_id), "STEP_WAITING", times=3)
     lives.pass_time("1h")
     async with lives.life() as client:
-        assert await client.run(run.run_id).result() == ["sleep", "event", "retry"]
+        assert await client.handle(run.run_id).result() == ["sleep", "event", "retry"]
         assert lives.faults() == []
     assert came == [["sleep", "event", "retry"]] * 3 or came == [["sleep", "event", "retry"]] * 2
 

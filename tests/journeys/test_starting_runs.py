@@ -28,7 +28,7 @@ async def test_curl_starts_a_run_and_gets_its_id(site, echo) -> None:
     assert answer.status_code == 200
     assert answer.json()["workflowRunId"].startswith("wfr_")
     assert answer.json()["finishCondition"] == "success"
-    run = site.client.run(answer.json()["workflowRunId"])
+    run = site.client.handle(answer.json()["workflowRunId"])
     assert await run.result() == {"hello": "world"}
     assert await run.status() == "RUN_SUCCESS"
 
@@ -82,7 +82,7 @@ async def test_a_run_id_of_ones_own_starts_one_run(site, echo) -> None:
     assert [run.deduplicated for run in runs].count(False) == 1
     assert later.deduplicated
     assert await later.result() == await runs[0].result() == 0
-    assert await site.client.run("order-7").status() == "RUN_SUCCESS"
+    assert await site.client.handle("order-7").status() == "RUN_SUCCESS"
 
 
 async def test_a_delayed_run_waits_for_its_time(site, echo) -> None:
@@ -301,7 +301,7 @@ async def test_an_app_whose_lifespan_is_not_run_starts_with_its_first_request(si
     async with httpx2.AsyncClient(transport=transport, base_url="http://shop") as http:
         answers = await asyncio.gather(*(http.post("/echo", json=n) for n in range(5)))
 
-    runs = [site.client.run(answer.json()["workflowRunId"]) for answer in answers]
+    runs = [site.client.handle(answer.json()["workflowRunId"]) for answer in answers]
     assert [await run.result() for run in runs] == [0, 1, 2, 3, 4]
     await site.engine.stop()
 

@@ -135,7 +135,7 @@ class Outside:
         while not has_ended(self._database, run.run_id) and not self.is_late:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(5):
-                    await engine.client.run(run.run_id).result()
+                    await engine.client.handle(run.run_id).result()
             await asyncio.sleep(0.02)
 
     async def _resume(self, engine: Engine, run: Started) -> None:

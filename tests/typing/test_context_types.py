@@ -6,9 +6,10 @@ from typing import Any, TypedDict, assert_type
 from pydantic import BaseModel
 
 from workflow_agents import (
+    AsyncClient,
+    AsyncRunHandle,
     AsyncWorkflowContext,
     CallResponse,
-    Client,
     Engine,
     EventResult,
     FeedEntry,
@@ -16,7 +17,6 @@ from workflow_agents import (
     InvokeResult,
     NotifiedWaiter,
     NotifyResult,
-    RunHandle,
     RunLog,
     Secret,
     Webhook,
@@ -122,11 +122,11 @@ engine = Engine(":memory:")
 async def orders(context: AsyncWorkflowContext[Order]) -> str: ...
 
 
-async def runs(client: Client) -> None:
+async def runs(client: AsyncClient) -> None:
     assert_type(orders, Workflow)
-    assert_type(engine.client, Client)
+    assert_type(engine.client, AsyncClient)
     run = await client.trigger(orders, {"items": []}, workflow_run_id="order-1", delay="1m")
-    assert_type(run, RunHandle)
+    assert_type(run, AsyncRunHandle)
     assert_type(await run.status(), str)
     assert_type(await run.log(), RunLog)
     assert_type(await run.cancel(), bool)
@@ -137,7 +137,7 @@ async def runs(client: Client) -> None:
         assert_type(entry, FeedEntry)
 
 
-async def mistakes(context: AsyncWorkflowContext[Any], client: Client) -> None:
+async def mistakes(context: AsyncWorkflowContext[Any], client: AsyncClient) -> None:
     """Each of these is refused by the type checker: an ignore that is not needed is an error."""
     await context.run("called", count())  # pyright: ignore[reportArgumentType, reportCallIssue]
     await context.run("option", count, retrys=1)  # pyright: ignore[reportCallIssue]

@@ -14,7 +14,8 @@ from typing import Any, overload
 
 from workflow_agents.agents import conversation, loop, manager, tools
 from workflow_agents.agents.messages import ChatMessage, FinishReason, Usage
-from workflow_agents.agents.models import CallSettings, Model, OpenAIModel
+from workflow_agents.agents.models.openai import OpenAIModel
+from workflow_agents.agents.models.port import CallSettings, Model
 from workflow_agents.agents.ports import AgentContext
 from workflow_agents.agents.tools import Tool
 from workflow_agents.errors import ConfigurationError
@@ -52,7 +53,7 @@ class Agent:
     def __post_init__(self) -> None:
         if not _is_line(self.name):
             self._refuse("name", "text on one line", self.name)
-        if not hasattr(self.model, "request"):
+        if not hasattr(self.model, "ask"):
             self._refuse("model", 'a model such as agents.openai("gpt-4o")', self.model)
         for option in ("max_steps", "max_tool_errors"):
             value = getattr(self, option)

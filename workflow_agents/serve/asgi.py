@@ -12,7 +12,7 @@ from fastapi import Request as FastAPIRequest
 from fastapi.responses import JSONResponse
 
 from workflow_agents import config
-from workflow_agents.client import Client
+from workflow_agents.client import AsyncClient
 from workflow_agents.context.context import WorkflowFunction
 from workflow_agents.core.bad_options import names_options, unknown_option, wrong_option
 from workflow_agents.core.checks import checked_size
@@ -66,7 +66,7 @@ class Serve:
         )
 
     @property
-    def client(self) -> Client:
+    def client(self) -> AsyncClient:
         """Starts runs and follows them."""
         return self.engine.client
 

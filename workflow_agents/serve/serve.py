@@ -10,7 +10,7 @@ from contextvars import Context
 from typing import Any, get_args
 
 from workflow_agents import config
-from workflow_agents.client import Client
+from workflow_agents.client import AsyncClient
 from workflow_agents.context.branches import install
 from workflow_agents.context.context import WorkflowFunction
 from workflow_agents.core.bad_options import names_options, wrong_option
@@ -95,7 +95,7 @@ class Engine:
             inline=self.path == ":memory:" or store is not None,
             base_url=self._fixed_url or "http://localhost:8000",
         )
-        self.client = Client(InProcess(self._engine))
+        self.client = AsyncClient(InProcess(self._engine))
 
     @property
     def core(self) -> DurableEngine:

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from workflow_agents.agents.agent import Agents, agent_workflow
-from workflow_agents.agents.models import OpenAIModel
+from workflow_agents.agents.models.openai import OpenAIModel
 from workflow_agents.errors import StepFailed
 from workflow_agents.protocol.results import CallResponse, stored_body
 from workflow_agents.protocol.secrets import Secret

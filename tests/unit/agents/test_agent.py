@@ -15,7 +15,8 @@ from workflow_agents.agents.messages import (
     Usage,
     UserMessage,
 )
-from workflow_agents.agents.models import CallSettings, OpenAIModel
+from workflow_agents.agents.models.openai import OpenAIModel
+from workflow_agents.agents.models.port import CallSettings
 from workflow_agents.agents.tools import WorkflowTool
 from workflow_agents.errors import (
     ConfigurationError,

@@ -11,7 +11,8 @@ from workflow_agents.agents.messages import (
     Usage,
     UserMessage,
 )
-from workflow_agents.agents.models import CallSettings, OpenAIModel
+from workflow_agents.agents.models.openai import OpenAIModel
+from workflow_agents.agents.models.port import CallSettings, ModelSettings, Turn
 from workflow_agents.agents.tools import toolset
 from workflow_agents.errors import ConfigurationError, RemoteError
 from workflow_agents.protocol.results import CallResponse
@@ -26,8 +27,12 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
+def turn(agent: str = "a") -> Turn:
+    return Turn(agent=agent, transcript=[UserMessage("Hi")])
+
+
 def answered(body: Any, status: int = 200) -> ModelReply:
-    return GPT.read(CallResponse(status, {}, body), agent="adder")
+    return GPT.read(CallResponse(status, {}, body), turn("adder"))
 
 
 def completion(**message: Any) -> dict[str, Any]:
@@ -58,17 +63,19 @@ def refused(body: Any, status: int = 200) -> RemoteError:
 def test_a_request_holds_the_conversation_and_the_tools():
     call = ToolCall("call_1", "add", '{"a": 1}')
     request = GPT.request(
-        [
-            SystemMessage("You add."),
-            UserMessage("1 + 2"),
-            AssistantMessage("", (call,)),
-            ToolMessage("call_1", "add", "3"),
-            AssistantMessage("3"),
-            UserMessage("Sure?"),
-        ],
-        agent="adder",
-        tools=toolset([add]),
-        temperature=0.1,
+        Turn(
+            agent="adder",
+            transcript=[
+                SystemMessage("You add."),
+                UserMessage("1 + 2"),
+                AssistantMessage("", (call,)),
+                ToolMessage("call_1", "add", "3"),
+                AssistantMessage("3"),
+                UserMessage("Sure?"),
+            ],
+            tools=toolset([add]),
+            settings=ModelSettings(temperature=0.1),
+        )
     )
     assert request.url == "http://llm.test/v1/chat/completions"
     assert request.body == {
@@ -106,14 +113,14 @@ def test_a_request_holds_the_conversation_and_the_tools():
 
 
 def test_what_is_not_given_is_left_out():
-    request = GPT.request([UserMessage("Hi")], agent="a")
+    request = GPT.request(turn())
     assert set(request.body) == {"model", "messages"}
 
 
 def test_the_key_is_a_reference_unless_it_is_given():
     def authorization(key: str | Secret | None) -> str | Secret:
         model = OpenAIModel("m", base_url="http://llm.test", api_key=key)
-        return model.request([UserMessage("Hi")], agent="a").headers["authorization"]
+        return model.request(turn()).headers["authorization"]
 
     assert authorization(None) == Secret("OPENAI_API_KEY", prefix="Bearer ")
     assert authorization("sk-1") == "Bearer sk-1"
@@ -129,16 +136,16 @@ def test_a_literal_key_is_not_shown():
     ("name", "sent"), [("Manager LLM", "Manager LLM"), ("Löser", "L%C3%B6ser")]
 )
 def test_the_agent_is_named_in_a_header(name: str, sent: str):
-    request = GPT.request([UserMessage("Hi")], agent=name)
+    request = GPT.request(turn(name))
     assert request.headers["upstash-agent-name"] == sent
 
 
 def test_the_address_comes_from_the_environment_at_last(monkeypatch: pytest.MonkeyPatch):
     model = OpenAIModel("m")
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    openai = model.request([UserMessage("Hi")], agent="a").url
+    openai = model.request(turn()).url
     monkeypatch.setenv("OPENAI_BASE_URL", "http://other.test/v1/")
-    other = model.request([UserMessage("Hi")], agent="a").url
+    other = model.request(turn()).url
     assert openai == "https://api.openai.com/v1/chat/completions"
     assert other == "http://other.test/v1/chat/completions"
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from workflow_agents.agents import tool_calls
 from workflow_agents.agents.messages import ToolCall, ToolMessage
-from workflow_agents.agents.models import OpenAIModel
+from workflow_agents.agents.models.openai import OpenAIModel
 from workflow_agents.agents.schemas import described, summary
 from workflow_agents.agents.tools import Tool, WorkflowTool, toolset
 from workflow_agents.errors import (

@@ -19,6 +19,7 @@ from workflow_agents.agents.messages import (
     Usage,
     UserMessage,
 )
+from workflow_agents.agents.models.port import Turn
 from workflow_agents.errors import RemoteError
 from workflow_agents.protocol.results import CallResponse
 
@@ -29,18 +30,17 @@ _SHOWN = 300
 _SHOWN_IN_MESSAGE = 70
 
 
-def body(
-    model: str,
-    transcript: Sequence[ChatMessage],
-    tools: "Sequence[Tool]",
-    temperature: float | None,
-) -> dict[str, Any]:
-    """The request body for the next turn; what is not given is left out."""
-    request: dict[str, Any] = {"model": model, "messages": [_message(m) for m in transcript]}
-    if temperature is not None:
-        request["temperature"] = temperature
-    if tools:
-        request["tools"] = [_tool(tool) for tool in tools]
+def body(model: str, turn: Turn) -> dict[str, Any]:
+    """The request body for a turn; what is not given is left out.
+
+    Messages come last: requests of one conversation then begin with the same bytes.
+    """
+    request: dict[str, Any] = {"model": model}
+    if turn.settings.temperature is not None:
+        request["temperature"] = turn.settings.temperature
+    if turn.tools:
+        request["tools"] = [_tool(tool) for tool in turn.tools]
+    request["messages"] = [_message(m) for m in turn.transcript]
     return request
 
 
