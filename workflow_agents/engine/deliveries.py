@@ -93,6 +93,11 @@ class Deliveries:
         self._calls[row.run, row.step] = row.id
         task.add_done_callback(lambda _task: self._forget(row))
 
+    @property
+    def busy(self) -> bool:
+        """Whether an attempt is being made."""
+        return bool(self._tasks)
+
     def abort(self, run: int, step: StepKey) -> None:
         """The run no longer waits for this call."""
         task = self._tasks.get(self._calls.get((run, step), 0))
