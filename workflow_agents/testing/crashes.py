@@ -55,7 +55,8 @@ class Play:
         model: a started `ScriptedModel` for its agents. A script is used up once: what the model
             said to a request, it says again in every trial.
         outside: an async function of the environment and the run's handle, for all else that
-            people and other systems do. It begins again with each process.
+            people and other systems do. It begins again after a crash, where it may find that
+            what it waits for has been already: what it raises then does not count.
         check: called with the run at the end of each trial; what it asserts is reported.
         environment: the variables that secrets name, and `context.env`.
         options: of the trigger.
@@ -370,7 +371,7 @@ class _Theatre:
             outside = asyncio.ensure_future(play.outside(env, run))
         log = await env.ended(run)
         if outside is not None:
-            await _over(outside)
+            await _over(outside, first=self._processes == 0)
         await env.stop()
         return log
 
@@ -452,12 +453,15 @@ class _Said:
         return answer
 
 
-async def _over(outside: "asyncio.Future[object]") -> None:
-    """The run has ended: what others wanted of it is over, or failed before."""
+async def _over(outside: "asyncio.Future[object]", *, first: bool) -> None:
+    """The run has ended: what others wanted of it is over, or failed before.
+
+    Where they began again after a crash, what they wait for may have been already.
+    """
     if not outside.done():
         outside.cancel()
     done = await asyncio.gather(outside, return_exceptions=True)
-    if isinstance(done[0], Exception):
+    if first and isinstance(done[0], Exception):
         raise AssertionError(f"outside raised {done[0]!r}") from done[0]
 
 

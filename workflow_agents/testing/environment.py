@@ -270,11 +270,7 @@ class WorkflowEnvironment:
                 if one.state in ("STEP_PROGRESS", "STEP_RETRY") and _is(one, event, step):
                     return one
             if is_ended(row.phase):
-                names = [f"{one.name!r} ({one.state})" for one in log.steps]
-                raise AssertionError(
-                    f"run {row.run_id} ended as {log.state} before {what}"
-                    f"\n  steps  {', '.join(names) or 'none'}\n  end    {log.failure or log.result!r}"
-                )
+                raise AssertionError(_ended_before(log, what))
             return None
 
         return await self._skipping.until(waits, what)
@@ -332,6 +328,16 @@ def _id(run: AsyncRunHandle | str) -> str:
 def _is(log: StepLog, event: str | None, step: str | None) -> bool:
     if step is not None and log.name != step:
         return False
-    if event is None:
-        return True
-    return isinstance(log.waits_for, dict) and cast("Any", log.waits_for).get("eventId") == event
+    waits_for = cast("dict[str, Any]", log.waits_for if isinstance(log.waits_for, dict) else {})
+    return event is None or waits_for.get("eventId") == event
+
+
+def _ended_before(log: RunLog, what: str) -> str:
+    names = [f"{one.name!r} ({one.state})" for one in log.steps]
+    return "\n".join(
+        [
+            f"run {log.workflow_run_id} ended as {log.state} before {what}",
+            f"  steps  {', '.join(names) or 'none'}",
+            f"  end    {log.failure or log.result!r}",
+        ]
+    )

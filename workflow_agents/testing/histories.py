@@ -21,7 +21,7 @@ import sys
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from workflow_agents.client import AsyncRunHandle
 from workflow_agents.core.journal import History
@@ -138,8 +138,9 @@ class RecordedHistory:
         Raises:
             ConfigurationError: WA102, it is no history, or one of a later version.
         """
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
+        if not isinstance(data, Mapping) or cast("Any", data).get("format") != FORMAT:
             raise _unreadable(name, f"expected the format {FORMAT!r}, found other data")
+        data = cast("Any", data)
         if data.get("version") != VERSION:
             raise _unreadable(name, f"expected version {VERSION}, found {data.get('version')!r}")
         try:

@@ -135,7 +135,8 @@ def _steps(steps: Steps) -> Sequence[StepLog]:
     return cast("Sequence[StepLog]", found)
 
 
-_Wanted = Expected | frozenset[Any] | Any
+_Wanted = Any
+"""An `Expected`, a tuple of them for a set, or `...`."""
 
 
 def _wanted(one: Any) -> _Wanted:
