@@ -206,20 +206,24 @@ async def test_a_request_that_nobody_expects_is_told_even_where_the_workflow_swa
             return "whatever"
         return "no"
 
+    env = await WorkflowEnvironment().start()
+    run = await env.trigger(swallowing)
+    while (await run.status()) == "RUN_STARTED":
+        await asyncio.sleep(0)
     with pytest.raises(UnexpectedRequest):
-        async with WorkflowEnvironment() as env:
-            run = await env.trigger(swallowing)
-            while (await run.status()) == "RUN_STARTED":
-                await asyncio.sleep(0)
+        await env.stop()
 
 
 async def test_the_error_of_the_test_goes_before_what_it_forgot() -> None:
-    with pytest.raises(KeyError):
+    async def forgetful() -> None:
         async with WorkflowEnvironment() as env:
             run = await env.trigger(charge)
             while not env.http.unexpected:
                 await asyncio.sleep(0)
             raise KeyError(run.run_id)
+
+    with pytest.raises(KeyError):
+        await forgetful()
 
 
 async def test_the_environment_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
