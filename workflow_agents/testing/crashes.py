@@ -99,7 +99,7 @@ class Trial:
 
 @dataclass(slots=True)
 class CrashReport:
-    """What came of the trials.
+    """What came of a workflow that was run with each crash.
 
     Attributes:
         log: the run without a crash, with its steps.

@@ -42,7 +42,7 @@ _OPENAI = "https://api.openai.com/v1"
 
 
 class WorkflowEnvironment:
-    """See the module.
+    """An engine of a test's own, on virtual time, in a world that is made up.
 
     Args:
         served: what to serve: workflows, or the `Engine` or `Serve` of an app for all of its.
@@ -328,8 +328,10 @@ def _id(run: AsyncRunHandle | str) -> str:
 def _is(log: StepLog, event: str | None, step: str | None) -> bool:
     if step is not None and log.name != step:
         return False
-    waits_for = cast("dict[str, Any]", log.waits_for if isinstance(log.waits_for, dict) else {})
-    return event is None or waits_for.get("eventId") == event
+    waits_for: Any = log.waits_for
+    if event is None or not isinstance(waits_for, dict):
+        return event is None
+    return cast("Any", waits_for).get("eventId") == event
 
 
 def _ended_before(log: RunLog, what: str) -> str:

@@ -133,7 +133,7 @@ class Route:
 
 
 class FakeHttp:
-    """What the engine of a test sends requests with. See the module.
+    """The world that `context.call` reaches in a test: replies that the test has set.
 
     Attributes:
         requests: all that were sent, in order.
