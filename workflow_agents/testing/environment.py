@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar, cast
 
+from workflow_agents import config
 from workflow_agents.client import AsyncClient, AsyncRunHandle
 from workflow_agents.context.context import Duration, WorkflowFunction
 from workflow_agents.context.invocation import Invocation
@@ -48,7 +49,8 @@ class WorkflowEnvironment:
         served: what to serve: workflows, or the `Engine` or `Serve` of an app for all of its.
             More with `add` and `include`.
         http: the world; default: one of its own, in which no request is expected.
-        model: a started `ScriptedModel`, which what is sent to api.openai.com reaches.
+        model: a started `ScriptedModel`, which gets what is sent to api.openai.com, or to
+            OPENAI_BASE_URL.
         environment: the variables that secrets name, and `context.env`. Default: made-up keys of
             providers. Those of the process are not seen.
         store: a path, where something is to be left on the disk.
@@ -93,7 +95,8 @@ class WorkflowEnvironment:
         self.engine.client = AsyncClient(SkippingBackend(self.engine.core, self._skipping))
         self.invocation_type: type[Invocation] = Invocation
         if model is not None:
-            self.http.lead(_OPENAI, model.base_url)
+            for url in (_OPENAI, config.openai_base_url()):
+                self.http.lead(url, model.base_url)
         for one in served:
             self.include(one)
 

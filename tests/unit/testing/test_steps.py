@@ -48,7 +48,6 @@ LOG = RunLog(
         [..., {"poll", expect("poll", retries=2)}, expect("charge", state="STEP_FAILED")],
         [expect("reserve", result=1), expect("mail", result="sent"), ...],
     ],
-    ids=str,
 )
 def test_what_fits(expected: list[Any]) -> None:
     assert_steps(LOG, expected)
@@ -67,7 +66,6 @@ def test_what_fits(expected: list[Any]) -> None:
         [..., expect("charge", state="STEP_SUCCESS")],
         [..., expect("charge", retries=1)],
     ],
-    ids=str,
 )
 def test_what_does_not_fit(expected: list[Any]) -> None:
     with pytest.raises(AssertionError, match="the steps are not as expected"):
