@@ -85,6 +85,11 @@ class Workflow:
         self.__doc__ = function.__doc__
 
     @property
+    def function(self) -> WorkflowFunction:
+        """What is called."""
+        return self._function
+
+    @property
     def has_failure_function(self) -> bool:
         """Whether something is to be called when a run has failed."""
         return self._failure_function is not None

@@ -9,6 +9,7 @@ see `skipping`. Nothing is kept between waits: each one ends the invocation, and
 replays from the top, so that code which does not do the same each time is found out.
 """
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +25,7 @@ from workflow_agents.core.lifecycle import is_ended
 from workflow_agents.core.limits import Limits
 from workflow_agents.core.logs import RunLog, StepLog
 from workflow_agents.core.options import RunOptions
-from workflow_agents.errors import ConfigurationError
+from workflow_agents.errors import ConfigurationError, StateError
 from workflow_agents.protocol.results import NotifiedWaiter
 from workflow_agents.protocol.times import duration_ms
 from workflow_agents.serve.serve import Engine
@@ -125,9 +126,22 @@ class WorkflowEnvironment:
     # Its life.
 
     async def start(self) -> Self:
-        """Start the engine, unless it runs; every method that waits does it by itself."""
-        if not self.engine.running:
+        """Start the engine, unless it runs; every method that waits does it by itself.
+
+        Raises:
+            StateError: WA608, it was started in another loop.
+        """
+        core = self.engine.core
+        if not core.running:
             await self.engine.start()
+        elif core.loop is not asyncio.get_running_loop():
+            raise StateError(
+                "WA608",
+                "the environment belongs to another event loop",
+                found="expected the loop that it was started in, found another one",
+                why="a test that is not async has called asyncio.run more than once",
+                fix=("one asyncio.run(main()) for all of the test", "run_workflow(...)"),
+            )
         return self
 
     async def stop(self) -> None:
@@ -204,8 +218,12 @@ class WorkflowEnvironment:
     async def notify(
         self, event_id: str, event_data: Any = None, *, workflow_run_id: str | None = None
     ) -> list[NotifiedWaiter]:
-        """Notify an event, as `AsyncClient.notify`."""
-        await self.start()
+        """Notify an event, as `AsyncClient.notify`, once nothing more happens at this time.
+
+        So a run that was just triggered waits by then, if it is to wait at once.
+        `env.client.notify` does not look.
+        """
+        await self.settle()
         return await self.client.notify(event_id, event_data, workflow_run_id=workflow_run_id)
 
     def when_waiting(self, event_id: str, event_data: Any = None) -> None:
@@ -283,7 +301,9 @@ class WorkflowEnvironment:
         if isinstance(workflow, str):
             return workflow
         (found,) = workflows_of(workflow)
-        if found.path not in self.engine.workflows:
+        known = self.engine.workflows.get(found.path)
+        if known is None or known.function is not found.function:
+            # Refused with WA110 where another function is served there.
             self.include(found)
         return found.path
 

@@ -210,7 +210,8 @@ def record_history(run: AsyncRunHandle) -> Recording:
     """Record what a run has stored by now, ended or not.
 
     `history = await record_history(run)`, or `await record_history(run).save(path)`. It holds
-    the payload and the results of steps as they are: mind what you put under version control.
+    the payload and the results of steps as they are, but for what the workflow redacts: mind
+    what you put under version control.
     """
     return Recording(run)
 

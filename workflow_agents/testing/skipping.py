@@ -44,6 +44,7 @@ class Skipping:
         self._time = time
         self._changed = asyncio.Event()
         self._jumps = 0
+        self._settling = 0
         engine.on_commit = self._committed
 
     async def until(self, reached: Callable[[], T | None], what: str) -> T:
@@ -60,20 +61,24 @@ class Skipping:
                 return found
             if not self._at_rest():
                 await self._news()
-            elif await self._others_act() or await self._answer():
+            elif await self._others_act() or self._settling or await self._answer():
                 continue
             elif (found := reached()) is None:
                 self._jump(self._next(what))
 
     async def settle(self) -> None:
-        """Wait until nothing more happens at this time."""
-        while True:
-            self._engine.ensure_running()
-            self.check()
-            if not self._at_rest():
-                await self._news()
-            elif not (await self._others_act() or await self._answer()):
-                return
+        """Wait until nothing more happens at this time. No other wait lets time jump meanwhile."""
+        self._settling += 1
+        try:
+            while True:
+                self._engine.ensure_running()
+                self.check()
+                if not self._at_rest():
+                    await self._news()
+                elif not (await self._others_act() or await self._answer()):
+                    return
+        finally:
+            self._settling -= 1
 
     async def advance(self, ms: int) -> None:
         """Let so much time pass, and all that is due meanwhile happen in its order."""

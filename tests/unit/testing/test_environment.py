@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from fastapi import FastAPI
 
 from workflow_agents import (
     ConfigurationError,
@@ -15,8 +17,10 @@ from workflow_agents import (
     NotFound,
     RunFailed,
     Secret,
+    StateError,
     WorkflowNonRetryableError,
 )
+from workflow_agents.fastapi import Serve
 from workflow_agents.testing import (
     Deadlock,
     UnexpectedRequest,
@@ -58,7 +62,6 @@ async def test_thirty_days_take_less_than_a_second() -> None:
 async def test_time_stands_still_until_the_test_waits() -> None:
     async with WorkflowEnvironment() as env:
         run = await env.trigger(order)
-        await env.settle()
         assert (await env.log(run)).state == "RUN_STARTED"
         assert env.now == BEGIN
         [woken] = await env.notify("paid", {"amount": 5})
@@ -333,3 +336,48 @@ def test_it_needs_no_test_runner() -> None:
             assert await env.run(trial) == "charged"
 
     asyncio.run(main())
+
+
+def test_it_stays_in_its_loop() -> None:
+    env = WorkflowEnvironment()
+    assert asyncio.run(env.run(trial)) == "charged"
+    with pytest.raises(StateError, match="belongs to another event loop"):
+        asyncio.run(env.run(trial))
+    env.abandon()
+
+
+async def test_an_app_may_be_served_on_its_engine() -> None:
+    """Requests come in as in production, and time jumps where the test waits for the run."""
+    env = WorkflowEnvironment()
+    app = FastAPI()
+    serve = Serve(app, engine=env.engine)
+    serve.post("/trial")(trial)
+    transport = httpx2.ASGITransport(app)
+    async with env, httpx2.AsyncClient(transport=transport, base_url="http://shop") as http:
+        answer = await http.post("/trial", json={})
+        assert await env.result(answer.json()["workflowRunId"]) == "charged"
+    assert env.now == BEGIN + timedelta(days=30)
+
+
+async def test_the_workflows_of_a_serve_are_tried_without_its_app(tmp_path: Path) -> None:
+    serve = Serve(FastAPI(), store=str(tmp_path / "shop.db"))
+    serve.post("/trial")(trial)
+    async with WorkflowEnvironment(serve) as env:
+        assert await env.run("/trial") == "charged"
+    assert not [*tmp_path.iterdir()]
+
+
+async def test_two_functions_of_one_name_are_not_mixed_up() -> None:
+    def make(result: int) -> Any:
+        async def made(context: Any) -> int:
+            return await context.run("one", lambda: result)
+
+        return made
+
+    async with WorkflowEnvironment() as env:
+        first = make(1)
+        assert await env.run(first) == 1
+        assert await env.run(first) == 1
+        with pytest.raises(ConfigurationError, match="WA110"):
+            await env.run(make(2))
+        assert await env.run(env.add("/second", make(2))) == 2
