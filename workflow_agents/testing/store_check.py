@@ -2,14 +2,20 @@
 
     check_store("shop.db", serve).assert_fits()
 
+or from a shell, with exit code 1 where some run does not fit:
+
+    python -m workflow_agents.testing.store_check shop.db app:serve
+
 The store is read and never written; the process that owns it may run meanwhile. What is
 checked is a copy in memory, as it is at this moment.
 """
 
+import importlib
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,3 +164,29 @@ def _headers(stored: Mapping[str, Any], path: str) -> dict[str, str]:
             except WorkflowAgentsError:
                 continue
     return found
+
+
+_USAGE = "usage: python -m workflow_agents.testing.store_check STORE MODULE:SERVE ...\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check a store from a shell; returns the exit code: 1 some run does not fit, 2 bad usage."""
+    if len(arguments) < 2 or not all(":" in name for name in arguments[1:]):
+        sys.stderr.write(_USAGE)
+        return 2
+    sys.path.insert(0, os.getcwd())
+    served: list[Any] = []
+    for name in arguments[1:]:
+        module, _, attribute = name.partition(":")
+        served.append(getattr(importlib.import_module(module), attribute))
+    try:
+        report = check_store(arguments[0], *served)
+    except WorkflowAgentsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{report}\n")
+    return 0 if report.fits else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
