@@ -4,17 +4,20 @@ The kit is used as users have it: in another process, as a plugin, with the sett
 project and not of this one.
 """
 
-import importlib.metadata
 import json
 import os
 import re
 import subprocess
 import sys
+import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.slow
 
 SHOP = '''
 from workflow_agents import AsyncWorkflowContext, Engine, agent_workflow
@@ -196,6 +199,9 @@ def test_swallowed(workflow_env):
 """
 
 
+PLUGIN = "workflow_agents.testing.plugin"
+ASYNCIO = "pytest_asyncio.plugin"
+ANYIO = "anyio.pytest_plugin"
 LOOP_SCOPE = "asyncio_default_fixture_loop_scope = function"
 
 
@@ -231,12 +237,12 @@ class Project:
     def settings(self, *lines: str) -> None:
         self.write("pytest.ini", "\n".join(["[pytest]", "filterwarnings = error", *lines]))
 
-    def pytest(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run the project's tests."""
-        # Where this package is installed with its entry point, pytest finds the plugin itself.
-        installed = importlib.metadata.entry_points(group="pytest11", name="workflow_agents")
-        plugin = [] if installed else ["-p", "workflow_agents.testing.plugin"]
-        return self.python("-m", "pytest", "-p", "no:cacheprovider", *plugin, *arguments)
+    def pytest(
+        self, *arguments: str, plugins: Sequence[str] = (ASYNCIO,)
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the project's tests, with these plugins and ours."""
+        named = [f"-p{name}" for name in ("no:cacheprovider", PLUGIN, *plugins)]
+        return self.python("-m", "pytest", *named, *arguments)
 
     def python(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         hidden = ("OPENAI", "QSTASH", "PYTEST")
@@ -244,7 +250,11 @@ class Project:
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=self.folder,
-            env=environment | {"PYTHONPATH": f"{ROOT}{os.pathsep}{self.folder}"},
+            env=environment
+            | {
+                "PYTHONPATH": f"{ROOT}{os.pathsep}{self.folder}",
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            },
             capture_output=True,
             text=True,
             timeout=100,
@@ -294,7 +304,7 @@ def test_a_users_mistakes_are_told(project: Project) -> None:
 
 
 def test_other_ways_of_running_async_tests(project: Project) -> None:
-    """pytest-asyncio in strict mode; anyio; and no async plugin at all."""
+    """pytest-asyncio in strict mode, and anyio beside it and without it."""
     one = (
         "import pytest, shop\n"
         "MARK\n"
@@ -309,18 +319,19 @@ def test_other_ways_of_running_async_tests(project: Project) -> None:
     project.settings("asyncio_mode = strict", LOOP_SCOPE)
     project.write("test_strict.py", one.replace("MARK", "@pytest.mark.asyncio"))
     project.write("test_anyio.py", anyio + one.replace("MARK", "@pytest.mark.anyio"))
-    done = project.pytest()
+    done = project.pytest(plugins=(ASYNCIO, ANYIO))
     assert (done.returncode, outcomes(done)["passed"]) == (0, 4), done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
     (project.folder / "test_strict.py").unlink()
     project.settings()
-    done = project.pytest("-p", "no:asyncio")
+    done = project.pytest(plugins=(ANYIO,))
     assert (done.returncode, outcomes(done)["passed"]) == (0, 2), done.stdout + done.stderr
 
 
 def test_the_fixtures_are_listed(project: Project) -> None:
-    done = project.pytest("--fixtures")
+    project.settings()
+    done = project.pytest("--fixtures", plugins=())
     for name in ("workflow_env", "workflow_engine", "virtual_clock", "scripted_model"):
         assert re.search(rf"^{name}\b", done.stdout, re.M), done.stdout
 
@@ -338,3 +349,8 @@ def test_a_store_is_checked_from_a_shell(project: Project) -> None:
     missing = project.python(*check, "other.db", "shop:engine")
     assert (missing.returncode, missing.stderr[:5]) == (2, "WA603")
     assert project.python(*check, "shop.db").returncode == 2
+
+
+def test_the_package_brings_the_plugin() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["project"]["entry-points"]["pytest11"] == {"workflow_agents": PLUGIN}
