@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from workflow_agents import WorkflowNonRetryableError, agent_workflow
+from workflow_agents.core.replay import Replay
 from workflow_agents.testing import (
     AtCommit,
     CrashPoint,
@@ -194,3 +195,27 @@ def test_an_unexpected_request_is_told() -> None:
 def test_an_unknown_keyword_is_refused(play: Callable[..., Any]) -> None:
     with pytest.raises(TypeError, match="evnts"):
         play(item, evnts={})
+
+
+def test_a_body_that_runs_after_its_result_was_recorded_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No engine may do that; this one does, because its replay forgets."""
+    ask = Replay.ask
+
+    def forgetful(replay: Replay, *asked: Any) -> Any:
+        known = ask(replay, *asked)
+        if known is not None and known is replay.head:
+            replay.advance()
+            return None
+        return known
+
+    monkeypatch.setattr(Replay, "ask", forgetful)
+    with pytest.raises(NotCrashProof) as raised:
+        crash_everywhere(item)
+    assert raised.value.report.problems == [
+        "crash after commit 3, the result of 'pack': "
+        "the body of 'pack' ran after its result was recorded",
+        "crash before commit 4, the end of a run: "
+        "the body of 'pack' ran after its result was recorded",
+    ]
