@@ -26,6 +26,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "client": {"protocol", "core"},
     "sync": {"protocol", "core", "context", "client"},
     "agents": {"protocol", "context"},
+    "integrations": {"protocol", "core", "context"},
     "store": {"protocol", "core"},
     "engine": {"protocol", "core", "store"},
     "server": {"protocol", "core", "store", "engine"},

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         WorkflowNonRetryableError,
         WorkflowRetryAfterError,
     )
+    from workflow_agents.integrations.http import durable_client, durable_httpx_client
     from workflow_agents.protocol.results import (
         CallResponse,
         EventResult,
@@ -95,6 +96,8 @@ __all__ = [
     "WorkflowRetryAfterError",
     "WorkflowTool",
     "agent_workflow",
+    "durable_client",
+    "durable_httpx_client",
 ]
 
 _ROOMS = {
@@ -107,6 +110,7 @@ _ROOMS = {
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
     "core.logs": ("FeedEntry", "RunLog", "StepLog"),
+    "integrations.http": ("durable_client", "durable_httpx_client"),
     "protocol.results": (
         "CallResponse",
         "EventResult",
