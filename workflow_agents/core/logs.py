@@ -81,6 +81,8 @@ class RunLog:
         failure: why it failed: error, message, status, attempts.
         dlq_id: of the dead letter it became.
         invoker: the row of the run that invoked it.
+        forked_from: the id of the run that it was forked from; known with its steps.
+        resumed_from: the id of the failed run that it goes on with; known with its steps.
         steps: in the order in which they were first heard of.
     """
 
@@ -95,6 +97,8 @@ class RunLog:
     failure: dict[str, Any] | None = None
     dlq_id: str | None = None
     invoker: int | None = None
+    forked_from: str | None = None
+    resumed_from: str | None = None
     steps: "Steps" = field(default_factory=lambda: Steps())
 
     def __post_init__(self) -> None:
