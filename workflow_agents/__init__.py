@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         WorkflowRetryAfterError,
     )
     from workflow_agents.integrations.http import durable_client, durable_httpx_client
+    from workflow_agents.notebook import watch
     from workflow_agents.protocol.results import (
         CallResponse,
         EventResult,
@@ -98,6 +99,7 @@ __all__ = [
     "agent_workflow",
     "durable_client",
     "durable_httpx_client",
+    "watch",
 ]
 
 _ROOMS = {
@@ -111,6 +113,7 @@ _ROOMS = {
     "core.limits": ("Limits",),
     "core.logs": ("FeedEntry", "RunLog", "StepLog"),
     "integrations.http": ("durable_client", "durable_httpx_client"),
+    "notebook": ("watch",),
     "protocol.results": (
         "CallResponse",
         "EventResult",

@@ -25,6 +25,8 @@ _WORD_OF = {
     "STEP_FAILED": "failed",
     "STEP_RETRY": "retry",
     "STEP_PROGRESS": "waits",
+    "STEP_WAITING": "waits",
+    "STEP_WITHDRAWN": "withdrawn",
     "STEP_CANCELED": "canceled",
 }
 
