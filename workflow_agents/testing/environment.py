@@ -40,7 +40,7 @@ T = TypeVar("T")
 PROVIDER_KEYS = {"OPENAI_API_KEY": "key-for-tests", "ANTHROPIC_API_KEY": "key-for-tests"}
 """What an environment knows where it is given nothing: keys that open nothing."""
 
-_OPENAI = "https://api.openai.com/v1"
+_PROVIDERS = ("https://api.openai.com/v1", "https://api.anthropic.com/v1")
 
 
 class WorkflowEnvironment:
@@ -50,7 +50,7 @@ class WorkflowEnvironment:
         served: what to serve: workflows, or the `Engine` or `Serve` of an app for all of its.
             More with `add` and `include`.
         http: the world; default: one of its own, in which no request is expected.
-        model: a started `ScriptedModel`, which gets what is sent to api.openai.com, or to
+        model: a started `ScriptedModel`, which gets what is sent to OpenAI, to Anthropic, or to
             OPENAI_BASE_URL.
         environment: the variables that secrets name, and `context.env`. Default: made-up keys of
             providers. Those of the process are not seen.
@@ -96,7 +96,7 @@ class WorkflowEnvironment:
         self.engine.client = AsyncClient(SkippingBackend(self.engine.core, self._skipping))
         self.invocation_type: type[Invocation] = Invocation
         if model is not None:
-            for url in (_OPENAI, config.openai_base_url()):
+            for url in (*_PROVIDERS, config.openai_base_url()):
                 self.http.lead(url, model.base_url)
         for one in served:
             self.include(one)
