@@ -4,8 +4,9 @@ A transcript is a sequence of `ChatMessage`. It is folded from the results of st
 stored beside them. How a provider writes these things is not known here: see `models`.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 FinishReason = Literal["stop", "max_steps", "length", "content_filter"]
 """Why an agent ended: it answered; its turns were used up; or the provider cut it off."""
@@ -48,11 +49,14 @@ class AssistantMessage:
         content: its text; "" if it only calls tools.
         tool_calls: the tools that it wants called, in its order.
         finish_reason: why the provider says that it stopped.
+        kept: what the provider wants to see again when the conversation goes on, such as
+            signed thoughts. Each has a "type", and means nothing to other providers.
     """
 
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str = "stop"
+    kept: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +85,19 @@ class Usage:
     """Tokens spent; usages add up.
 
     Attributes:
-        prompt_tokens: read by the model.
-        completion_tokens: written by it.
+        prompt_tokens: read by the model, also those that the provider had kept.
+        completion_tokens: written by it, also those that were thought and not said.
         total_tokens: as the provider counts both.
+        cached_prompt_tokens: how many of the prompt tokens the provider had kept; they are
+            cheaper.
+        reasoning_tokens: how many of the completion tokens were thought and not said.
     """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     total_tokens: int = 0
+    cached_prompt_tokens: int = 0
+    reasoning_tokens: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         """The tokens of both."""
@@ -96,6 +105,8 @@ class Usage:
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.total_tokens + other.total_tokens,
+            self.cached_prompt_tokens + other.cached_prompt_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
         )
 
 
