@@ -78,7 +78,7 @@ def model(value: ModelLike, **options: Any) -> Model:
         return _named(value, options)
     if options:
         raise _no_model(value, "options go with a name such as 'openai:gpt-4o'")
-    if hasattr(value, "ask") and hasattr(value, "name"):
+    if hasattr(value, "ask") and hasattr(value, "name") and not isinstance(value, type):
         return cast("Model", value)
     if is_chat_model(value):
         return LangChainModel(value)
