@@ -26,6 +26,7 @@ NEEDED = ("content",)
 """What an answer that is a message has."""
 
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
+_SAMPLING = ("temperature", "top_p")
 _THOUGHTS = ("thinking", "redacted_thinking")
 _REASONS = {
     "end_turn": "stop",
@@ -65,6 +66,9 @@ def body(
             config["format"] = {"type": "json_schema", "schema": schema}
     request |= _tools(turn)
     request |= settings.extra_body
+    if request.get("thinking", {}).get("type") in ("enabled", "adaptive"):
+        # Who thinks takes no temperature.
+        request = {name: value for name, value in request.items() if name not in _SAMPLING}
     told = [m.content for m in transcript if isinstance(m, SystemMessage)]
     if told:
         request["system"] = "\n\n".join(told)

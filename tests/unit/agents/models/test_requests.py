@@ -129,6 +129,13 @@ def test_a_newer_anthropic_takes_no_temperature():
     assert not {"temperature", "top_p"} & set(body)
 
 
+def test_who_thinks_takes_no_temperature():
+    thinking = {"type": "enabled", "budget_tokens": 2000}
+    body = claude(turn(temperature=0.1, extra_body={"thinking": thinking}))
+    assert body["thinking"] == thinking
+    assert "temperature" not in body
+
+
 @pytest.mark.parametrize("ask", [chat, responses])
 def test_models_that_reason_are_sent_no_temperature(ask: Any):
     body = ask(turn(**SAMPLING, reasoning_effort="low"), "o3-mini")
