@@ -67,6 +67,7 @@ def _strict(schema: Any, definitions: Mapping[str, Any], without: frozenset[str]
         raise _Impossible
     given |= _single_parts(given, definitions)
     if "$ref" in given:
+        _resolved(given["$ref"], definitions)
         return {"$ref": given["$ref"]}
     made = {key: value for key, value in given.items() if key in _KEPT - without}
     if made.get("format") not in _FORMATS:

@@ -106,6 +106,8 @@ def test_the_schema_that_is_given_stays_as_it_is():
         {"type": "object", "properties": {"a": {"not": {"type": "string"}}}},
         {"type": "object", "properties": {"a": {"allOf": [{"type": "string"}, {"enum": ["x"]}]}}},
         {"type": "object", "properties": {"a": {"$ref": "#/$defs/x", "description": "x"}}},
+        {"type": "object", "properties": {"a": {"$ref": "#/$defs/x"}}},
+        {"type": "object", "properties": {"a": {"$ref": "#"}}},
         {"anyOf": [{"type": "object", "properties": {"a": {"type": "string"}}}]},
         TypeAdapter(dict[str, int]).json_schema(),
         TypeAdapter(tuple[int, str]).json_schema(),
