@@ -85,12 +85,11 @@ class Usage:
     """Tokens spent; usages add up.
 
     Attributes:
-        prompt_tokens: read by the model, also those that the provider had kept.
-        completion_tokens: written by it, also those that were thought and not said.
+        prompt_tokens: read by the model, those of the cache among them.
+        completion_tokens: written by it, those of its reasoning among them.
         total_tokens: as the provider counts both.
-        cached_prompt_tokens: how many of the prompt tokens the provider had kept; they are
-            cheaper.
-        reasoning_tokens: how many of the completion tokens were thought and not said.
+        cached_prompt_tokens: of the prompt: which the provider had in its cache.
+        reasoning_tokens: of the completion: which nobody is shown.
     """
 
     prompt_tokens: int = 0
@@ -112,7 +111,14 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """A turn of the model, and what it cost."""
+    """A turn of the model, and what it cost.
+
+    Attributes:
+        message: what it said.
+        usage: the tokens of this turn.
+        model: the name that the provider answered under; "" if it gave none.
+    """
 
     message: AssistantMessage
     usage: Usage
+    model: str = ""

@@ -142,7 +142,8 @@ class Deliveries:
         now = self._engine.clock.now_ms()
         expected = data.get("expect", ())
         lack = None if answer is None else shortcoming(answer.status, answer.body, expected)
-        if answer is None or lack is not None:
+        good = answer is not None and lack is None
+        if not good:
             delay = DelayExpression.parse(data["delay"]) if "delay" in data else None
             decision = after_failure(
                 RetryPolicy(data["retries"], delay),

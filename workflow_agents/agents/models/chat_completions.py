@@ -76,7 +76,8 @@ def read(response: CallResponse[Any], *, model: str, agent: str) -> ModelReply:
     if not choices:
         answer.fail("expected 'choices' with at least one, found empty list")
     choice = answer.mapping("'choices[0]'", choices[0])
-    return ModelReply(_read_message(answer, choice), _usage(answer, members.get("usage")))
+    usage = _usage(answer, members.get("usage"))
+    return ModelReply(_read_message(answer, choice), usage, answer.answered_as(members))
 
 
 def _settings(settings: ModelSettings, dialect: Dialect) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def messages(transcript: Sequence[ChatMessage]) -> list[dict[str, Any]]:
 
 
 def recorded(reply: Any) -> dict[str, Any]:
-    """What an `AIMessage` says, as JSON: {"message": {...}, "usage": {...}}."""
+    """What an `AIMessage` says, as JSON: {"message": {...}, "usage": {...}, "model": "..."}."""
     made = [
         {
             "id": str(call.get("id") or f"call_{number}"),
@@ -160,6 +160,7 @@ def recorded(reply: Any) -> dict[str, Any]:
             "cached_prompt_tokens": _detail(usage, "input_token_details", "cache_read"),
             "reasoning_tokens": _detail(usage, "output_token_details", "reasoning"),
         },
+        "model": str(told.get("model_name") or told.get("model") or ""),
     }
 
 
@@ -168,7 +169,7 @@ def read(data: dict[str, Any]) -> ModelReply:
     message = data["message"]
     calls = tuple(ToolCall(c["id"], c["name"], c["arguments"]) for c in message["tool_calls"])
     said = AssistantMessage(message["content"], calls, message["finish_reason"])
-    return ModelReply(said, Usage(**data["usage"]))
+    return ModelReply(said, Usage(**data["usage"]), data["model"])
 
 
 _REASONS = {"end_turn": "stop", "tool_use": "tool_calls", "max_tokens": "length"}

@@ -107,7 +107,8 @@ def read(response: CallResponse[Any], *, model: str, agent: str) -> ModelReply:
                 pass
     said = str(members.get("stop_reason") or "end_turn")
     message = AssistantMessage("".join(texts), tuple(calls), _REASONS.get(said, said), tuple(kept))
-    return ModelReply(message, _usage(answer, members.get("usage")))
+    usage = _usage(answer, members.get("usage"))
+    return ModelReply(message, usage, answer.answered_as(members))
 
 
 def _settings(settings: ModelSettings, *, sampling: bool) -> dict[str, Any]:

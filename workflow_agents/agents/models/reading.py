@@ -72,6 +72,11 @@ class Answer:
             self.fail(f"expected '{where}.{name}' to be a number, found {kind(value)}")
         return value
 
+    def answered_as(self, members: Mapping[str, Any]) -> str:
+        """The name that the provider answered under, "" if it gives none."""
+        name = members.get("model")
+        return name if isinstance(name, str) else ""
+
     def fail(self, found: str, said: object = "", fix: Sequence[str] = ()) -> NoReturn:
         """Tell what is wrong.
 

@@ -93,7 +93,8 @@ def read(response: CallResponse[Any], *, model: str, agent: str) -> ModelReply:
         details: dict[str, Any] = members.get("incomplete_details") or {}
         reason = _CUT_OFF.get(str(details.get("reason")), "length")
     message = AssistantMessage("".join(texts), tuple(calls), reason, tuple(kept))
-    return ModelReply(message, _usage(answer, members.get("usage")))
+    usage = _usage(answer, members.get("usage"))
+    return ModelReply(message, usage, answer.answered_as(members))
 
 
 def _settings(settings: ModelSettings) -> dict[str, Any]:

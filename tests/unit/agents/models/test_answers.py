@@ -47,6 +47,7 @@ def test_a_text_and_its_usage(model: Any, whole: Any, said: Any):
     assert answer.message.content == "Hello you"
     assert answer.message.finish_reason == "stop"
     assert answer.usage == Usage(20, 9, 29, 16, 7)
+    assert answer.model == "m"
 
 
 @EACH
@@ -73,8 +74,9 @@ def test_an_answer_that_was_cut_off(model: Any, whole: Any, said: Any, reason: s
 @EACH
 def test_an_answer_without_usage(model: Any, whole: Any, said: Any):
     body = whole(Say("Hello"), {"model": "m", **said}, "1")
-    del body["usage"]
-    assert read(model, body).usage == Usage()
+    del body["usage"], body["model"]
+    answer = read(model, body)
+    assert (answer.usage, answer.model) == (Usage(), "")
 
 
 @EACH

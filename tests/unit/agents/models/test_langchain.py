@@ -93,6 +93,9 @@ async def test_the_openai_one_talks_to_the_server(
     ]
     assert result.usage.cached_prompt_tokens == 16
     model.assert_done()
+    model.say("Hello")
+    turn = Turn(agent="a", transcript=[UserMessage("Hi")])
+    assert (await LangChainModel(chat).ask(agents._context, turn)).model == "gpt-4o"
 
 
 async def test_settings_that_it_gets(context: Any, model: ScriptedModel, chat: ChatOpenAI):
