@@ -5,7 +5,7 @@ to be awaited, in this task or another: `gather(context.run(...), context.run(..
 branches whose steps are told apart by place, whichever is faster.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -188,6 +188,7 @@ class AsyncWorkflowContext(Generic[P]):
         timeout: Duration | None = None,
         flow_control: FlowControl | None = None,
         raise_for_status: bool = False,
+        expect: Sequence[str] = (),
     ) -> Coroutine[Any, Any, CallResponse[Any]]:
         """Have the engine make an HTTP request, while the run costs nothing.
 
@@ -203,17 +204,23 @@ class AsyncWorkflowContext(Generic[P]):
             flow_control: a key whose limits the request waits for.
             raise_for_status: a last answer other than 2xx fails the step, so that a resumed
                 run calls again.
+            expect: members that the JSON object of a 2xx answer has to have. One without
+                them is a failed attempt like a 500: it is tried again, and the last fails
+                the step.
 
         Returns:
             The last answer, whatever its status.
 
         Raises:
-            StepFailed: no answer came in any attempt, or none that `raise_for_status` wants.
+            StepFailed: no answer came in any attempt, or none that `raise_for_status` and
+                `expect` want.
         """
         key = self._invocation.request(StepKind.CALL, name)
         checked_flow_control(flow_control)
         if not isinstance(method, str) or not method.isalpha():  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("method", "an HTTP method such as 'POST'", method)
+        if isinstance(expect, str) or not all(isinstance(member, str) for member in expect):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            raise wrong_option("expect", "a list of names such as ['choices']", expect)
         content, content_type = checked_body(body, where=f"call {name!r}")
         plan = Call(
             url=url,
@@ -224,6 +231,7 @@ class AsyncWorkflowContext(Generic[P]):
             timeout_ms=None if timeout is None else duration_ms(timeout),
             flow_control=flow_control,
             raise_for_status=raise_for_status,
+            expect=tuple(expect),
         )
         return self._wait(key, StepKind.CALL, name, plan, CallResponse[Any].read)
 
