@@ -7,27 +7,48 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workflow_agents.agents.agent import Agent, Agents, Task, TaskResult, agent_workflow
+    from workflow_agents.agents.agent import Agent, AgentTool
+    from workflow_agents.agents.guardrails import Guardrail, GuardrailContext
+    from workflow_agents.agents.memory import Conversation
+    from workflow_agents.agents.messages import (
+        AssistantMessage,
+        ChatMessage,
+        SystemMessage,
+        ToolCall,
+        ToolMessage,
+        Usage,
+        UserMessage,
+        messages_from_json,
+        messages_to_json,
+    )
     from workflow_agents.agents.models.openai import OpenAIModel
     from workflow_agents.agents.models.port import CallSettings, ModelSettings
+    from workflow_agents.agents.prices import Price
+    from workflow_agents.agents.spending import CallRecord, UsageLimits
+    from workflow_agents.agents.tasks import Task, TaskResult
     from workflow_agents.agents.tools import WorkflowTool
+    from workflow_agents.agents.workflow import Agents, agent_workflow
     from workflow_agents.client import AsyncClient, AsyncRunHandle, DeadLetter, RunFailed
     from workflow_agents.context.context import AsyncWorkflowContext
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.limits import Limits
     from workflow_agents.core.logs import FeedEntry, RunLog, StepLog
     from workflow_agents.errors import (
+        AgentStopped,
         ConfigurationError,
+        GuardrailTripped,
         HistoryMismatch,
         InvocationEnded,
         LimitError,
         NotFound,
+        OutputMismatch,
         RemoteError,
         StateError,
         StepFailed,
         StepUsageError,
         StoreError,
         UsageError,
+        UsageLimitExceeded,
         WorkflowAbort,
         WorkflowAgentsError,
         WorkflowNonRetryableError,
@@ -51,18 +72,27 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Agent",
+    "AgentStopped",
+    "AgentTool",
     "Agents",
+    "AssistantMessage",
     "AsyncClient",
     "AsyncRunHandle",
     "AsyncWorkflowContext",
+    "CallRecord",
     "CallResponse",
     "CallSettings",
+    "ChatMessage",
     "ConfigurationError",
+    "Conversation",
     "DeadLetter",
     "Engine",
     "EventResult",
     "FeedEntry",
     "FlowControl",
+    "Guardrail",
+    "GuardrailContext",
+    "GuardrailTripped",
     "HistoryMismatch",
     "InvocationEnded",
     "InvokeResult",
@@ -73,6 +103,8 @@ __all__ = [
     "NotifiedWaiter",
     "NotifyResult",
     "OpenAIModel",
+    "OutputMismatch",
+    "Price",
     "RemoteError",
     "RunFailed",
     "RunLog",
@@ -82,9 +114,16 @@ __all__ = [
     "StepLog",
     "StepUsageError",
     "StoreError",
+    "SystemMessage",
     "Task",
     "TaskResult",
+    "ToolCall",
+    "ToolMessage",
+    "Usage",
     "UsageError",
+    "UsageLimitExceeded",
+    "UsageLimits",
+    "UserMessage",
     "Webhook",
     "WebhookRequest",
     "WebhookResult",
@@ -95,13 +134,32 @@ __all__ = [
     "WorkflowRetryAfterError",
     "WorkflowTool",
     "agent_workflow",
+    "messages_from_json",
+    "messages_to_json",
 ]
 
 _ROOMS = {
-    "agents.agent": ("Agent", "Agents", "Task", "TaskResult", "agent_workflow"),
+    "agents.agent": ("Agent", "AgentTool"),
+    "agents.guardrails": ("Guardrail", "GuardrailContext"),
+    "agents.memory": ("Conversation",),
+    "agents.messages": (
+        "AssistantMessage",
+        "ChatMessage",
+        "SystemMessage",
+        "ToolCall",
+        "ToolMessage",
+        "Usage",
+        "UserMessage",
+        "messages_from_json",
+        "messages_to_json",
+    ),
     "agents.models.openai": ("OpenAIModel",),
     "agents.models.port": ("CallSettings", "ModelSettings"),
+    "agents.prices": ("Price",),
+    "agents.spending": ("CallRecord", "UsageLimits"),
+    "agents.tasks": ("Task", "TaskResult"),
     "agents.tools": ("WorkflowTool",),
+    "agents.workflow": ("Agents", "agent_workflow"),
     "client": ("AsyncClient", "DeadLetter", "RunFailed", "AsyncRunHandle"),
     "context.context": ("AsyncWorkflowContext",),
     "core.flow_control": ("FlowControl",),

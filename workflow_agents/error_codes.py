@@ -297,4 +297,25 @@ CODES = _table(
         "every turn of the model called tools that failed, up to the limit",
         ("mend the tool", "describe the tool's arguments better", "raise max_tool_errors"),
     ),
+    (
+        "WA711",
+        "the agent's answer does not fit its output type",
+        "the model did not mend it in the tries that it had",
+        ("raise output_retries", "make the type simpler", "use a stronger model"),
+    ),
+    (
+        "WA712",
+        "a guardrail refused",
+        "it found in the prompt or in the answer what it is there to keep out",
+        ("catch GuardrailTripped and say what is to happen then",),
+    ),
+    (
+        "WA713",
+        "a usage limit is used up",
+        "the work took more calls, tokens or money than it was given",
+        (
+            "raise the limit: limits=UsageLimits(...)",
+            'let a person decide: UsageLimits(..., on_breach="pause")',
+        ),
+    ),
 )

@@ -8,6 +8,10 @@
     │   ├── NotFound                WA107, WA606, WA607: the id names nothing
     │   └── StateError              WA608: the verb does not fit the state
     ├── RemoteError                 WA3xx, WA703: the other side gave nothing usable
+    ├── AgentStopped                WA7xx: an agent may not, or cannot, go on
+    │   ├── OutputMismatch          WA711: its answers do not fit its output type
+    │   ├── GuardrailTripped        WA712: a guardrail refused its prompt or its answer
+    │   └── UsageLimitExceeded      WA713: what it was given is used up
     ├── StoreError                  WA6xx: the file or the disk
     ├── StepFailed                  WA206: a step's body raised in every attempt
     ├── HistoryMismatch             WA201: the code no longer fits the run's history
@@ -169,6 +173,78 @@ class RemoteError(WorkflowAgentsError):
         super().__init__(code, what, where=where, found=found, why=why, fix=fix)
         self.status = status
         self.body = body
+
+
+class AgentStopped(WorkflowAgentsError):
+    """An agent may not, or cannot, go on. A run that fails with it is not tried again.
+
+    All that led here is recorded: another attempt would come to the same end.
+    """
+
+
+class OutputMismatch(AgentStopped):
+    """The agent's answers did not fit its output type, as often as it may try (WA711).
+
+    Attributes:
+        text: its last answer.
+        problem: what is wrong with it, as the model was told.
+    """
+
+    def __init__(self, agent: str, text: str, problem: str, tries: int) -> None:
+        self.text = text
+        self.problem = problem
+        found = (f"{tries} answer{'s' if tries != 1 else ''}, the last: {text[:200]!r}", problem)
+        super().__init__("WA711", where=f"agent {agent!r}", found=found)
+
+
+class GuardrailTripped(AgentStopped):
+    """A guardrail refused what an agent was asked, or what it answered (WA712).
+
+    Guardrails may raise it themselves: `raise GuardrailTripped("no secrets, please")`.
+
+    Attributes:
+        reason: why, in the guardrail's words.
+        guardrail: its name.
+        agent: the agent that it guards.
+    """
+
+    def __init__(self, reason: str = "", *, guardrail: str = "", agent: str = "") -> None:
+        self.reason = reason
+        self.guardrail = guardrail
+        self.agent = agent
+        super().__init__(
+            "WA712",
+            f"the guardrail {guardrail!r} refused" if guardrail else "",
+            where=f"agent {agent!r}" if agent else "",
+            found=reason or "it gave no reason",
+        )
+
+
+class UsageLimitExceeded(AgentStopped):
+    """A limit of `UsageLimits` is used up, so the next step was not taken (WA713).
+
+    Attributes:
+        limit: the name of the limit: "total_tokens".
+        allowed: how much it allows.
+        used: how much is used, with what the next step would certainly add.
+        of: whose limit it is: "agent 'writer'", "the task", "the run".
+        usage: the tokens spent within it so far, a `Usage`.
+        reason: what the person said who refused to raise it; "" if nobody was asked.
+    """
+
+    def __init__(
+        self, limit: str, allowed: Any, used: Any, of: str, usage: Any, reason: str = ""
+    ) -> None:
+        self.limit = limit
+        self.allowed = allowed
+        self.used = used
+        self.of = of
+        self.usage = usage
+        self.reason = reason
+        found = [f"expected at most {allowed} {limit}, found {used}"]
+        if reason:
+            found.append(f"more was refused: {reason}")
+        super().__init__("WA713", f"the {limit} of {of} are used up", where=of, found=found)
 
 
 class StoreError(WorkflowAgentsError):

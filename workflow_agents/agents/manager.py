@@ -1,20 +1,16 @@
 """Managers: agents whose tools are agents.
 
 A manager follows the same loop as any agent. What it calls is not wrapped in a step, because
-an agent's own turns and tool calls are steps already.
+an agent's own turns and tool calls are steps already. To any depth: an agent that is a tool may
+have agents as its tools.
 """
 
-import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
-from workflow_agents.agents import conversation, schemas
-from workflow_agents.agents.messages import Usage
-from workflow_agents.agents.ports import AgentContext
+from workflow_agents.agents import schemas
+from workflow_agents.agents.agent import Agent, AgentTool, member_names
 from workflow_agents.agents.tools import Tool
-
-if TYPE_CHECKING:
-    from workflow_agents.agents.agent import Agent
 
 NAME = "Manager LLM"
 BACKGROUND = (
@@ -34,52 +30,43 @@ _PROMPT_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 
-
-def as_tools(
-    context: AgentContext, agents: "Sequence[Agent]", spent: dict[str, Usage]
-) -> tuple[Tool, ...]:
-    """The agents as a manager calls them; what they cost is added to `spent`."""
-    named = zip(_tool_names(agents), agents, strict=True)
-    return tuple(_as_tool(context, name, agent, spent) for name, agent in named)
+Ask = Callable[[Agent[Any], str], Coroutine[Any, Any, Any]]
+"""Gives a prompt to an agent; returns its output, or raises `NoAnswer`."""
 
 
-def _as_tool(context: AgentContext, name: str, agent: "Agent", spent: dict[str, Usage]) -> Tool:
-    async def ask(prompt: str) -> str:
-        _, end = await conversation.converse(context, agent, agent.toolset, prompt, spent)
-        if not end.text:
-            raise schemas.BadCall(f"the agent came to no answer ({end.reason})")
-        return end.text
+class NoAnswer(schemas.BadCall):
+    """An agent that was called as a tool came to no answer; the text is for the caller."""
+
+
+def as_tools(members: Sequence[AgentTool], ask: Ask) -> tuple[Tool, ...]:
+    """The agents as a manager calls them."""
+    named = zip(member_names(members), members, strict=True)
+    return tuple(_as_tool(name, member, ask) for name, member in named)
+
+
+def _as_tool(name: str, member: AgentTool, ask: Ask) -> Tool:
+    async def invoke(prompt: str) -> Any:
+        return await ask(member.agent, prompt)
 
     return Tool(
         name=name,
-        description=_description(agent),
+        description=member.description or _description(member.agent),
         parameters=_PROMPT_SCHEMA,
         check=schemas.of_json_schema(_PROMPT_SCHEMA, f"agent {name!r}").check,
-        invoke=ask,
+        invoke=invoke,
         execute_as_step=False,
         # That a model fails is for the workflow to handle, not for the manager.
         told=schemas.BadCall,
     )
 
 
-def _description(agent: "Agent") -> str:
+def _description(agent: Agent[Any]) -> str:
     lines = [f"Gives a task to the agent {agent.name!r}."]
     if agent.background:
         lines.append(f"Its background: {agent.background}")
-    if agent.toolset:
-        lines.append("Its tools:")
-        lines += [f"- {tool.name}: {tool.description}" for tool in agent.toolset]
+    tools = [f"- {tool.name}: {tool.description}" for tool in agent.toolset]
+    tools += [f"- {name}: another agent" for name in member_names(agent.members)]
+    if tools:
+        lines += ["Its tools:", *tools]
     text = "\n".join(lines)
     return text if len(text) <= _MAX_DESCRIPTION else f"{text[: _MAX_DESCRIPTION - 1]}…"
-
-
-def _tool_names(agents: "Sequence[Agent]") -> list[str]:
-    """Names that providers allow, no two alike."""
-    names: list[str] = []
-    for agent in agents:
-        base = re.sub(r"[^a-zA-Z0-9_-]+", "_", agent.name)[:60].strip("_") or "agent"
-        number = 1
-        while (name := base if number == 1 else f"{base}_{number}") in names:
-            number += 1
-        names.append(name)
-    return names

@@ -1,13 +1,13 @@
 """What agents need from the context of a run; nothing else of it is known in this room.
 
-Both methods give the step its place when they are *called* and return a coroutine, so that
-steps of parallel branches are told apart by place, whichever is faster.
+Each method gives its step its place when it is *called* and returns a coroutine, so that steps
+of parallel branches are told apart by place, whichever is faster.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from workflow_agents.protocol.results import CallResponse
+from workflow_agents.protocol.results import CallResponse, EventResult
 from workflow_agents.protocol.secrets import Secret
 
 if TYPE_CHECKING:
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 
 class AgentContext(Protocol):
-    """The part of a durable context that agents use."""
+    """The part of a durable context that agents use.
+
+    Attributes:
+        workflow_run_id: of the run.
+        created_at: when the run was created, Unix milliseconds.
+    """
+
+    workflow_run_id: str
+    created_at: int
 
     def run(self, name: str, fn: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
         """Run a function once; its result, as JSON gives it back, is recorded for ever.
@@ -43,4 +51,22 @@ class AgentContext(Protocol):
 
         With `raise_for_status`, one other than 2xx fails the step.
         """
+        ...
+
+    def wait_for_event(
+        self, name: str, event_id: str, *, timeout: "Duration" = "7d", details: Any = None
+    ) -> Coroutine[Any, Any, EventResult[Any]]:
+        """Wait until someone notifies the event; `details` are for whoever is to answer."""
+        ...
+
+    def recall(
+        self, name: str, conversation: str, *, last: int | None = None
+    ) -> Coroutine[Any, Any, list[Any]]:
+        """The messages of a conversation, the newest `last` of them; the same in every replay."""
+        ...
+
+    def remember(
+        self, name: str, conversation: str, messages: Sequence[Any]
+    ) -> Coroutine[Any, Any, int]:
+        """Append messages, JSON data, to a conversation, once."""
         ...
