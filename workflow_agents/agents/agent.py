@@ -17,6 +17,9 @@ from workflow_agents.agents.messages import ChatMessage, FinishReason, Usage
 from workflow_agents.agents.models.openai import OpenAIModel
 from workflow_agents.agents.models.port import CallSettings, Model
 from workflow_agents.agents.ports import AgentContext
+from workflow_agents.agents.agent_tool import AgentTool
+from workflow_agents.agents.tool_options import NeedsApproval
+from workflow_agents.agents.tool_sources import ToolSource
 from workflow_agents.agents.tools import Tool
 from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.secrets import Secret
@@ -30,7 +33,8 @@ class Agent:
         model: what it thinks with.
         name: what its steps are called after, and what a manager calls it by.
         background: who it is and how it works; the system message.
-        tools: functions, `WorkflowTool`s and LangChain tools; the keys of a dict are names.
+        tools: functions, `WorkflowTool`s, LangChain tools, MCP servers (`mcp_server`), workflows
+            (`workflow_tool`) and agents (`as_tool`); the keys of a dict are names.
         max_steps: how often its model is called in a task.
         temperature: None leaves it to the model; reasoning models take no other.
         max_tool_errors: after so many turns in a row whose tool calls all failed, the task
@@ -48,7 +52,7 @@ class Agent:
     max_steps: int = 5
     temperature: float | None = 0.1
     max_tool_errors: int = 3
-    toolset: tuple[Tool, ...] = field(init=False, repr=False, compare=False)
+    toolset: tuple[Tool | ToolSource, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _is_line(self.name):
@@ -62,6 +66,27 @@ class Agent:
         if self.temperature is not None and not 0 <= self.temperature <= 2:
             self._refuse("temperature", "a number from 0 to 2, or None", self.temperature)
         object.__setattr__(self, "toolset", tools.toolset(self.tools))
+
+    def as_tool(
+        self,
+        name: str | None = None,
+        description: str | None = None,
+        *,
+        needs_approval: NeedsApproval = False,
+    ) -> AgentTool:
+        """This agent as one of the tools of another: it takes a prompt and gives its answer.
+
+        Args:
+            name: what the other calls it by; default: the agent's name.
+            description: tells the other what it is for; default: its background and its tools.
+            needs_approval: whether a person has to approve its prompt; see `tool`.
+        """
+        return AgentTool(
+            agent=self,
+            name=name or manager.tool_name(self),
+            description=description or manager.description(self),
+            needs_approval=needs_approval,
+        )
 
     def _refuse(self, option: str, expected: str, found: object) -> None:
         raise ConfigurationError(

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from workflow_agents.agents import loop, tool_calls
+from workflow_agents.agents import loop, tool_calls, tool_sources
 from workflow_agents.agents.messages import (
     ChatMessage,
     SystemMessage,
@@ -17,6 +17,7 @@ from workflow_agents.agents.messages import (
 )
 from workflow_agents.agents.models.port import ModelSettings, Turn
 from workflow_agents.agents.ports import AgentContext
+from workflow_agents.agents.tool_sources import ToolSource
 from workflow_agents.agents.tools import Tool
 from workflow_agents.errors import WorkflowAgentsError
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 async def converse(
     context: AgentContext,
     agent: "Agent",
-    usable: Sequence[Tool],
+    usable: Sequence[Tool | ToolSource],
     prompt: str,
     spent: dict[str, Usage],
 ) -> tuple[list[ChatMessage], loop.Finish]:
@@ -35,6 +36,8 @@ async def converse(
     transcript: list[ChatMessage] = [UserMessage(prompt)]
     if agent.background:
         transcript.insert(0, SystemMessage(agent.background))
+    began = len(transcript)
+    usable = await tool_sources.expanded(context, usable, spent)
     while True:
         match loop.next_action(
             transcript, max_steps=agent.max_steps, max_tool_errors=agent.max_tool_errors
@@ -48,8 +51,15 @@ async def converse(
                 spent[agent.name] += reply.usage
                 transcript.append(reply.message)
             case loop.RunTools(calls):
-                started = [tool_calls.start(context, call, usable) for call in calls]
-                transcript += await asyncio.gather(*started)
+                started = [
+                    tool_calls.start(context, call, usable, agent=agent.name) for call in calls
+                ]
+                results = await asyncio.gather(*started)
+                transcript += results
+                tool_calls.check_errors(transcript[began:], usable, agent.name)
+                direct = tool_calls.direct_answer(results, usable)
+                if direct is not None:
+                    return transcript, loop.Finish(direct, "stop")
             case loop.Finish() as end:
                 return transcript, end
             case loop.GiveUp(turns, errors):

@@ -40,10 +40,12 @@ def as_tools(
 ) -> tuple[Tool, ...]:
     """The agents as a manager calls them; what they cost is added to `spent`."""
     named = zip(_tool_names(agents), agents, strict=True)
-    return tuple(_as_tool(context, name, agent, spent) for name, agent in named)
+    return tuple(as_tool(context, name, agent, spent) for name, agent in named)
 
 
-def _as_tool(context: AgentContext, name: str, agent: "Agent", spent: dict[str, Usage]) -> Tool:
+def as_tool(context: AgentContext, name: str, agent: "Agent", spent: dict[str, Usage]) -> Tool:
+    """One agent as a tool; what it costs is added to `spent`."""
+
     async def ask(prompt: str) -> str:
         _, end = await conversation.converse(context, agent, agent.toolset, prompt, spent)
         if not end.text:
@@ -52,7 +54,7 @@ def _as_tool(context: AgentContext, name: str, agent: "Agent", spent: dict[str, 
 
     return Tool(
         name=name,
-        description=_description(agent),
+        description=description(agent),
         parameters=_PROMPT_SCHEMA,
         check=schemas.of_json_schema(_PROMPT_SCHEMA, f"agent {name!r}").check,
         invoke=ask,
@@ -62,7 +64,8 @@ def _as_tool(context: AgentContext, name: str, agent: "Agent", spent: dict[str, 
     )
 
 
-def _description(agent: "Agent") -> str:
+def description(agent: "Agent") -> str:
+    """What a model reads of an agent that it may call."""
     lines = [f"Gives a task to the agent {agent.name!r}."]
     if agent.background:
         lines.append(f"Its background: {agent.background}")
@@ -73,11 +76,16 @@ def _description(agent: "Agent") -> str:
     return text if len(text) <= _MAX_DESCRIPTION else f"{text[: _MAX_DESCRIPTION - 1]}…"
 
 
+def tool_name(agent: "Agent") -> str:
+    """The agent's name as providers allow it."""
+    return re.sub(r"[^a-zA-Z0-9_-]+", "_", agent.name)[:60].strip("_") or "agent"
+
+
 def _tool_names(agents: "Sequence[Agent]") -> list[str]:
     """Names that providers allow, no two alike."""
     names: list[str] = []
     for agent in agents:
-        base = re.sub(r"[^a-zA-Z0-9_-]+", "_", agent.name)[:60].strip("_") or "agent"
+        base = tool_name(agent)
         number = 1
         while (name := base if number == 1 else f"{base}_{number}") in names:
             number += 1

@@ -1,23 +1,39 @@
 """What agents need from the context of a run; nothing else of it is known in this room.
 
-Both methods give the step its place when they are *called* and return a coroutine, so that
-steps of parallel branches are told apart by place, whichever is faster.
+The methods give a step its place when they are *called* and return a coroutine, so that steps
+of parallel branches are told apart by place, whichever is faster.
 """
 
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from workflow_agents.protocol.results import CallResponse
+from workflow_agents.protocol.results import CallResponse, EventResult, InvokeResult
 from workflow_agents.protocol.secrets import Secret
 
 if TYPE_CHECKING:
-    from workflow_agents.context.context import Duration, FlowControl
+    from workflow_agents.context.context import CurrentStep, Duration, FlowControl
 
 
 class AgentContext(Protocol):
     """The part of a durable context that agents use."""
 
-    def run(self, name: str, fn: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
+    workflow_run_id: str
+    """The run's id."""
+
+    @property
+    def current_step(self) -> "CurrentStep | None":
+        """Inside the body of a step: that step."""
+        ...
+
+    def run(
+        self,
+        name: str,
+        fn: Callable[[], Any],
+        *,
+        retries: int | None = None,
+        retry_delay: str | None = None,
+        flow_control: "FlowControl | None" = None,
+    ) -> Coroutine[Any, Any, Any]:
         """Run a function once; its result, as JSON gives it back, is recorded for ever.
 
         `fn` is a coroutine function, or any other, which runs in a thread and may return
@@ -43,4 +59,16 @@ class AgentContext(Protocol):
 
         With `raise_for_status`, one other than 2xx fails the step.
         """
+        ...
+
+    def wait_for_event(
+        self, name: str, event_id: str, *, timeout: "Duration" = "7d", details: Any = None
+    ) -> Coroutine[Any, Any, EventResult[Any]]:
+        """Wait until someone notifies the event; `details` are shown to whoever is to."""
+        ...
+
+    def invoke(
+        self, name: str, workflow: Any, body: Any = None
+    ) -> Coroutine[Any, Any, InvokeResult[Any]]:
+        """Start a run of another workflow and wait for its end."""
         ...

@@ -5,6 +5,7 @@ import inspect
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import httpx2
@@ -12,10 +13,13 @@ import pytest
 
 from workflow_agents.agents.agent import Agents, agent_workflow
 from workflow_agents.agents.models.openai import OpenAIModel
+from workflow_agents.context.context import CurrentStep
 from workflow_agents.errors import StepFailed
-from workflow_agents.protocol.results import CallResponse, stored_body
+from workflow_agents.protocol.results import CallResponse, InvokeResult, stored_body
 from workflow_agents.protocol.secrets import Secret
 from workflow_agents.testing.model_server import ScriptedModel
+
+_STEP: ContextVar[CurrentStep | None] = ContextVar("step", default=None)
 
 Key = tuple[str, int]
 """A step's name, and which of that name it is: the same in every replay of these tests."""
@@ -28,6 +32,7 @@ class FakeContext:
         steps: the names of the steps, in the order in which they were asked for.
         history: what they returned, as JSON text.
         calls: the options of each call.
+        options: the options of each `run` step that has any, by its name.
         bodies: how many bodies of steps were executed.
     """
 
@@ -39,6 +44,8 @@ class FakeContext:
         self.history: dict[Key, str] = dict(history or {})
         self.steps: list[str] = []
         self.calls: list[dict[str, Any]] = []
+        self.options: dict[str, dict[str, Any]] = {}
+        self.workflow_run_id = "wfr_fake"
         self.bodies = 0
         self.env = {"OPENAI_API_KEY": "sk-from-the-environment"}
         self._asked: Counter[str] = Counter()
@@ -47,8 +54,21 @@ class FakeContext:
         """A context that knows what this one has recorded, and executes nothing."""
         return FakeContext(self.client, self.history)
 
-    def run(self, name: str, fn: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
-        return self._step(self._key(name), lambda: self._execute(fn))
+    @property
+    def current_step(self) -> CurrentStep | None:
+        return _STEP.get()
+
+    def run(self, name: str, fn: Callable[[], Any], **options: Any) -> Coroutine[Any, Any, Any]:
+        if options:
+            self.options[name] = options
+        key = self._key(name)
+        return self._step(key, lambda: self._execute(fn, key))
+
+    def invoke(self, name: str, workflow: Any, body: Any = None) -> Coroutine[Any, Any, Any]:
+        return self._invoke(self._key(name), workflow, body)
+
+    async def _invoke(self, key: Key, workflow: Any, body: Any) -> InvokeResult[Any]:
+        return InvokeResult.read(await self._step(key, lambda: workflow(body)))
 
     def call(self, name: str, **options: Any) -> Coroutine[Any, Any, CallResponse[Any]]:
         self.calls.append({"name": name, **options})
@@ -72,9 +92,14 @@ class FakeContext:
         await asyncio.sleep(0)
         return json.loads(self.history[key])
 
-    async def _execute(self, fn: Callable[[], Any]) -> Any:
-        value = fn()
-        return await value if inspect.isawaitable(value) else value
+    async def _execute(self, fn: Callable[[], Any], key: Key) -> Any:
+        name, number = key
+        token = _STEP.set(CurrentStep(name, number, f"wfr_fake/{name}/{number}", 1))
+        try:
+            value = fn()
+            return await value if inspect.isawaitable(value) else value
+        finally:
+            _STEP.reset(token)
 
     async def _request(
         self,
