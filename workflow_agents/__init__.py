@@ -7,7 +7,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workflow_agents.agents.agent import Agent, AgentTool
+    from workflow_agents.agents.agent import Agent
+    from workflow_agents.agents.agent_tool import AgentTool
     from workflow_agents.agents.guardrails import Guardrail, GuardrailContext
     from workflow_agents.agents.memory import Conversation
     from workflow_agents.agents.messages import (
@@ -139,7 +140,8 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "agents.agent": ("Agent", "AgentTool"),
+    "agents.agent": ("Agent",),
+    "agents.agent_tool": ("AgentTool",),
     "agents.guardrails": ("Guardrail", "GuardrailContext"),
     "agents.memory": ("Conversation",),
     "agents.messages": (

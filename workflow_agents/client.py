@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from workflow_agents.approvals import AsyncApprovals
 from workflow_agents.core.bad_options import names_options, unknown_option, wrong_option
 from workflow_agents.core.checks import call_headers, checked_body, checked_event_id
 from workflow_agents.core.flow_control import FlowControl
@@ -16,6 +17,7 @@ from workflow_agents.core.lifecycle import RUN_STATES
 from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
 from workflow_agents.errors import ConfigurationError, StateError
+from workflow_agents.protocol.approvals import OpenWait
 from workflow_agents.protocol.results import NotifiedWaiter
 from workflow_agents.protocol.times import duration_ms, instant_ms
 
@@ -74,6 +76,10 @@ class Backend(Protocol):
 
     async def waiters(self, event_id: str) -> list[dict[str, Any]]:
         """Who waits for it."""
+        ...
+
+    async def waits(self, prefix: str, limit: int) -> Sequence[OpenWait]:
+        """The waits for events whose ids begin so, by id, with what is told of them."""
         ...
 
     async def log(self, run_id: str, *, steps: bool) -> RunLog:
@@ -280,6 +286,7 @@ class AsyncClient:
             )
         self._backend = backend
         self.dlq = AsyncDeadLetters(backend)
+        self.approvals = AsyncApprovals(backend)
 
     @names_options
     async def trigger(

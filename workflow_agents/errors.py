@@ -5,7 +5,7 @@
     │   ├── ConfigurationError      WA1xx: options and set-up
     │   ├── StepUsageError          WA2xx: how a step or payload was written
     │   ├── LimitError              WA5xx: too large, too many
-    │   ├── NotFound                WA107, WA606, WA607: the id names nothing
+    │   ├── NotFound                WA107, WA606, WA607, WA609: the id names nothing
     │   └── StateError              WA608: the verb does not fit the state
     ├── RemoteError                 WA3xx, WA703: the other side gave nothing usable
     ├── AgentStopped                WA7xx: an agent may not, or cannot, go on
@@ -18,6 +18,7 @@
     ├── InvocationEnded             WA207: the run went on elsewhere
     ├── WorkflowNonRetryableError   raised by users: fail the run now
     └── WorkflowRetryAfterError     raised by users: try again at that time
+    ToolRetry (Exception)           raised by a tool: tell the model what to do better
     WorkflowAbort (BaseException)   ends an invocation; never an error of yours
 
 The codes and their standing texts are in `error_codes`; this room adds what is particular.
@@ -344,6 +345,13 @@ class WorkflowRetryAfterError(WorkflowAgentsError):
     def __str__(self) -> str:
         """The message as it was given."""
         return self.message
+
+
+class ToolRetry(Exception):  # named after what the model is to do
+    """Raise it in a tool to tell the model what to do better; the text is for the model.
+
+    It is told at once, whatever retries the tool has. Outside a tool it is an error like others.
+    """
 
 
 class WorkflowAbort(BaseException):

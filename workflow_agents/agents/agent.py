@@ -11,33 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, cast
 
-from workflow_agents.agents import outputs, tools
+from workflow_agents.agents import agent_tool, outputs, tools
+from workflow_agents.agents.agent_tool import AgentTool
 from workflow_agents.agents.guardrails import Guardrail, guardrails
 from workflow_agents.agents.handoffs import Handoffs
 from workflow_agents.agents.models.port import Model, ModelSettings
-from workflow_agents.agents.naming import tool_names
+from workflow_agents.agents.naming import tool_name
 from workflow_agents.agents.outputs import Output, OutputT
 from workflow_agents.agents.spending import UsageLimits
+from workflow_agents.agents.tool_options import NeedsApproval
+from workflow_agents.agents.tool_sources import ToolSource
 from workflow_agents.agents.tools import Tool
 from workflow_agents.errors import ConfigurationError
 
 Check = Guardrail | Callable[..., Any]
 """A guardrail, with or without options."""
-
-
-@dataclass(frozen=True, slots=True)
-class AgentTool:
-    """An agent as a tool of another: what `agent.as_tool()` returns.
-
-    Attributes:
-        agent: who is called.
-        name: of the tool; default: made of the agent's name.
-        description: for the calling model; default: the agent's background and tools.
-    """
-
-    agent: "Agent[Any]"
-    name: str | None = None
-    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +36,9 @@ class Agent(Generic[OutputT]):
         model: what it thinks with.
         name: what its steps are called after, and what a manager calls it by.
         background: who it is and how it works; the system message.
-        tools: functions, `WorkflowTool`s, LangChain tools, and other agents, which it then
-            directs; the keys of a dict are names.
+        tools: functions, `WorkflowTool`s, LangChain tools, MCP servers (`mcp_server`), workflows
+            (`workflow_tool`), and agents (themselves or `as_tool`), which it then directs; the
+            keys of a dict are names.
         max_steps: how often a model is called in a task that begins with this agent, those of
             agents that it hands over to included; each answer that is sent back for not
             fitting allows one more.
@@ -66,8 +55,11 @@ class Agent(Generic[OutputT]):
         input_guardrails: look at the prompt of a task that begins with this agent.
         output_guardrails: look at the answer of a task that ends with this agent.
         limits: what it, and whoever it calls or hands over to, may spend in a task.
-        toolset: the tools that are no agents, as they are used.
-        members: the agents among the tools.
+        toolset: the tools as they are used.
+        output: how answers of the output type are asked for and read.
+        input_checks: the guardrails of the prompt.
+        output_checks: the guardrails of the answer.
+        model_settings: the settings, the temperature among them.
 
     Raises:
         ConfigurationError: WA701 for a tool, WA702 for an option.
@@ -87,8 +79,7 @@ class Agent(Generic[OutputT]):
     input_guardrails: Sequence[Check] = ()
     output_guardrails: Sequence[Check] = ()
     limits: UsageLimits | None = None
-    toolset: tuple[Tool, ...] = field(init=False, repr=False, compare=False)
-    members: tuple[AgentTool, ...] = field(init=False, repr=False, compare=False)
+    toolset: tuple[Tool | ToolSource, ...] = field(init=False, repr=False, compare=False)
     output: Output[OutputT] = field(init=False, repr=False, compare=False)
     input_checks: tuple[Guardrail, ...] = field(init=False, repr=False, compare=False)
     output_checks: tuple[Guardrail, ...] = field(init=False, repr=False, compare=False)
@@ -98,10 +89,13 @@ class Agent(Generic[OutputT]):
         self._check_options()
         where = f"agent {self.name!r}"
         settings = ModelSettings.of(self.settings)
-        plain, members = _apart(self.tools)
+        given = self.tools
+        if isinstance(given, Mapping):
+            sources: Any = {name: _source(tool) for name, tool in given.items()}
+        else:
+            sources = [_source(tool) for tool in given]
         made: dict[str, Any] = {
-            "toolset": tools.toolset(plain),
-            "members": members,
+            "toolset": tools.toolset(sources),
             "output": outputs.of_type(self.output_type, where),
             "input_checks": guardrails(self.input_guardrails),
             "output_checks": guardrails(self.output_guardrails),
@@ -110,17 +104,28 @@ class Agent(Generic[OutputT]):
         for name, value in made.items():
             object.__setattr__(self, name, value)
         if not callable(self.handoffs):
-            _ = self.to_whom()
-        self._check_names()
+            self.to_whom()
 
-    def as_tool(self, *, name: str | None = None, description: str | None = None) -> AgentTool:
-        """This agent as a tool of another, `tools=[researcher.as_tool()]`.
+    def as_tool(
+        self,
+        name: str | None = None,
+        description: str | None = None,
+        *,
+        needs_approval: NeedsApproval = False,
+    ) -> AgentTool:
+        """This agent as one of the tools of another: it takes a prompt and gives its answer.
 
         Args:
-            name: of the tool; default: made of the agent's name.
-            description: for the calling model; default: the agent's background and tools.
+            name: what the other calls it by; default: the agent's name.
+            description: tells the other what it is for; default: its background and its tools.
+            needs_approval: whether a person has to approve its prompt; see `tool`.
         """
-        return AgentTool(self, name, description)
+        return AgentTool(
+            agent=self,
+            name=name or tool_name(self),
+            description=description or agent_tool.description(self),
+            needs_approval=needs_approval,
+        )
 
     def to_whom(self) -> Handoffs:
         """To whom it may hand over."""
@@ -145,18 +150,6 @@ class Agent(Generic[OutputT]):
         if self.limits is not None and not isinstance(self.limits, UsageLimits):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             self._refuse("limits", "a UsageLimits", self.limits)
 
-    def _check_names(self) -> None:
-        names = {tool.name for tool in self.toolset}
-        for name in member_names(self.members):
-            if name in names:
-                raise ConfigurationError(
-                    "WA701",
-                    f"two tools are named {name!r}",
-                    where=f"agent {self.name!r}",
-                    why="the model calls tools by their names",
-                    fix=('name the agent otherwise: agent.as_tool(name="...")',),
-                )
-
     def _refuse(self, option: str, expected: str, found: object) -> None:
         raise ConfigurationError(
             "WA702",
@@ -166,28 +159,9 @@ class Agent(Generic[OutputT]):
         )
 
 
-def member_names(members: Sequence[AgentTool]) -> list[str]:
-    """What agents are called as tools: the name that was asked for, or one of their own."""
-    made = tool_names([member.agent for member in members])
-    return [member.name or name for member, name in zip(members, made, strict=True)]
-
-
-def _apart(
-    given: Sequence[Any] | Mapping[str, Any],
-) -> tuple[Sequence[Any] | Mapping[str, Any], tuple[AgentTool, ...]]:
-    """The tools that are no agents, and the agents."""
-    if isinstance(given, Mapping):
-        agents = {k: v for k, v in given.items() if isinstance(v, Agent | AgentTool)}
-        members = tuple(_member(agent, name) for name, agent in agents.items())
-        return {k: v for k, v in given.items() if k not in agents}, members
-    members = tuple(_member(tool) for tool in given if isinstance(tool, Agent | AgentTool))
-    return [tool for tool in given if not isinstance(tool, Agent | AgentTool)], members
-
-
-def _member(tool: Any, name: str | None = None) -> AgentTool:
-    if isinstance(tool, AgentTool):
-        return AgentTool(tool.agent, name or tool.name, tool.description)
-    return AgentTool(tool, name)
+def _source(tool: Any) -> Any:
+    """An agent among the tools stands for itself as a tool."""
+    return tool.as_tool() if isinstance(tool, Agent) else tool
 
 
 def _is_line(name: object) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workflow_agents.agents import loop, manager, outputs, tool_calls
+from workflow_agents.agents import loop, outputs, schemas, tool_calls, tool_sources
 from workflow_agents.agents.agent import Agent
 from workflow_agents.agents.guardrails import Guardrail, GuardrailContext, refusal
 from workflow_agents.agents.handoffs import Handoffs
@@ -73,36 +73,41 @@ async def converse(
     Raises:
         WorkflowAgentsError: see `Task.run`.
     """
-    return await _Talk(context, agent, question, spending).follow()
+    talk = _Talk(context, agent, question)
+    await talk.take_over(agent, spending)
+    return await talk.follow()
 
 
 class _Talk:
     """One conversation, while it goes on."""
 
-    def __init__(
-        self, context: AgentContext, agent: Agent[Any], question: Question, spending: Spending
-    ) -> None:
-        self.context = context
-        self.asked = agent
-        self.question = question
-        self.max_steps = question.max_steps or agent.max_steps
-        self.transcript: list[ChatMessage] = [*question.earlier, UserMessage(question.prompt)]
-        self._take_over(agent, spending)
+    agent: Agent[Any]
+    spending: Spending
+    handoffs: Handoffs
+    usable: Sequence[Tool]
 
-    def _take_over(self, agent: Agent[Any], outer: Spending) -> None:
+    def __init__(self, context: AgentContext, asked: Agent[Any], question: Question) -> None:
+        self.context = context
+        self.asked = asked
+        self.question = question
+        self.max_steps = question.max_steps or asked.max_steps
+        self.transcript: list[ChatMessage] = [*question.earlier, UserMessage(question.prompt)]
+
+    async def take_over(self, agent: Agent[Any], outer: Spending) -> None:
         """From here on this agent speaks, with its own background, tools and model."""
         self.agent = agent
         self.spending = outer.within(f"agent {agent.name!r}", agent.limits)
         self.spending.check_price(agent.model)
-        self.handoffs: Handoffs = agent.to_whom()
-        members = manager.as_tools(agent.members, self._ask_member)
-        self.usable: tuple[Tool, ...] = (*agent.toolset, *members, *self.handoffs.tools)
+        self.handoffs = agent.to_whom()
+        usable = (*agent.toolset, *self.handoffs.tools)
+        self.usable = await tool_sources.expanded(self.context, usable, self._ask_member)
         if isinstance(self.transcript[0], SystemMessage):
             del self.transcript[0]
         if agent.background:
             self.transcript.insert(0, SystemMessage(agent.background))
 
     async def follow(self) -> Ended:
+        """Ask, and do what is asked for, until there is an answer."""
         await self._check_prompt()
         while True:
             action = loop.next_action(
@@ -114,7 +119,9 @@ class _Talk:
                 case loop.CallModel():
                     await self._call_model()
                 case loop.RunTools(calls):
-                    await self._run_tools(calls)
+                    direct = await self._run_tools(calls)
+                    if direct is not None and (ended := await self._ended(direct)) is not None:
+                        return ended
                 case loop.Finish() as end:
                     if (ended := await self._ended(end)) is not None:
                         return ended
@@ -142,26 +149,36 @@ class _Talk:
         self.spending.replied(agent.name, agent.model, reply)
         self.transcript.append(reply.message)
 
-    async def _run_tools(self, calls: Sequence[ToolCall]) -> None:
+    async def _run_tools(self, calls: Sequence[ToolCall]) -> loop.Finish | None:
+        """Make the calls; the end, if what they returned is the answer."""
+        name = self.agent.name
         taken, told = self.handoffs.answer(calls)
         made = [call for call in calls if call.id not in told]
-        await make_room(self.context, self.agent.name, self.spending, tool_calls=len(made))
-        started = [tool_calls.start(self.context, call, self.usable) for call in made]
+        await make_room(self.context, name, self.spending, tool_calls=len(made))
+        started = [tool_calls.start(self.context, c, self.usable, agent=name) for c in made]
         results: list[ToolMessage] = await asyncio.gather(*started)
         told |= {result.tool_call_id: result for result in results}
         self.transcript += [told[call.id] for call in calls]
+        tool_calls.check_errors(self._new_messages(), self.usable, name)
         if taken is not None:
-            self._take_over(self.handoffs.agents[taken], self.spending)
+            await self.take_over(self.handoffs.agents[taken], self.spending)
+            return None
+        direct = tool_calls.direct_answer(results, self.usable)
+        return None if direct is None else loop.Finish(direct, "stop")
+
+    def _new_messages(self) -> list[ChatMessage]:
+        background = isinstance(self.transcript[0], SystemMessage)
+        return self.transcript[len(self.question.earlier) + background :]
 
     async def _ended(self, end: loop.Finish) -> Ended | None:
         """The end, if the answer is as it should be; else it was sent back."""
-        answered = isinstance(last := self.transcript[-1], AssistantMessage) and not last.tool_calls
+        said = isinstance(last := self.transcript[-1], AssistantMessage) and not last.tool_calls
         output: Any = end.text
-        if answered:
+        if end.reason != "max_steps":
             try:
                 output = self.asked.output.read(end.text)
             except outputs.BadOutput as bad:
-                return self._mismatched(end.text, str(bad))
+                return self._mismatched(end.text, str(bad), may_retry=said)
         elif self.asked.output is not outputs.TEXT:
             output = None
         for guardrail in self.agent.output_checks:
@@ -169,12 +186,12 @@ class _Talk:
                 break
             reason = await refusal(guardrail, output, self._guarded())
             if reason is not None:
-                return self._refused(guardrail, reason, may_retry=answered)
+                return self._refused(guardrail, reason, may_retry=said)
         return Ended(self.transcript, self.agent, end.text, end.reason, output)
 
-    def _mismatched(self, text: str, problem: str) -> None:
-        schema = self.asked.output.schema
-        if schema is None or not self._send_back(outputs.feedback(schema, problem)):
+    def _mismatched(self, text: str, problem: str, *, may_retry: bool) -> None:
+        told = outputs.feedback(self.asked.output, problem)
+        if not (may_retry and self._send_back(told)):
             tries = 1 + loop.times_sent_back(self.transcript)
             raise OutputMismatch(self.agent.name, text, problem, tries)
 
@@ -201,13 +218,13 @@ class _Talk:
 
     async def _ask(self, agent: Agent[Any], prompt: str) -> Any:
         """A guardrail's question to an agent of its own."""
-        ended = await converse(self.context, agent, Question(prompt), self.spending)
-        return answer_of(ended)
+        return answer_of(await converse(self.context, agent, Question(prompt), self.spending))
 
     async def _ask_member(self, agent: Agent[Any], prompt: str) -> Any:
+        """This agent's question to one that is its tool."""
         ended = await converse(self.context, agent, Question(prompt), self.spending)
         if ended.output is None or ended.output == "":
-            raise manager.NoAnswer(f"the agent came to no answer ({ended.reason})")
+            raise schemas.BadCall(f"the agent came to no answer ({ended.reason})")
         return ended.output
 
 
@@ -217,6 +234,6 @@ def answer_of(ended: Ended) -> Any:
     Raises:
         WorkflowAgentsError: WA704, the agent used all its turns and came to none.
     """
-    if ended.output is None and ended.agent.output.schema is not None:
+    if ended.reason == "max_steps" and ended.output is None:
         raise WorkflowAgentsError("WA704", where=f"agent {ended.agent.name!r}")
     return ended.output

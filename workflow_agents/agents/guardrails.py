@@ -6,23 +6,12 @@ between them runs again in a replay.
 """
 
 import inspect
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-from workflow_agents.agents.ports import AgentContext
+from workflow_agents.agents.ports import AgentContext, Ask
 from workflow_agents.errors import ConfigurationError, GuardrailTripped
-
-if TYPE_CHECKING:
-    from workflow_agents.agents.agent import Agent
-
-
-class Ask(Protocol):
-    """How a guardrail asks an agent of its own."""
-
-    def __call__(self, agent: "Agent[Any]", prompt: str) -> Coroutine[Any, Any, Any]:
-        """The agent's output."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,16 @@ class Named(Protocol):
         ...
 
 
+def tool_name(agent: Named) -> str:
+    """The agent's name as providers allow it."""
+    return _OTHER.sub("_", agent.name)[:_LONGEST].strip("_") or "agent"
+
+
 def tool_names(agents: Sequence[Named], prefix: str = "") -> list[str]:
     """Names that providers allow, no two alike."""
     names: list[str] = []
     for agent in agents:
-        inner = _OTHER.sub("_", agent.name).strip("_") or "agent"
-        base = (prefix + inner)[:_LONGEST].strip("_")
+        base = (prefix + tool_name(agent))[:_LONGEST].strip("_")
         number = 1
         while (name := base if number == 1 else f"{base}_{number}") in names:
             number += 1

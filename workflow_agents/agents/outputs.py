@@ -114,9 +114,10 @@ def _of_type(output_type: Any) -> Output[Any]:
     return Output(OutputSchema(name, wrapped), read)
 
 
-def feedback(schema: OutputSchema, problem: str) -> str:
+def feedback(output: Output[Any], problem: str) -> str:
     """What a model is told of an answer that does not fit."""
-    shape = json.dumps(schema.schema, ensure_ascii=False, separators=(",", ":"))
+    schema = None if output.schema is None else output.schema.schema
+    shape = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
     return (
         f"Your answer does not fit. {problem}\n"
         f"Answer again, with JSON only, of this schema: {shape}"

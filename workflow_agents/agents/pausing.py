@@ -1,17 +1,13 @@
 """Room for the next step: within all limits, or once a person has allowed more.
 
-Where a limit says "pause", the run waits for an event whose id is made of the run, of whose limit
-it is, and of what is used; nothing else is stored. Branches that meet the same limit wait for the
-same event, and one answer raises it once for all of them.
+Where a limit says "pause", the run waits for a decision among those of `client.approvals`, its
+kind "limit". The id is made of the run and of whose limit it is; nothing else is stored. Branches
+that meet the same limit wait for the same decision, and one raises it for all of them.
 """
-
-from typing import Any, cast
 
 from workflow_agents.agents.ports import AgentContext
 from workflow_agents.agents.spending import Breach, Spending
-
-KIND = "limit"
-"""What the wait is, for those who list what is waited for."""
+from workflow_agents.protocol.approvals import Decision, Request, approval_id
 
 _PATIENCE = "30d"
 
@@ -39,28 +35,33 @@ async def make_room(
 
 async def _ask(context: AgentContext, agent: str, breach: Breach) -> None:
     spending, times = breach.spending, breach.spending.times
-    run = context.workflow_run_id
-    event_id = f"{KIND}:{run}:{spending.path}:{breach.limit}:{breach.allowed}"
-    details = {
-        "kind": KIND,
-        "agent": agent,
-        "limit": breach.limit,
-        "of": spending.of,
-        "allowed": str(breach.allowed),
-        "used": str(breach.used),
-        "usage": {
-            "prompt_tokens": spending.usage.prompt_tokens,
-            "completion_tokens": spending.usage.completion_tokens,
-            "total_tokens": spending.usage.total_tokens,
-        },
-    }
-    answer = await context.wait_for_event(
-        f"Limit of {spending.of}", event_id, timeout=_PATIENCE, details=details
+    shown = {"limit": breach.limit, "of": spending.of, "allowed": str(breach.allowed)}
+    request = Request(
+        kind="limit",
+        agent=agent,
+        tool="",
+        tool_call_id="",
+        description=(
+            f"The {breach.limit} of {spending.of} are used up: {breach.allowed} are allowed,"
+            f" the next step needs {breach.used}. Approve as much again?"
+        ),
+        arguments=shown,
+        schema={"type": "object"},
     )
-    if answer.timeout:
-        raise breach.error(f"nobody answered in {_PATIENCE}")
-    data: Any = answer.event_data
-    decision = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
-    if decision.get("approved") is not True:
-        raise breach.error(str(decision.get("reason") or "no reason given"))
-    spending.raise_limits(times)
+    place = f"limit-{spending.path}-{breach.limit}-{times}"
+    while True:
+        answer = await context.wait_for_event(
+            f"Limit of {spending.of}",
+            approval_id(context.workflow_run_id, place),
+            timeout=_PATIENCE,
+            details=request.to_json(),
+        )
+        if answer.timeout:
+            raise breach.error(f"nobody answered within {_PATIENCE}")
+        decision = Decision.read(answer.event_data)
+        if decision is None or decision.arguments_hash != request.hash:
+            continue  # it was meant for something else
+        if decision.verdict == "reject":
+            raise breach.error(decision.reason or "no reason was given")
+        spending.raise_limits(times)
+        return

@@ -1,31 +1,47 @@
 """What agents need from the context of a run; nothing else of it is known in this room.
 
-Each method gives its step its place when it is *called* and returns a coroutine, so that steps
+The methods give a step its place when they are *called* and return a coroutine, so that steps
 of parallel branches are told apart by place, whichever is faster.
 """
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from workflow_agents.protocol.results import CallResponse, EventResult
+from workflow_agents.protocol.results import CallResponse, EventResult, InvokeResult
 from workflow_agents.protocol.secrets import Secret
 
 if TYPE_CHECKING:
-    from workflow_agents.context.context import Duration, FlowControl
+    from workflow_agents.context.context import CurrentStep, Duration, FlowControl
+
+
+Ask = Callable[[Any, str], Coroutine[Any, Any, Any]]
+"""How what an agent uses, another agent as its tool or a guardrail, gives an `Agent` a prompt: it
+returns the output, and what that costs counts for the agent that uses it."""
 
 
 class AgentContext(Protocol):
-    """The part of a durable context that agents use.
-
-    Attributes:
-        workflow_run_id: of the run.
-        created_at: when the run was created, Unix milliseconds.
-    """
+    """The part of a durable context that agents use."""
 
     workflow_run_id: str
-    created_at: int
+    """The run's id."""
 
-    def run(self, name: str, fn: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
+    created_at: int
+    """When the run was created, Unix milliseconds."""
+
+    @property
+    def current_step(self) -> "CurrentStep | None":
+        """Inside the body of a step: that step."""
+        ...
+
+    def run(
+        self,
+        name: str,
+        fn: Callable[[], Any],
+        *,
+        retries: int | None = None,
+        retry_delay: str | None = None,
+        flow_control: "FlowControl | None" = None,
+    ) -> Coroutine[Any, Any, Any]:
         """Run a function once; its result, as JSON gives it back, is recorded for ever.
 
         `fn` is a coroutine function, or any other, which runs in a thread and may return
@@ -56,7 +72,13 @@ class AgentContext(Protocol):
     def wait_for_event(
         self, name: str, event_id: str, *, timeout: "Duration" = "7d", details: Any = None
     ) -> Coroutine[Any, Any, EventResult[Any]]:
-        """Wait until someone notifies the event; `details` are for whoever is to answer."""
+        """Wait until someone notifies the event; `details` are shown to whoever is to."""
+        ...
+
+    def invoke(
+        self, name: str, workflow: Any, body: Any = None
+    ) -> Coroutine[Any, Any, InvokeResult[Any]]:
+        """Start a run of another workflow and wait for its end."""
         ...
 
     def recall(
@@ -67,6 +89,6 @@ class AgentContext(Protocol):
 
     def remember(
         self, name: str, conversation: str, messages: Sequence[Any]
-    ) -> Coroutine[Any, Any, int]:
+    ) -> Coroutine[Any, Any, None]:
         """Append messages, JSON data, to a conversation, once."""
         ...

@@ -12,7 +12,7 @@ left of everything. The last call may therefore use more tokens than are left; w
 is kept.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
@@ -20,6 +20,8 @@ from typing import Any, Literal, NamedTuple
 from workflow_agents.agents.messages import ModelReply, Usage
 from workflow_agents.agents.prices import Price, Priced, Prices, amount
 from workflow_agents.errors import ConfigurationError, UsageLimitExceeded
+
+_LEAST_COST = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +148,7 @@ class Spending:
         self.limits = limits
         self.calls: list[CallRecord] = []
         self.usage = Usage()
-        self.path = "0" if outer is None else f"{outer.path}.{outer._parts}"
+        self.path = "0" if outer is None else outer.next_path()
         self.times = 1
         self._prices = prices
         self._outer = outer
@@ -155,8 +157,11 @@ class Spending:
         self._tool_calls = 0
         self._cost = Decimal(0)
         self._costed = 0
-        if outer is not None:
-            outer._parts += 1
+
+    def next_path(self) -> str:
+        """The path of its next part."""
+        self._parts += 1
+        return f"{self.path}.{self._parts}"
 
     def within(
         self, of: str, limits: UsageLimits | None, prices: Mapping[str, Price] | None = None
@@ -166,30 +171,37 @@ class Spending:
 
     def breach(self, *, model_calls: int = 0, tool_calls: int = 0) -> Breach | None:
         """What stands in the way of so many more calls, here or further out."""
-        for spending in self._outwards():
-            if spending.limits is not None:
-                found = spending._breached(spending.limits, model_calls, tool_calls)
-                if found is not None:
-                    return found
-        return None
+        for name, used in self._used(model_calls, tool_calls):
+            limit = getattr(self.limits, name)
+            if limit is not None and used > limit * self.times:
+                return Breach(self, name, limit * self.times, used)
+        if self._outer is None:
+            return None
+        return self._outer.breach(model_calls=model_calls, tool_calls=tool_calls)
 
     def began(self, *, model_calls: int = 0, tool_calls: int = 0) -> None:
         """So many calls were asked for."""
-        for spending in self._outwards():
-            spending._model_calls += model_calls
-            spending._tool_calls += tool_calls
+        self._model_calls += model_calls
+        self._tool_calls += tool_calls
+        if self._outer is not None:
+            self._outer.began(model_calls=model_calls, tool_calls=tool_calls)
 
     def replied(self, agent: str, model: Priced, reply: ModelReply) -> None:
-        """A model call has its reply.
+        """A model call has its reply."""
+        self.add(CallRecord(agent, reply.model or model.name, reply.usage, model, self._prices))
 
-        Raises:
-            ConfigurationError: WA702: a limit is one of money, and the price is not known.
-        """
-        answered = reply.model or model.name
-        record = CallRecord(agent, answered, reply.usage, model, self._prices)
-        for spending in self._outwards():
-            spending.calls.append(record)
-            spending.usage += reply.usage
+    def add(self, call: CallRecord) -> None:
+        """A model call was made, here or further in."""
+        self.calls.append(call)
+        self.usage += call.usage
+        if self._outer is not None:
+            self._outer.add(call)
+
+    @property
+    def limits_money(self) -> bool:
+        """Whether money is limited, here or further out."""
+        own = self.limits is not None and self.limits.cost_usd is not None
+        return own or (self._outer is not None and self._outer.limits_money)
 
     def check_price(self, model: Priced) -> None:
         """Refuse a model without a price where money is limited, before it is asked.
@@ -197,8 +209,7 @@ class Spending:
         Raises:
             ConfigurationError: WA702.
         """
-        limited = any(s.limits and s.limits.cost_usd is not None for s in self._outwards())
-        if limited and self._prices.cost(model, "", Usage()) is None:
+        if self.limits_money and self._prices.cost(model, "", Usage()) is None:
             raise ConfigurationError(
                 "WA702",
                 f"what {model.name!r} costs is not known",
@@ -206,7 +217,7 @@ class Spending:
                 found="expected a price, found none",
                 why="a limit of money is held by adding up what calls cost",
                 fix=(
-                    f'agents.task(..., prices={{{model.name!r}: Price(input="2.50", output="10")}})',
+                    f'prices={{{model.name!r}: Price(input="2.50", output="10")}}',
                     "pip install 'workflow-agents[prices]', which knows the usual models",
                 ),
             )
@@ -216,22 +227,13 @@ class Spending:
         if self.times == times:
             self.times += 1
 
-    def _breached(
-        self, limits: UsageLimits, model_calls: int, tool_calls: int
-    ) -> Breach | None:
-        for name, used in self._used(limits, model_calls, tool_calls):
-            limit = getattr(limits, name)
-            if limit is not None and used > limit * self.times:
-                return Breach(self, name, limit * self.times, used)
-        return None
-
-    def _used(
-        self, limits: UsageLimits, model_calls: int, tool_calls: int
-    ) -> Iterator[tuple[str, Any]]:
+    def _used(self, model_calls: int, tool_calls: int) -> Iterator[tuple[str, Any]]:
         """Each limit's name, and what would be used with the next step in it.
 
         Of tokens a model call needs at least one; what it costs is at least not nothing.
         """
+        if self.limits is None:
+            return
         models, tools = self._model_calls + model_calls, self._tool_calls + tool_calls
         token = 1 if model_calls else 0
         yield "steps", models + tools
@@ -240,8 +242,8 @@ class Spending:
         yield "prompt_tokens", self.usage.prompt_tokens + token
         yield "completion_tokens", self.usage.completion_tokens + token
         yield "total_tokens", self.usage.total_tokens + token
-        if limits.cost_usd is not None:
-            yield "cost_usd", self._spent() + Decimal("0.000001") * token
+        if self.limits.cost_usd is not None:
+            yield "cost_usd", self._spent() + _LEAST_COST * token
 
     def _spent(self) -> Decimal:
         """The money of all calls; what has no price costs nothing, and was refused before."""
@@ -250,14 +252,8 @@ class Spending:
         self._costed = len(self.calls)
         return self._cost
 
-    def _outwards(self) -> Iterator["Spending"]:
-        spending: Spending | None = self
-        while spending is not None:
-            yield spending
-            spending = spending._outer
 
-
-def usage_of(calls: list[CallRecord]) -> dict[str, Usage]:
+def usage_of(calls: Iterable[CallRecord]) -> dict[str, Usage]:
     """Tokens by agent, in the order of their first calls."""
     found: dict[str, Usage] = {}
     for call in calls:
@@ -265,7 +261,7 @@ def usage_of(calls: list[CallRecord]) -> dict[str, Usage]:
     return found
 
 
-def cost_of(calls: list[CallRecord] | tuple[CallRecord, ...]) -> Decimal | None:
+def cost_of(calls: Iterable[CallRecord]) -> Decimal | None:
     """Money in all; None if a price is not known."""
     total = Decimal(0)
     for call in calls:

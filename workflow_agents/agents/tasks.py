@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Generic, cast
+from typing import Generic, cast
 
 from workflow_agents.agents import conversation as talk
 from workflow_agents.agents import loop, memory, spending

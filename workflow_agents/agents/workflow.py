@@ -27,8 +27,6 @@ from workflow_agents.protocol.secrets import Secret
 
 T = TypeVar("T")
 
-_MANAGER_STEPS = 10
-
 
 class Agents:
     """Models, agents and tasks of one run; see `agent_workflow`."""
@@ -264,8 +262,8 @@ class Agents:
                 model=model,
                 name=manager.NAME,
                 background=manager.BACKGROUND if background is None else background,
-                tools=agents,
-                max_steps=_MANAGER_STEPS,
+                tools=manager.members(agents),
+                max_steps=manager.MAX_STEPS,
                 temperature=temperature,
                 output_type=output_type,
             )

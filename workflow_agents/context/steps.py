@@ -44,7 +44,8 @@ async def run_step(
     while not isinstance(step, Recorded):
         attempts = step.attempts if step is not None else 0
         try:
-            data = _encoded(await _execute(body, name), name, invocation.limits.result_bytes)
+            value = await _execute(body, InsideStep(name, key, attempts + 1))
+            data = _encoded(value, name, invocation.limits.result_bytes)
         except asyncio.CancelledError:
             if step is not None:
                 # What it waited with, a retry or a slot, goes with it.
@@ -157,9 +158,9 @@ def _encoded(value: object, name: str, limit: int) -> bytes:
     return data
 
 
-async def _execute(body: Body, name: str) -> object:
+async def _execute(body: Body, inside: InsideStep) -> object:
     """Call the body: on the loop if it is a coroutine function, else in a thread."""
-    token = BRANCH.set(InsideStep(name))
+    token = BRANCH.set(inside)
     try:
         if _is_async(body):
             return await body()

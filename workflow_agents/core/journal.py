@@ -44,10 +44,14 @@ class Call(NamedTuple):
 
 
 class WaitForEvent(NamedTuple):
-    """Wait for a notification, at most `timeout_ms`."""
+    """Wait for a notification, at most `timeout_ms`.
+
+    `details`, JSON data, are shown to whoever is to send it.
+    """
 
     event_id: str
     timeout_ms: int
+    details: Any = None
 
 
 class Invoke(NamedTuple):

@@ -139,10 +139,11 @@ class Admin:
         """A new run of a dead letter: with the steps that it had done, or from the top."""
         _, row = self.letter(dlq_id)
         stored = RunOptions.from_json(json.loads(row.options)) if row.options else RunOptions()
+        origin = (stored.origin or row.run_id) if resume else None
         return await self._engine.intake.trigger(
             row.workflow,
             row.input or b"",
-            replace(options.over(stored), depth=stored.depth, url=stored.url),
+            replace(options.over(stored), depth=stored.depth, url=stored.url, origin=origin),
             inherit=row.id if resume else None,
             dead_letter=(dlq_id, row.id),
         )

@@ -6,6 +6,8 @@ from workflow_agents.core.lifecycle import Phase, is_ended, phases_of
 from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
 from workflow_agents.engine.intake import Triggered
+from workflow_agents.protocol.approvals import OpenWait
+from workflow_agents.protocol.codec import decode
 from workflow_agents.store.interface import DeadLetterRow
 
 if TYPE_CHECKING:
@@ -58,6 +60,28 @@ class InProcess:
             if row is not None:
                 deadline = (waiter.due_at or 0) // 1000
                 found.append({"workflowRunId": row.run_id, "deadline": deadline})
+        return found
+
+    async def waits(self, prefix: str, limit: int) -> list[OpenWait]:
+        """The waits for events whose ids begin so, with what is told of them."""
+        self._engine.ensure_running()
+        store = self._engine.store
+        found: list[OpenWait] = []
+        for waiter, entry in store.waiters_like(prefix, limit):
+            row = store.run(waiter.run)
+            if row is not None:
+                told = decode(entry.data) if isinstance(entry.data, bytes) else {}
+                found.append(
+                    OpenWait(
+                        waiter.event or "",
+                        row.run_id,
+                        row.workflow,
+                        waiter.name,
+                        entry.at,
+                        waiter.due_at or 0,
+                        told.get("details"),
+                    )
+                )
         return found
 
     async def log(self, run_id: str, *, steps: bool) -> RunLog:

@@ -158,10 +158,11 @@ class LiveRun:
                     ops.append(self._engine.set_flow(plan.flow_control))
                 entry.data = encode({"method": plan.method, "url": plan.url})
                 self._soon.add(key)
-            case WaitForEvent(event_id=event_id, timeout_ms=timeout_ms):
+            case WaitForEvent(event_id=event_id, timeout_ms=timeout_ms, details=details):
                 waiter.kind, waiter.event = WaiterKind.EVENT, event_id
                 waiter.due_at = now + timeout_ms
-                entry.data = encode({"eventId": event_id, "until": waiter.due_at})
+                told = {} if details is None else {"details": details}
+                entry.data = encode({"eventId": event_id, "until": waiter.due_at, **told})
                 self._soon.add(key)
             case Invoke():
                 child = self._engine.intake.child(self.row, self.options, key, plan)

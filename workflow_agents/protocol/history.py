@@ -75,6 +75,14 @@ StepKey = int | str
 first branch that the root forked after its second step. It never depends on timing."""
 
 
+def idempotency_key(origin: str, step: StepKey) -> str:
+    """What a step tells the world outside, so that it does nothing twice for it.
+
+    `origin` is the first of the runs that were resumed one after the other.
+    """
+    return f"{origin}/{step}"
+
+
 @dataclass(slots=True)
 class Recorded:
     """One recorded outcome of a step, in the order of recording.

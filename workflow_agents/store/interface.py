@@ -155,6 +155,10 @@ class Store(Protocol):
         """Who waits for an event."""
         ...
 
+    def waiters_like(self, prefix: str, limit: int) -> list[tuple[WaiterRow, FeedRow]]:
+        """Who waits for an event whose id begins so, and the entry that tells of it; by event."""
+        ...
+
     def waiter(self, run: int, step: StepKey) -> WaiterRow | None:
         """One waiter."""
         ...

@@ -200,6 +200,23 @@ class SqliteReads:
         )
         return [_waiter(w) for w in rows]
 
+    def waiters_like(self, prefix: str, limit: int) -> list[tuple[WaiterRow, FeedRow]]:
+        """See `Store.waiters_like`. A text that begins so sorts before this with the last one."""
+        found: list[tuple[WaiterRow, FeedRow]] = []
+        rows = self._all(
+            f"{_WAITER} WHERE event >= ?1 AND event < ?1 || char(1114111) ORDER BY event LIMIT ?2",
+            (prefix, limit),
+        )
+        for waiter in map(_waiter, rows):
+            entry = self._one(
+                f"{_FEED} WHERE f.run = ? AND f.step = ? AND f.kind = ?"
+                " ORDER BY f.seq DESC LIMIT 1",
+                (waiter.run, waiter.step, EntryKind.STEP_WAITING),
+            )
+            if entry is not None:
+                found.append((waiter, _feed(entry)))
+        return found
+
     def waiter(self, run: int, step: StepKey) -> WaiterRow | None:
         """See `Store.waiter`."""
         row = self._one(f"{_WAITER} WHERE run = ? AND step = ?", (run, step))

@@ -6,7 +6,7 @@ import pytest
 from langchain_core.tools import tool as langchain_tool
 
 from workflow_agents.agents import manager
-from workflow_agents.agents.agent import Agent, Agents, agent_workflow
+from workflow_agents.agents.agent import Agent
 from workflow_agents.agents.messages import (
     AssistantMessage,
     SystemMessage,
@@ -18,6 +18,7 @@ from workflow_agents.agents.messages import (
 from workflow_agents.agents.models.openai import OpenAIModel
 from workflow_agents.agents.models.port import CallSettings
 from workflow_agents.agents.tools import WorkflowTool
+from workflow_agents.agents.workflow import Agents, agent_workflow
 from workflow_agents.errors import (
     ConfigurationError,
     RemoteError,
