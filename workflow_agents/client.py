@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from workflow_agents.approvals import AsyncApprovals
+from workflow_agents.conversations import AsyncConversations, ConversationKeeper
 from workflow_agents.core.bad_options import names_options, unknown_option, wrong_option
 from workflow_agents.core.checks import call_headers, checked_body, checked_event_id
 from workflow_agents.core.flow_control import FlowControl
@@ -47,7 +48,7 @@ class Letter(Protocol):
     callback: str | None
 
 
-class Backend(Protocol):
+class Backend(ConversationKeeper, Protocol):
     """Whoever keeps the runs."""
 
     def now_ms(self) -> int:
@@ -286,6 +287,7 @@ class AsyncClient:
             )
         self._backend = backend
         self.dlq = AsyncDeadLetters(backend)
+        self.conversations = AsyncConversations(backend)
         self.approvals = AsyncApprovals(backend)
 
     @names_options

@@ -5,18 +5,26 @@ to be awaited, in this task or another: `gather(context.run(...), context.run(..
 branches whose steps are told apart by place, whichever is faster.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar, overload
 
 from workflow_agents.context.branches import BRANCH, InsideStep
 from workflow_agents.context.invocation import Invocation
-from workflow_agents.context.steps import create_webhook_step, notify_step, run_step, wait_step
+from workflow_agents.context.steps import (
+    create_webhook_step,
+    notify_step,
+    recall_step,
+    remember_step,
+    run_step,
+    wait_step,
+)
 from workflow_agents.core.bad_options import names_options, wrong_option
 from workflow_agents.core.checks import (
     call_headers,
     checked_body,
+    checked_conversation,
     checked_event_id,
     checked_run_id,
 )
@@ -347,6 +355,41 @@ class AsyncWorkflowContext(Generic[P]):
             raise wrong_option("webhook", "what create_webhook returned", webhook)
         plan = WaitForEvent(webhook.event_id, duration_ms(timeout))
         return self._wait(key, kind, name, plan, WebhookResult.read)
+
+    @names_options
+    def recall(
+        self, name: str, conversation: str, *, last: int | None = None
+    ) -> Coroutine[Any, Any, list[Any]]:
+        """The messages of a conversation that is kept across runs, the oldest first.
+
+        A replay sees the same messages, whatever other runs have added since. What is recorded
+        is only how far was read. Agents do this by `agents.task(conversation=...)`.
+
+        Args:
+            name: what people find the step by.
+            conversation: the key that it is kept under.
+            last: only so many of the newest messages.
+        """
+        key = self._invocation.request(StepKind.RUN, name)
+        conversation = checked_conversation(conversation)
+        if last is not None and (not isinstance(last, int) or last < 1):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            raise wrong_option("last", "a whole number from 1, or None", last)
+        return recall_step(self._invocation, key, name, conversation, last)
+
+    @names_options
+    def remember(
+        self, name: str, conversation: str, messages: Sequence[Any]
+    ) -> Coroutine[Any, Any, None]:
+        """Append messages, JSON data, to a conversation that is kept across runs.
+
+        They are appended together, once, in the transaction that records the step.
+        """
+        key = self._invocation.request(StepKind.RUN, name)
+        conversation = checked_conversation(conversation)
+        where = f"remember {name!r}"
+        # In a list, because a text alone would be taken as it is and not as JSON.
+        encoded = [checked_body([m], where=where)[0][1:-1] for m in messages]
+        return remember_step(self._invocation, key, name, conversation, encoded)
 
     async def cancel(self) -> None:
         """End this run as cancelled. Does not return."""

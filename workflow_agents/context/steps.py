@@ -97,6 +97,34 @@ async def notify_step(
     return _result(cast("Recorded", step))
 
 
+async def recall_step(
+    invocation: Invocation, key: StepKey, name: str, conversation: str, last: int | None
+) -> list[Any]:
+    """Read a conversation; record up to where, and read that far again in a replay."""
+    step = await invocation.begin(key, StepKind.RUN, name)
+    if step is None:
+        journal = invocation.journal
+        up_to, messages = await journal.recall(conversation, up_to=None, last=last)
+        data = encode({"conversation": conversation, "upTo": up_to})
+        journal.record(key, StepKind.RUN, name, data, ok=True, waited=False)
+        await invocation.outcome(key, elsewhere=False)
+    else:
+        up_to = _result(cast("Recorded", step))["upTo"]
+        _, messages = await invocation.journal.recall(conversation, up_to=up_to, last=last)
+    return [decode(message) for message in messages]
+
+
+async def remember_step(
+    invocation: Invocation, key: StepKey, name: str, conversation: str, messages: list[bytes]
+) -> None:
+    """Append to a conversation, and record that, in one change."""
+    step = await invocation.begin(key, StepKind.RUN, name)
+    if step is None:
+        invocation.journal.remember(key, name, conversation, messages)
+        step = await invocation.outcome(key, elsewhere=False)
+    _result(cast("Recorded", step))
+
+
 async def create_webhook_step(invocation: Invocation, key: StepKey, name: str) -> Any:
     """Make up an address and record it."""
     step = await invocation.begin(key, StepKind.CREATE_WEBHOOK, name)

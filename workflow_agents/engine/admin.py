@@ -11,7 +11,7 @@ from workflow_agents.core.redaction import redacted
 from workflow_agents.engine.ends import CALLBACK_FAIL, CALLBACK_IN_PROGRESS, DeliveryKind
 from workflow_agents.engine.intake import Triggered
 from workflow_agents.errors import NotFound, StateError
-from workflow_agents.protocol.codec import Undecodable, decode
+from workflow_agents.protocol.codec import Undecodable, decode, encode
 from workflow_agents.protocol.history import EntryKind, StepKind
 from workflow_agents.protocol.results import read_body
 from workflow_agents.store.changes import (
@@ -19,6 +19,7 @@ from workflow_agents.store.changes import (
     Applied,
     Broken,
     Change,
+    DeleteConversation,
     Entry,
     SetCallback,
     TakeDeadLetter,
@@ -120,6 +121,15 @@ class Admin:
                 if entry.kind == EntryKind.DEAD_LETTER_ADDED.name:
                     log.dlq_id = entry.data["dlqId"]
         return log
+
+    async def delete_conversation(self, key: str) -> bool:
+        """Remove a conversation. False: there is none."""
+        now = self._engine.clock.now_ms()
+        entry = Entry(0, now, EntryKind.CONVERSATION_DELETED, data=encode({"conversation": key}))
+        outcome = await self._engine.commits.apply(Change((DeleteConversation(key),), (entry,)))
+        if isinstance(outcome, Broken):
+            raise outcome.error
+        return isinstance(outcome, Applied)
 
     # Dead letters.
 

@@ -133,6 +133,30 @@ class InProcess:
                 await news.wait()
                 news.clear()
 
+    async def conversation(self, key: str, last: int | None) -> list[Any]:
+        """The newest messages of a conversation."""
+        self._engine.ensure_running()
+        found = self._engine.store.messages(key, up_to=None, last=last)
+        return [decode(data) for _, data in found]
+
+    async def conversations(self, after: str | None, limit: int) -> list[dict[str, Any]]:
+        """Conversations by key."""
+        self._engine.ensure_running()
+        return [
+            {
+                "key": row.key,
+                "messages": row.messages,
+                "beganAt": row.began_at,
+                "changedAt": row.changed_at,
+            }
+            for row in self._engine.store.conversations(after, limit)
+        ]
+
+    async def delete_conversation(self, key: str) -> bool:
+        """See `Admin.delete_conversation`."""
+        self._engine.ensure_running()
+        return await self._engine.admin.delete_conversation(key)
+
     async def letters(self, before: str | None, limit: int) -> list[tuple[DeadLetterRow, RunLog]]:
         """Dead letters with their runs, the newest first."""
         engine = self._engine

@@ -68,6 +68,7 @@ class EntryKind(IntEnum):
     DEAD_LETTER_ADDED = 33
     DEAD_LETTER_REMOVED = 34
     CLEANED = 40
+    CONVERSATION_DELETED = 41
 
 
 StepKey = int | str
