@@ -46,7 +46,7 @@ class Question:
     max_steps: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """How a conversation ended.
 
@@ -55,13 +55,15 @@ class Ended:
         agent: who answered.
         text: what it said last.
         reason: why it ended.
-        output: the value that was asked for; None where there is no answer.
+        answered: whether there is an output.
+        output: the value that was asked for.
     """
 
     transcript: list[ChatMessage]
     agent: Agent[Any]
     text: str
     reason: FinishReason
+    answered: bool
     output: Any
 
 
@@ -173,21 +175,29 @@ class _Talk:
     async def _ended(self, end: loop.Finish) -> Ended | None:
         """The end, if the answer is as it should be; else it was sent back."""
         said = isinstance(last := self.transcript[-1], AssistantMessage) and not last.tool_calls
-        output: Any = end.text
-        if end.reason != "max_steps":
-            try:
-                output = self.asked.output.read(end.text)
-            except outputs.BadOutput as bad:
-                return self._mismatched(end.text, str(bad), may_retry=said)
-        elif self.asked.output is not outputs.TEXT:
-            output = None
+        out_of_turns = end.reason == "max_steps"
+        if out_of_turns and self.asked.output is not outputs.TEXT:
+            return self._end(end, answered=False, output=None)
+        try:
+            output = self.asked.output.read(end.text)
+        except outputs.BadOutput as bad:
+            return self._mismatched(end.text, str(bad), may_retry=said)
         for guardrail in self.agent.output_checks:
-            if output is None:
-                break
             reason = await refusal(guardrail, output, self._guarded())
             if reason is not None:
                 return self._refused(guardrail, reason, may_retry=said)
-        return Ended(self.transcript, self.agent, end.text, end.reason, output)
+        answered = bool(end.text) or not out_of_turns
+        return self._end(end, answered=answered, output=output)
+
+    def _end(self, end: loop.Finish, *, answered: bool, output: Any) -> Ended:
+        return Ended(
+            transcript=self.transcript,
+            agent=self.agent,
+            text=end.text,
+            reason=end.reason,
+            answered=answered,
+            output=output,
+        )
 
     def _mismatched(self, text: str, problem: str, *, may_retry: bool) -> None:
         told = outputs.feedback(self.asked.output, problem)
@@ -223,7 +233,7 @@ class _Talk:
     async def _ask_member(self, agent: Agent[Any], prompt: str) -> Any:
         """This agent's question to one that is its tool."""
         ended = await converse(self.context, agent, Question(prompt), self.spending)
-        if ended.output is None or ended.output == "":
+        if not ended.answered or ended.output == "":
             raise schemas.BadCall(f"the agent came to no answer ({ended.reason})")
         return ended.output
 
@@ -234,6 +244,6 @@ def answer_of(ended: Ended) -> Any:
     Raises:
         WorkflowAgentsError: WA704, the agent used all its turns and came to none.
     """
-    if ended.reason == "max_steps" and ended.output is None:
+    if not ended.answered and ended.output is None:
         raise WorkflowAgentsError("WA704", where=f"agent {ended.agent.name!r}")
     return ended.output
