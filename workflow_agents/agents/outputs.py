@@ -27,7 +27,6 @@ else:
 
     OutputT = TypeVar("OutputT", covariant=True)
 
-_MEMBER = "result"
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n?\s*```", re.S)
 _SHOWN_PROBLEMS = 10
 _NAME = re.compile(r"[^a-zA-Z0-9_-]+")
@@ -89,11 +88,11 @@ def _of_type(output_type: Any) -> Output[Any]:
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(output_type)
         schema = adapter.json_schema()
-        name = _NAME.sub("_", getattr(output_type, "__name__", "") or _MEMBER)[:60]
+        name = _NAME.sub("_", getattr(output_type, "__name__", "") or "answer")[:60]
         if _is_object(schema):
             return Output(OutputSchema(name, without_titles(schema)), _reader(adapter))
         wrapper = create_model(
-            "Result", __config__=ConfigDict(extra="forbid"), **{_MEMBER: (output_type, ...)}
+            "Result", __config__=ConfigDict(extra="forbid"), result=(output_type, ...)
         )
         wrapped = without_titles(wrapper.model_json_schema())
     except (PydanticUserError, PydanticUndefinedAnnotation) as error:
@@ -103,7 +102,7 @@ def _of_type(output_type: Any) -> Output[Any]:
     def read(text: str) -> Any:
         """Models know to wrap it from the schema; one that does not is understood all the same."""
         try:
-            return getattr(read_wrapped(text), _MEMBER)
+            return read_wrapped(text).result
         except BadOutput:
             try:
                 return read_bare(text)
