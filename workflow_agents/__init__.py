@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workflow_agents.agents.agent import Agent, Agents, Task, TaskResult, agent_workflow
+    from workflow_agents.agents.mcp import mcp_server
     from workflow_agents.agents.models.openai import OpenAIModel
     from workflow_agents.agents.models.port import CallSettings, ModelSettings
-    from workflow_agents.agents.tools import WorkflowTool
+    from workflow_agents.agents.tool_context import ToolContext
+    from workflow_agents.agents.tools import WorkflowTool, tool
+    from workflow_agents.agents.workflow_tools import workflow_tool
+    from workflow_agents.approvals import Approval
     from workflow_agents.client import AsyncClient, AsyncRunHandle, DeadLetter, RunFailed
-    from workflow_agents.context.context import AsyncWorkflowContext
+    from workflow_agents.context.context import AsyncWorkflowContext, CurrentStep
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.limits import Limits
     from workflow_agents.core.logs import FeedEntry, RunLog, StepLog
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
         StepFailed,
         StepUsageError,
         StoreError,
+        ToolRetry,
         UsageError,
         WorkflowAbort,
         WorkflowAgentsError,
@@ -52,12 +57,14 @@ __version__ = "0.1.0"
 __all__ = [
     "Agent",
     "Agents",
+    "Approval",
     "AsyncClient",
     "AsyncRunHandle",
     "AsyncWorkflowContext",
     "CallResponse",
     "CallSettings",
     "ConfigurationError",
+    "CurrentStep",
     "DeadLetter",
     "Engine",
     "EventResult",
@@ -84,6 +91,8 @@ __all__ = [
     "StoreError",
     "Task",
     "TaskResult",
+    "ToolContext",
+    "ToolRetry",
     "UsageError",
     "Webhook",
     "WebhookRequest",
@@ -95,15 +104,22 @@ __all__ = [
     "WorkflowRetryAfterError",
     "WorkflowTool",
     "agent_workflow",
+    "mcp_server",
+    "tool",
+    "workflow_tool",
 ]
 
 _ROOMS = {
     "agents.agent": ("Agent", "Agents", "Task", "TaskResult", "agent_workflow"),
     "agents.models.openai": ("OpenAIModel",),
     "agents.models.port": ("CallSettings", "ModelSettings"),
-    "agents.tools": ("WorkflowTool",),
+    "agents.mcp": ("mcp_server",),
+    "agents.tool_context": ("ToolContext",),
+    "agents.tools": ("WorkflowTool", "tool"),
+    "agents.workflow_tools": ("workflow_tool",),
+    "approvals": ("Approval",),
     "client": ("AsyncClient", "DeadLetter", "RunFailed", "AsyncRunHandle"),
-    "context.context": ("AsyncWorkflowContext",),
+    "context.context": ("AsyncWorkflowContext", "CurrentStep"),
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
     "core.logs": ("FeedEntry", "RunLog", "StepLog"),

@@ -271,7 +271,7 @@ class WorkflowRetryAfterError(WorkflowAgentsError):
         return self.message
 
 
-class ToolRetry(Exception):  # noqa: N818  # named after what the model is to do
+class ToolRetry(Exception):  # named after what the model is to do
     """Raise it in a tool to tell the model what to do better; the text is for the model.
 
     It is told at once, whatever retries the tool has. Outside a tool it is an error like others.

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, overload
 
 from workflow_agents.agents import conversation, loop, manager, tools
+from workflow_agents.agents.agent_tool import AgentTool
 from workflow_agents.agents.messages import ChatMessage, FinishReason, Usage
 from workflow_agents.agents.models.openai import OpenAIModel
 from workflow_agents.agents.models.port import CallSettings, Model
 from workflow_agents.agents.ports import AgentContext
-from workflow_agents.agents.agent_tool import AgentTool
 from workflow_agents.agents.tool_options import NeedsApproval
 from workflow_agents.agents.tool_sources import ToolSource
 from workflow_agents.agents.tools import Tool

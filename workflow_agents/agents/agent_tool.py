@@ -39,7 +39,5 @@ class AgentTool(ToolSource):
         """See `ToolSource.expand`."""
         spent.setdefault(self.agent.name, Usage())
         made = manager.as_tool(context, self.name, self.agent, spent)
-        described = replace(
-            made, description=self.description, needs_approval=self.needs_approval
-        )
+        described = replace(made, description=self.description, needs_approval=self.needs_approval)
         return [checked_tool(described)]

@@ -13,7 +13,6 @@ in `workflow_agents/approvals`.
 import inspect
 from typing import Any
 
-from workflow_agents.agents import schemas
 from workflow_agents.agents.tool_bodies import Outcome, ToolRun
 from workflow_agents.protocol.approvals import Decision, Kind, Request, approval_id, arguments_hash
 from workflow_agents.protocol.times import duration_ms, format_duration

@@ -32,7 +32,8 @@ def parts(source: Any) -> dict[str, Any]:
     model's. A tool without async code runs in a thread of its own.
     """
     whole = _wants_call_id(source) or any(
-        getattr(source, handles, False) for handles in ("handle_tool_error", "handle_validation_error")
+        getattr(source, handles, False)
+        for handles in ("handle_tool_error", "handle_validation_error")
     )
 
     async def invoke(**arguments: Any) -> Any:

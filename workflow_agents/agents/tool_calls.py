@@ -69,9 +69,7 @@ def check_errors(messages: Sequence[ChatMessage], tools: Sequence[Tool], agent: 
         if tool.max_errors is None:
             continue
         errors = [
-            m
-            for m in messages
-            if isinstance(m, ToolMessage) and m.is_error and m.name == tool.name
+            m for m in messages if isinstance(m, ToolMessage) and m.is_error and m.name == tool.name
         ]
         if len(errors) >= tool.max_errors:
             raise WorkflowAgentsError(

@@ -90,7 +90,9 @@ def checked(options: ToolOptions, where: str, *, as_step: bool) -> None:
         default = ToolOptions()
         for name in ("retries", "retry_delay", "timeout", "flow_control", "on_unknown_outcome"):
             if getattr(options, name) != getattr(default, name):
-                _refuse(name, "nothing: calls that are no steps have no such option", options, where)
+                _refuse(
+                    name, "nothing: calls that are no steps have no such option", options, where
+                )
 
 
 def known(given: Mapping[str, Any], names: tuple[str, ...], where: str) -> None:
