@@ -90,7 +90,7 @@ async def test_by_default_the_body_runs_again_with_the_same_key(lives: Lives) ->
     async with lives.next("run_again") as (_, run):
         assert await run.result() == "Done."
     first, second = lives.noted
-    assert first == second == ["30", f"{RUN}/2", "1"]
+    assert first == second == ["30", f"{RUN}/1.0/1", "1"]
     assert lives.told() == "paid 30"
 
 
