@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from workflow_agents.agents.agent import Agent
     from workflow_agents.agents.agent_tool import AgentTool
     from workflow_agents.agents.guardrails import Guardrail, GuardrailContext
+    from workflow_agents.agents.mcp import mcp_server
     from workflow_agents.agents.memory import Conversation
     from workflow_agents.agents.messages import (
         AssistantMessage,
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
     from workflow_agents.agents.prices import Price
     from workflow_agents.agents.spending import CallRecord, UsageLimits
     from workflow_agents.agents.tasks import Task, TaskResult
-    from workflow_agents.agents.tools import WorkflowTool
+    from workflow_agents.agents.tool_context import ToolContext
+    from workflow_agents.agents.tools import WorkflowTool, tool
     from workflow_agents.agents.workflow import Agents, agent_workflow
+    from workflow_agents.agents.workflow_tools import workflow_tool
+    from workflow_agents.approvals import Approval
     from workflow_agents.client import AsyncClient, AsyncRunHandle, DeadLetter, RunFailed
-    from workflow_agents.context.context import AsyncWorkflowContext
+    from workflow_agents.context.context import AsyncWorkflowContext, CurrentStep
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.limits import Limits
     from workflow_agents.core.logs import FeedEntry, RunLog, StepLog
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
         StepFailed,
         StepUsageError,
         StoreError,
+        ToolRetry,
         UsageError,
         UsageLimitExceeded,
         WorkflowAbort,
@@ -76,6 +81,7 @@ __all__ = [
     "AgentStopped",
     "AgentTool",
     "Agents",
+    "Approval",
     "AssistantMessage",
     "AsyncClient",
     "AsyncRunHandle",
@@ -86,6 +92,7 @@ __all__ = [
     "ChatMessage",
     "ConfigurationError",
     "Conversation",
+    "CurrentStep",
     "DeadLetter",
     "Engine",
     "EventResult",
@@ -119,7 +126,9 @@ __all__ = [
     "Task",
     "TaskResult",
     "ToolCall",
+    "ToolContext",
     "ToolMessage",
+    "ToolRetry",
     "Usage",
     "UsageError",
     "UsageLimitExceeded",
@@ -135,14 +144,21 @@ __all__ = [
     "WorkflowRetryAfterError",
     "WorkflowTool",
     "agent_workflow",
+    "mcp_server",
     "messages_from_json",
     "messages_to_json",
+    "tool",
+    "workflow_tool",
 ]
 
 _ROOMS = {
     "agents.agent": ("Agent",),
     "agents.agent_tool": ("AgentTool",),
-    "agents.guardrails": ("Guardrail", "GuardrailContext"),
+    "agents.guardrails": (
+        "Guardrail",
+        "GuardrailContext",
+    ),
+    "agents.mcp": ("mcp_server",),
     "agents.memory": ("Conversation",),
     "agents.messages": (
         "AssistantMessage",
@@ -156,17 +172,47 @@ _ROOMS = {
         "messages_to_json",
     ),
     "agents.models.openai": ("OpenAIModel",),
-    "agents.models.port": ("CallSettings", "ModelSettings"),
+    "agents.models.port": (
+        "CallSettings",
+        "ModelSettings",
+    ),
     "agents.prices": ("Price",),
-    "agents.spending": ("CallRecord", "UsageLimits"),
-    "agents.tasks": ("Task", "TaskResult"),
-    "agents.tools": ("WorkflowTool",),
-    "agents.workflow": ("Agents", "agent_workflow"),
-    "client": ("AsyncClient", "DeadLetter", "RunFailed", "AsyncRunHandle"),
-    "context.context": ("AsyncWorkflowContext",),
+    "agents.spending": (
+        "CallRecord",
+        "UsageLimits",
+    ),
+    "agents.tasks": (
+        "Task",
+        "TaskResult",
+    ),
+    "agents.tool_context": ("ToolContext",),
+    "agents.tools": (
+        "WorkflowTool",
+        "tool",
+    ),
+    "agents.workflow": (
+        "Agents",
+        "agent_workflow",
+    ),
+    "agents.workflow_tools": ("workflow_tool",),
+    "approvals": ("Approval",),
+    "client": (
+        "AsyncClient",
+        "AsyncRunHandle",
+        "DeadLetter",
+        "RunFailed",
+    ),
+    "context.context": (
+        "AsyncWorkflowContext",
+        "CurrentStep",
+    ),
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
-    "core.logs": ("FeedEntry", "RunLog", "StepLog"),
+    "core.logs": (
+        "FeedEntry",
+        "RunLog",
+        "StepLog",
+    ),
     "protocol.results": (
         "CallResponse",
         "EventResult",

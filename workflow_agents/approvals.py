@@ -217,7 +217,8 @@ class AsyncApprovals:
         except NotFound:
             return NotFound("WA609", where=where, found=f"no run {run_id!r}")
         for step in log.steps:
-            if isinstance(step.waits_for, dict) and step.waits_for.get("eventId") == id:
+            waited: Any = step.waits_for
+            if isinstance(waited, dict) and waited.get("eventId") == id:  # pyright: ignore[reportUnknownMemberType] -- JSON
                 return StateError(
                     "WA608",
                     "the approval no longer waits",
@@ -251,14 +252,14 @@ def _approval(wait: OpenWait) -> Approval | None:
     )
 
 
-def _edited(waiting: Approval, arguments: Any) -> Mapping[str, Any]:
+def _edited(waiting: Approval, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     """The arguments as JSON data, if the tool takes them."""
-    if not isinstance(arguments, Mapping):
+    if not isinstance(arguments, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
         raise wrong_option("arguments", "a dict", arguments)
     if waiting.kind == "unknown_outcome":
         raise wrong_option("arguments", "None: what is run again is the same call", arguments)
     try:
-        edited: dict[str, Any] = decode(encode(dict(arguments)))  # pyright: ignore[reportUnknownArgumentType] -- checked next
+        edited: dict[str, Any] = decode(encode(dict(arguments)))
     except Unencodable as error:
         raise wrong_option("arguments", "JSON data", error.reason) from error
     wrong = faults(edited, waiting.schema)

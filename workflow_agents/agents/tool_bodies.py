@@ -175,8 +175,9 @@ async def _within(tool: Tool, started: Awaitable[Any]) -> Any:
     if tool.timeout is None:
         return await started
     timeout_ms = duration_ms(tool.timeout)
+    limit = asyncio.timeout(timeout_ms / 1000)
     try:
-        async with asyncio.timeout(timeout_ms / 1000) as limit:
+        async with limit:
             return await started
     except TimeoutError as error:
         if not limit.expired():

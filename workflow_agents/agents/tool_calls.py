@@ -11,10 +11,9 @@ that must not run twice unasked (`unknown_outcome`). What happens inside the ste
 """
 
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any
 
 from workflow_agents.agents import approvals, unknown_outcome
 from workflow_agents.agents.messages import ChatMessage, ToolCall, ToolMessage
@@ -30,10 +29,10 @@ from workflow_agents.agents.tools import Tool
 from workflow_agents.errors import WorkflowAgentsError
 
 
-def start(
+async def start(
     context: AgentContext, call: ToolCall, tools: Sequence[Tool], *, agent: str = ""
-) -> Coroutine[Any, Any, ToolMessage]:
-    """Make a tool call. The step has its place at once; the coroutine gives the result.
+) -> ToolMessage:
+    """Make a tool call and tell what came of it. Several run in parallel as tasks of their own.
 
     Args:
         context: of the run.
@@ -44,9 +43,9 @@ def start(
     tool = next((tool for tool in tools if tool.name == call.name), None)
     if tool is None:
         unknown = _unknown(call, [tool.name for tool in tools])
-        return _message(call, context.run(step_name(call), unknown))
+        return _message(call, await context.run(step_name(call), unknown))
     run = ToolRun(context, agent, tool, call)
-    return _message(call, _approved(run) if tool.needs_approval is not False else _run(run))
+    return _message(call, await (_run(run) if tool.needs_approval is False else _approved(run)))
 
 
 def step_name(call: ToolCall) -> str:
@@ -90,8 +89,7 @@ def direct_answer(results: Sequence[ToolMessage], tools: Sequence[Tool]) -> str 
     return "\n".join(result.content for result in results)
 
 
-async def _message(call: ToolCall, outcome: Awaitable[Outcome]) -> ToolMessage:
-    result = await outcome
+def _message(call: ToolCall, result: Outcome) -> ToolMessage:
     if "error" in result:
         return ToolMessage(call.id, call.name, f"Error: {result['error']}", is_error=True)
     if "rejected" in result:

@@ -109,7 +109,7 @@ class FunctionTool(Generic[P, R]):
 
 
 @overload
-def tool(source: Callable[P, R], /) -> FunctionTool[P, R]: ...
+def tool(source: Callable[P, R], /) -> FunctionTool[P, R]: ...  # pyright: ignore[reportOverlappingOverload] -- a function fits this one better
 @overload
 def tool(
     *,

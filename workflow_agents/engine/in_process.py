@@ -70,7 +70,7 @@ class InProcess:
         for waiter, entry in store.waiters_like(prefix, limit):
             row = store.run(waiter.run)
             if row is not None:
-                told = decode(entry.data) if isinstance(entry.data, bytes) else {}
+                told: dict[str, Any] = decode(entry.data) if entry.data else {}
                 found.append(
                     OpenWait(
                         waiter.event or "",

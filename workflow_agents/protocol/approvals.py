@@ -165,7 +165,8 @@ class Decision:
         if not isinstance(data, dict):
             return None
         given = cast("dict[str, Any]", data)
-        verdict, shown = given.get("verdict"), given.get("argumentsHash")
+        verdict: Any = given.get("verdict")
+        shown = given.get("argumentsHash")
         arguments = given.get("arguments")
         if verdict not in get_args(Verdict) or not isinstance(shown, str):
             return None

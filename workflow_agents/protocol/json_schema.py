@@ -107,8 +107,10 @@ def _matches(pattern: str, text: str) -> bool:
 def _target(root: Mapping[str, Any], reference: Any) -> Any:
     target: Any = root
     for part in str(reference).removeprefix("#").strip("/").split("/"):
-        target = target.get(part) if isinstance(target, Mapping) else None  # pyright: ignore[reportUnknownMemberType] -- JSON
-    return target  # pyright: ignore[reportUnknownVariableType] -- JSON
+        if not isinstance(target, Mapping):
+            return None
+        target = cast("Mapping[str, Any]", target).get(part)
+    return target
 
 
 def _inner(at: str, name: str) -> str:

@@ -246,8 +246,8 @@ async def test_tools_of_every_kind(context: Any, agents: Agents, llm: Any, model
     assert context.steps == [
         "Call Agent all",
         "Run tool double",
-        "Run tool people",
         "first answer",
+        "Run tool people",
         "second answer",
         "Call Agent all",
     ]
