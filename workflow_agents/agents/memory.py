@@ -97,7 +97,7 @@ def settled(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
 
     An agent that ran out of turns may have ended with calls that nobody made.
     """
-    kept = [m for m in messages if not isinstance(m, SystemMessage)]
+    kept: list[ChatMessage] = [m for m in messages if not isinstance(m, SystemMessage)]
     if kept and isinstance(last := kept[-1], AssistantMessage) and last.tool_calls:
         kept.pop()
         if last.content:
