@@ -14,22 +14,31 @@ import pytest
 from fastapi import FastAPI
 
 from workflow_agents import (
+    Agent,
     AsyncClient,
     AsyncWorkflowContext,
+    Conversation,
     Engine,
     FlowControl,
+    GuardrailTripped,
     HistoryMismatch,
     Limits,
+    OpenAIModel,
+    OutputMismatch,
+    Price,
     StepFailed,
+    UsageLimitExceeded,
+    UsageLimits,
     WorkflowAgentsError,
     WorkflowNonRetryableError,
     WorkflowRetryAfterError,
+    messages_from_json,
 )
 from workflow_agents.error_codes import CODES, ErrorCode
 from workflow_agents.fastapi import Serve
 
 PACKAGE = Path(__file__).parents[1] / "workflow_agents"
-RESERVED = {"WA207", "WA210", "WA704"}
+RESERVED = {"WA207", "WA210"}
 """Codes that have a meaning and are raised by nothing yet."""
 
 
@@ -219,6 +228,48 @@ def test_an_unknown_option_names_the_nearest() -> None:
     assert "failure_function" in raised.value.found[0]
 
 
+# mistakes: where agents are made; how they stop
+
+
+MODEL = OpenAIModel("gpt-4o")
+
+
+@pytest.mark.parametrize(
+    ("code", "mistake"),
+    [
+        ("WA702", lambda: Agent(model=MODEL, name="a", output_type=object())),
+        ("WA702", lambda: Agent(model=MODEL, name="a", output_retries=-1)),
+        ("WA702", lambda: Agent(model=MODEL, name="a", handoffs=["billing"])),
+        ("WA702", lambda: Agent(model=MODEL, name="a", input_guardrails=["no secrets"])),
+        ("WA702", lambda: Agent(model=MODEL, name="a", limits={"steps": 3})),
+        ("WA702", lambda: UsageLimits(total_tokens=-1)),
+        ("WA702", lambda: UsageLimits(on_breach="ask")),
+        ("WA702", lambda: Price(input="cheap", output=1)),
+        ("WA702", lambda: Conversation("")),
+        ("WA702", lambda: messages_from_json([{"role": "robot"}])),
+    ],
+)
+def test_a_mistake_where_an_agent_is_made(code: str, mistake: Callable[[], object]) -> None:
+    with pytest.raises(WorkflowAgentsError) as raised:
+        mistake()
+
+    assert raised.value.code == code
+    assert_readable(raised.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OutputMismatch("writer", "no JSON " * 100, "Invalid JSON", 3),
+        GuardrailTripped("it holds a secret", guardrail="no_secrets", agent="writer"),
+        GuardrailTripped("never"),
+        UsageLimitExceeded("total_tokens", 100, 120, "the task", None, "too dear"),
+    ],
+)
+def test_how_an_agent_stops_is_readable(error: WorkflowAgentsError) -> None:
+    assert_readable(error)
+
+
 # mistakes: where runs are started and followed
 
 
@@ -263,6 +314,10 @@ async def engine() -> AsyncIterator[Engine]:
         ("WA504", lambda c: c.trigger("/x", workflow_run_id="7" * 300)),
         ("WA504", lambda c: c.notify("")),
         ("WA504", lambda c: c.notify(7)),
+        ("WA504", lambda c: c.conversations.get("")),
+        ("WA504", lambda c: c.conversations.delete("a\nb")),
+        ("WA102", lambda c: c.conversations.get("user-1", last=0)),
+        ("WA102", lambda c: c.conversations.list(limit="all")),
         ("WA606", lambda c: c.log("wfr_none")),
         ("WA606", lambda c: c.cancel("wfr_none")),
         ("WA606", lambda c: c.handle("wfr_none").result()),
@@ -376,6 +431,11 @@ async def not_json() -> Any:
         ("WA302", lambda c: c.call("step", url="http://me:secret@127.0.0.1/path")),
         ("WA502", lambda c: c.run("step", huge, retries=0)),
         ("WA504", lambda c: c.wait_for_event("step", "")),
+        ("WA101", lambda c: c.recall("step", "user-1", limit=3)),
+        ("WA102", lambda c: c.recall("step", "user-1", last=0)),
+        ("WA204", lambda c: c.remember("step", "user-1", [{1}])),
+        ("WA504", lambda c: c.recall("step", "")),
+        ("WA504", lambda c: c.remember("step", 7, [])),
         ("WA504", lambda c: c.notify("step", "event", workflow_run_id=7)),
     ],
 )

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from workflow_agents.approvals import AsyncApprovals
+from workflow_agents.conversations import AsyncConversations, ConversationKeeper
 from workflow_agents.core.bad_options import names_options, unknown_option, wrong_option
 from workflow_agents.core.checks import call_headers, checked_body, checked_event_id
 from workflow_agents.core.flow_control import FlowControl
@@ -16,6 +18,7 @@ from workflow_agents.core.lifecycle import RUN_STATES
 from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
 from workflow_agents.errors import ConfigurationError, StateError, StepUsageError
+from workflow_agents.protocol.approvals import OpenWait
 from workflow_agents.protocol.codec import Unencodable, encode
 from workflow_agents.protocol.history import StepKey
 from workflow_agents.protocol.results import NotifiedWaiter
@@ -51,7 +54,7 @@ class Letter(Protocol):
     callback: str | None
 
 
-class Backend(Protocol):
+class Backend(ConversationKeeper, Protocol):
     """Whoever keeps the runs."""
 
     def now_ms(self) -> int:
@@ -80,6 +83,10 @@ class Backend(Protocol):
 
     async def waiters(self, event_id: str) -> list[dict[str, Any]]:
         """Who waits for it."""
+        ...
+
+    async def waits(self, prefix: str, limit: int) -> Sequence[OpenWait]:
+        """The waits for events whose ids begin so, by id, with what is told of them."""
         ...
 
     async def log(self, run_id: str, *, steps: bool) -> RunLog:
@@ -339,6 +346,8 @@ class AsyncClient:
             )
         self._backend = backend
         self.dlq = AsyncDeadLetters(backend)
+        self.conversations = AsyncConversations(backend)
+        self.approvals = AsyncApprovals(backend)
 
     @names_options
     async def trigger(

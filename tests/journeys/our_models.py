@@ -12,7 +12,7 @@ import warnings
 from typing import Any
 
 from workflow_agents import AsyncWorkflowContext, Engine, agent_workflow
-from workflow_agents.agents.agent import Agents
+from workflow_agents.agents.workflow import Agents
 
 KEY = "sk-of-the-test"
 MODELS = ("chat", "responses", "anthropic", "langchain", "fallback")

@@ -5,7 +5,7 @@ step, park. The keeper answers, and delivers what arrives from elsewhere by call
 invocation's `deliver`. Nothing here does I/O.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -47,10 +47,14 @@ class Call(NamedTuple):
 
 
 class WaitForEvent(NamedTuple):
-    """Wait for a notification, at most `timeout_ms`."""
+    """Wait for a notification, at most `timeout_ms`.
+
+    `details`, JSON data, are shown to whoever is to send it.
+    """
 
     event_id: str
     timeout_ms: int
+    details: Any = None
 
 
 class Invoke(NamedTuple):
@@ -131,6 +135,21 @@ class Journal(Protocol):
         self, key: StepKey, name: str, event_id: str, data: bytes, run_id: str | None
     ) -> None:
         """Wake who waits for the event and record the step, in one."""
+        ...
+
+    def recall(
+        self, conversation: str, *, up_to: int | None, last: int | None
+    ) -> Awaitable[tuple[int, list[bytes]]]:
+        """Messages of a conversation, and which of them is the newest.
+
+        `up_to`: those up to that one, None: all; of these the newest `last`, None: all.
+        """
+        ...
+
+    def remember(
+        self, key: StepKey, name: str, conversation: str, messages: Sequence[bytes]
+    ) -> None:
+        """Append to a conversation and record the step, in one."""
         ...
 
     def new_event_id(self) -> str:

@@ -25,7 +25,7 @@ from workflow_agents.engine.ends import (
 from workflow_agents.engine.http_out import HttpRequest, HttpResponse, NoAnswer
 from workflow_agents.errors import StoreError, WorkflowAgentsError
 from workflow_agents.protocol.codec import encode
-from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
+from workflow_agents.protocol.history import EntryKind, StepKey, StepKind, idempotency_key
 from workflow_agents.protocol.results import stored_body
 from workflow_agents.store.changes import (
     AddDelivery,
@@ -197,7 +197,8 @@ class Deliveries:
         engine = self._engine
         try:
             headers = engine.sealer.open_headers(data["headers"])
-            headers.setdefault("idempotency-key", f"{run.run_id}/{row.step}")
+            origin = engine.options_of(run).origin or run.run_id
+            headers.setdefault("idempotency-key", idempotency_key(origin, row.step or 0))
             timeout_ms = data.get("timeoutMs") or engine.call_timeout_ms
             request = HttpRequest(data["method"], data["url"], headers, row.body or b"", timeout_ms)
             return await engine.http.send(request), None

@@ -170,6 +170,7 @@ class Workflow:
             labels=options.labels,
             created_at=run.created_at,
             policy=options.policy,
+            origin=options.origin,
         )
 
     def _payload(self, body: bytes) -> Any:

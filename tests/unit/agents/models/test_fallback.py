@@ -1,10 +1,10 @@
 import pytest
 
 from workflow_agents import CallSettings
-from workflow_agents.agents.agent import Agents
 from workflow_agents.agents.models.anthropic import AnthropicModel
 from workflow_agents.agents.models.fallback import FallbackModel
 from workflow_agents.agents.models.openai import OpenAIModel
+from workflow_agents.agents.workflow import Agents
 from workflow_agents.errors import RemoteError
 from workflow_agents.testing.model_server import ScriptedModel
 

@@ -9,10 +9,10 @@ from langchain_core.messages import AIMessage, ToolCall
 from langchain_openai import ChatOpenAI
 
 from workflow_agents import LangChainModel, model
-from workflow_agents.agents.agent import Agents
 from workflow_agents.agents.messages import Usage, UserMessage
 from workflow_agents.agents.models.langchain import is_chat_model, recorded
 from workflow_agents.agents.models.port import OutputSchema, Turn
+from workflow_agents.agents.workflow import Agents
 from workflow_agents.errors import (
     ConfigurationError,
     WorkflowNonRetryableError,

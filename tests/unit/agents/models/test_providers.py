@@ -4,8 +4,8 @@ import pytest
 
 import workflow_agents
 from workflow_agents import Agent, AnthropicModel, FallbackModel, OpenAIModel, Secret
-from workflow_agents.agents.agent import Agents
 from workflow_agents.agents.models.providers import PROVIDERS, model, model_of
+from workflow_agents.agents.workflow import Agents
 from workflow_agents.errors import ConfigurationError
 
 
