@@ -187,13 +187,11 @@ def toolset(tools: Sequence[Any] | Mapping[str, Any] | None) -> tuple[Tool | Too
         ConfigurationError: WA701 for one that cannot be used, or two of one name.
     """
     made = [_made(source, name, {}) for name, source in _named(tools or ())]
-    return tuple(no_two_alike(made))
+    no_two_alike([tool for tool in made if isinstance(tool, Tool)])
+    return tuple(made)
 
 
-T = TypeVar("T", bound=Tool | ToolSource)
-
-
-def no_two_alike(tools: Sequence[T]) -> Sequence[T]:
+def no_two_alike(tools: Sequence[Tool]) -> Sequence[Tool]:
     """The tools, if their names differ.
 
     Raises:
