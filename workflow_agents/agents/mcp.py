@@ -214,11 +214,11 @@ def mcp_server(
     checked(made, where, as_step=True)
     _package()
     host = urlsplit(address).hostname if "://" in address else None
-    name = name or host or re.split(r"[\\/]", address)[-1]
+    own = name or host or re.split(r"[\\/]", address)[-1]
     return McpServer(
         address=address,
-        name=name,
-        description=f"the tools of {name}",
+        name=own,
+        description=f"the tools of {own}",
         args=tuple(args),
         headers=dict(headers or {}),
         env=dict(env or {}),
