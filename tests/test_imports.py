@@ -128,6 +128,7 @@ HEAVY = {
     "httpx",
     "httpx2",
     "langchain_core",
+    "mcp",
     "openai",
     "pydantic",
     "starlette",
