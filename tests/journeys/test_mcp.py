@@ -108,6 +108,7 @@ async def test_a_server_that_does_not_start_fails_the_run(site: Any, model: Any)
     log = await site.ended(await asked(site, model, server))
     assert log.state == "RUN_FAILED"
     assert "List tools of gone" in str(log.failure)
+    assert log.failure["error"] == "MCPError", log.failure
 
 
 @contextlib.asynccontextmanager

@@ -2,7 +2,8 @@
 
 usage: python tool_worker.py STORE NOTES MODEL POLICY [itself]
 
-Each body notes what it does, with its idempotency key; as a process, it then never returns. With "itself" it approves what needs an approval.
+Each body notes what it does, with its idempotency key; as a process, it then never returns. With
+"itself" it approves what needs an approval.
 """
 
 import asyncio
