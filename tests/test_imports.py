@@ -131,6 +131,7 @@ HEAVY = {
     "httpx",
     "httpx2",
     "langchain_core",
+    "mcp",
     "openai",
     "pydantic",
     "starlette",

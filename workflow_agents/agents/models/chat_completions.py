@@ -142,6 +142,7 @@ def _tool(tool: "Tool") -> dict[str, Any]:
             "name": tool.name,
             "description": tool.description,
             "parameters": dict(tool.parameters),
+            **({"strict": True} if tool.strict else {}),
         },
     }
 
