@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from workflow_agents.context.context import AsyncWorkflowContext
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.limits import Limits
-    from workflow_agents.core.logs import FeedEntry, RunLog, StepLog
+    from workflow_agents.core.logs import CallRequest, FeedEntry, RunLog, StepLog
     from workflow_agents.errors import (
         ConfigurationError,
         HistoryMismatch,
@@ -55,6 +55,7 @@ __all__ = [
     "AsyncClient",
     "AsyncRunHandle",
     "AsyncWorkflowContext",
+    "CallRequest",
     "CallResponse",
     "CallSettings",
     "ConfigurationError",
@@ -106,7 +107,7 @@ _ROOMS = {
     "context.context": ("AsyncWorkflowContext",),
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
-    "core.logs": ("FeedEntry", "RunLog", "StepLog"),
+    "core.logs": ("CallRequest", "FeedEntry", "RunLog", "StepLog"),
     "protocol.results": (
         "CallResponse",
         "EventResult",

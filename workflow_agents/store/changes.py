@@ -32,6 +32,7 @@ class Entry:
         name: of a step: its name.
         data: JSON; or what makes it of that which the change has done so far.
         outcome: it is the outcome of its step, of which there is one for ever.
+        owes: it keeps the body of the request that its change owes (`AddDelivery`).
     """
 
     run: int
@@ -42,6 +43,7 @@ class Entry:
     name: str | None = None
     data: "bytes | Callable[[Applied], bytes] | None" = None
     outcome: bool = False
+    owes: bool = False
 
 
 class WaiterKind:
@@ -358,6 +360,7 @@ class Applied:
         kept: notifications that it kept for later.
         data: of its last entry, where that was made of what happened before it.
         seq: of an entry that it added.
+        owed: what the store calls the body of the request that it owes.
     """
 
     run: int = 0
@@ -365,6 +368,7 @@ class Applied:
     kept: int = 0
     data: bytes | None = None
     seq: int = 0
+    owed: int | None = None
 
 
 class Refused(NamedTuple):

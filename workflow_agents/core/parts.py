@@ -1,0 +1,76 @@
+"""Where large data is cut, so that what it has in common with other data is stored once. Pure.
+
+The request of an agent's turn is the one before it with something added, and the texts in it
+were results of steps before. So JSON is cut around its long texts: each is a part of its own
+wherever it stands. What is between them is cut at fixed distances from where it begins, so that
+whatever grows at its end keeps all parts but the last few.
+
+The cut is lexical: nothing is parsed, and data that only looks like JSON is cut just as well.
+It depends on nothing but the bytes, and is found in one pass. A step's text gets the same bytes
+in every document because `protocol/codec` writes all of them.
+"""
+
+TEXT_BYTES = 256
+"""A JSON text from this length on, quotes included, is a part of its own."""
+
+GLUE_BYTES = 512
+"""What lies between long texts is cut into parts of this length."""
+
+PIECE_BYTES = 16_384
+"""Longer texts, and data that is no JSON, are cut into parts of this length."""
+
+COARSE_FROM = 2 * 2**20
+"""From this place on parts are larger, because many small ones would hold up whoever stores."""
+
+_COARSER = 16
+_QUOTE, _BACKSLASH = b'"', 0x5C
+
+
+def split(data: bytes) -> list[bytes]:
+    """Cut data into parts that follow each other without a gap.
+
+    Data that begins with the same bytes has the same parts there, but for the last few.
+    """
+    parts: list[bytes] = []
+    if not data.startswith((b"{", b"[", _QUOTE)):
+        _cut(parts, data, 0, len(data), PIECE_BYTES)
+        return parts
+    glue = 0
+    find = data.find
+    start = find(_QUOTE)
+    while start >= 0:
+        end = _end_of_text(data, start)
+        if end < 0:
+            break
+        if end - start >= TEXT_BYTES and (
+            start < COARSE_FROM or end - start >= TEXT_BYTES * _COARSER
+        ):
+            _cut_glue(parts, data, glue, start)
+            _cut(parts, data, start, end, PIECE_BYTES)
+            glue = end
+        start = find(_QUOTE, end)
+    _cut_glue(parts, data, glue, len(data))
+    return parts
+
+
+def _end_of_text(data: bytes, start: int) -> int:
+    """The place behind the JSON text that begins at `start`; -1 if it does not end."""
+    find = data.find
+    end = start
+    while (end := find(_QUOTE, end + 1)) >= 0:
+        before = end - 1
+        while data[before] == _BACKSLASH:
+            before -= 1
+        if (end - before) % 2:
+            return end + 1
+    return -1
+
+
+def _cut_glue(parts: list[bytes], data: bytes, start: int, end: int) -> None:
+    fine = min(end, start + max(0, COARSE_FROM - start) // GLUE_BYTES * GLUE_BYTES)
+    _cut(parts, data, start, fine, GLUE_BYTES)
+    _cut(parts, data, max(start, fine), end, GLUE_BYTES * _COARSER)
+
+
+def _cut(parts: list[bytes], data: bytes, start: int, end: int, length: int) -> None:
+    parts += [data[at : min(at + length, end)] for at in range(start, end, length)]
