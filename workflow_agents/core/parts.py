@@ -10,14 +10,22 @@ It depends on nothing but the bytes, and is found in one pass. A step's text get
 in every document because `protocol/codec` writes all of them.
 """
 
+from collections.abc import Iterator
+
 TEXT_BYTES = 256
 """A JSON text from this length on, quotes included, is a part of its own."""
 
 GLUE_BYTES = 512
 """What lies between long texts is cut into parts of this length."""
 
-PIECE_BYTES = 16_384
-"""Longer texts, and data that is no JSON, are cut into parts of this length."""
+PIECE_BYTES = 16_800
+"""Longer texts, and data that is no JSON, are cut into parts of this length.
+
+A row of SQLite with so much fills four pages, and little of a fifth.
+"""
+
+SHARED_TEXT_BYTES = 1_024
+"""Short data with a text from this length on is worth being stored in parts too."""
 
 COARSE_FROM = 2 * 2**20
 """From this place on parts are larger, because many small ones would hold up whoever stores."""
@@ -32,25 +40,36 @@ def split(data: bytes) -> list[bytes]:
     Data that begins with the same bytes has the same parts there, but for the last few.
     """
     parts: list[bytes] = []
-    if not data.startswith((b"{", b"[", _QUOTE)):
+    if not _may_be_json(data):
         _cut(parts, data, 0, len(data), PIECE_BYTES)
         return parts
     glue = 0
-    find = data.find
-    start = find(_QUOTE)
-    while start >= 0:
-        end = _end_of_text(data, start)
-        if end < 0:
-            break
-        if end - start >= TEXT_BYTES and (
-            start < COARSE_FROM or end - start >= TEXT_BYTES * _COARSER
-        ):
+    for start, end in _texts(data, TEXT_BYTES):
+        if start < COARSE_FROM or end - start >= TEXT_BYTES * _COARSER:
             _cut_glue(parts, data, glue, start)
             _cut(parts, data, start, end, PIECE_BYTES)
             glue = end
-        start = find(_QUOTE, end)
     _cut_glue(parts, data, glue, len(data))
     return parts
+
+
+def has_long_text(data: bytes) -> bool:
+    """Whether there is a text in it that will be met again, as a message of a conversation is."""
+    return _may_be_json(data) and any(_texts(data, SHARED_TEXT_BYTES))
+
+
+def _may_be_json(data: bytes) -> bool:
+    return data.startswith((b"{", b"[", _QUOTE))
+
+
+def _texts(data: bytes, least: int) -> Iterator[tuple[int, int]]:
+    """Where JSON texts of at least this length begin and end."""
+    find = data.find
+    start = find(_QUOTE)
+    while start >= 0 and (end := _end_of_text(data, start)) >= 0:
+        if end - start >= least:
+            yield start, end
+        start = find(_QUOTE, end)
 
 
 def _end_of_text(data: bytes, start: int) -> int:

@@ -449,5 +449,7 @@ class DurableEngine:
         while cleaned == _CLEAN_BATCH and self._retention_ms is not None:
             cleaned = self.store.clean(now - self._retention_ms, now, _CLEAN_BATCH)
             await asyncio.sleep(_CLEAN_PAUSE_S)
-        while self.store.sweep(_SWEEP_BATCH):
+        swept = _SWEEP_BATCH
+        while swept:
+            swept = self.store.sweep(_SWEEP_BATCH)
             await asyncio.sleep(_CLEAN_PAUSE_S)

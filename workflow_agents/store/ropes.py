@@ -68,8 +68,8 @@ def pack(length: int, ids: Sequence[int]) -> bytes:
     packed = bytearray()
     _put(packed, length)
     last = 0
-    for id in ids:
-        step, last = id - last, id
+    for one in ids:
+        step, last = one - last, one
         _put(packed, step << 1 if step >= 0 else (-step << 1) - 1)
     return bytes(packed)
 

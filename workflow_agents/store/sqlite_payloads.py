@@ -10,11 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
-from workflow_agents.core.parts import split
+from workflow_agents.core.parts import has_long_text, split
 from workflow_agents.store.ropes import Node, list_digest, pack, rope, unpack
 
 PAYLOAD_BYTES = 4_096
 """Data above this is stored apart from the row, as a payload."""
+
+INLINE_BYTES = 1_024
+"""Data up to this is never stored apart; what lies between is if it has a long text."""
 
 REFERRERS = (
     ("feed", "payload"),
@@ -29,6 +32,7 @@ Query = Callable[[str, tuple[Any, ...]], list[Any]]
 """Runs a query and fetches everything."""
 
 _AT_ONCE = 500
+_KEPT_BYTES = 8 * 2**20
 _UNREFERRED = " AND ".join(
     [
         *(f"NOT EXISTS (SELECT 1 FROM {table} WHERE {column} = ?1)" for table, column in REFERRERS),
@@ -53,9 +57,18 @@ _MEASURE = (
 )
 
 
+def apart(db: sqlite3.Connection, data: bytes | None) -> tuple[bytes | None, int | None]:
+    """What goes into the row itself, or the payload that stands for it."""
+    if data is None or len(data) <= INLINE_BYTES:
+        return data, None
+    if len(data) <= PAYLOAD_BYTES and not has_long_text(data):
+        return data, None
+    return None, store_payload(db, data)
+
+
 def store_payload(db: sqlite3.Connection, data: bytes) -> int:
     """Store data, and of it only what is not stored yet; its id."""
-    return _stored(db, rope(split(data) if len(data) > PAYLOAD_BYTES else [data]))
+    return _stored(db, rope(split(data) if len(data) > INLINE_BYTES else [data]))
 
 
 def _stored(db: sqlite3.Connection, node: Node) -> int:
@@ -80,24 +93,61 @@ def read_payloads(query: Query, ids: Collection[int]) -> dict[int, bytes]:
     wanted = {*ids}
     while wanted:
         below: set[int] = set()
-        for id, depth, data in _rows(query, _READ, wanted):
+        for payload, depth, data in _rows(query, _READ, wanted):
             if depth:
-                _, lists[id] = unpack(data)
-                below.update(lists[id])
+                _, lists[payload] = unpack(data)
+                below.update(lists[payload])
             else:
-                leaves[id] = data
+                leaves[payload] = data
         wanted = below - lists.keys() - leaves.keys()
     return {
-        id: leaves[id] if id in leaves else b"".join(leaves[leaf] for leaf in _leaves(lists, id))
-        for id in ids
-        if id in leaves or id in lists
+        payload: leaves[payload]
+        if payload in leaves
+        else b"".join(leaves[leaf] for leaf in _leaves(lists, payload))
+        for payload in ids
+        if payload in leaves or payload in lists
     }
+
+
+class Reader:
+    """Reads payloads, and keeps the last ones for a while: a run's input is asked for often.
+
+    What is kept stays right, because payloads do not change; `forget` goes with deleting them.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, bytes] = {}
+        self._size = 0
+
+    def read(self, query: Query, payloads: Collection[int]) -> dict[int, bytes]:
+        """See `read_payloads`."""
+        found = {one: self._kept.pop(one) for one in payloads if one in self._kept}
+        self._kept.update(found)  # last, so that it goes last
+        if len(found) < len(payloads):
+            fresh = read_payloads(query, [one for one in payloads if one not in found])
+            for one, data in fresh.items():
+                self._keep(one, data)
+            found |= fresh
+        return found
+
+    def _keep(self, payload: int, data: bytes) -> None:
+        if len(data) > _KEPT_BYTES // 2:
+            return
+        self._kept[payload] = data
+        self._size += len(data)
+        while self._size > _KEPT_BYTES:
+            self._size -= len(self._kept.pop(next(iter(self._kept))))
+
+    def forget(self) -> None:
+        """Numbers of payloads may be given again."""
+        self._kept.clear()
+        self._size = 0
 
 
 def payload_sizes(query: Query, ids: Collection[int]) -> dict[int, int]:
     """How long the data of payloads are, without reading them."""
     rows = _rows(query, _MEASURE, ids)
-    return {id: unpack(found)[0] if depth else found for id, depth, found in rows}
+    return {payload: unpack(found)[0] if depth else found for payload, depth, found in rows}
 
 
 def _rows(query: Query, sql: str, ids: Collection[int]) -> Iterator[Any]:
@@ -106,8 +156,8 @@ def _rows(query: Query, sql: str, ids: Collection[int]) -> Iterator[Any]:
         yield from query(sql, (str(wanted[at : at + _AT_ONCE]),))
 
 
-def _leaves(lists: dict[int, list[int]], id: int) -> Iterator[int]:
-    for below in lists[id]:
+def _leaves(lists: dict[int, list[int]], payload: int) -> Iterator[int]:
+    for below in lists[payload]:
         if below in lists:
             yield from _leaves(lists, below)
         else:
@@ -116,7 +166,7 @@ def _leaves(lists: dict[int, list[int]], id: int) -> Iterator[int]:
 
 def loosen(db: sqlite3.Connection, ids: Iterable[int]) -> None:
     """References to these payloads were dropped, or not made in the end."""
-    db.executemany(_LOOSEN, [(id,) for id in ids])
+    db.executemany(_LOOSEN, [(payload,) for payload in ids])
 
 
 def sweep(db: sqlite3.Connection, limit: int) -> int:
@@ -141,11 +191,11 @@ def sweep(db: sqlite3.Connection, limit: int) -> int:
 
 
 def _drop_uses(db: sqlite3.Connection, ids: list[int]) -> None:
-    dropped = [(times, id) for id, times in Counter(ids).items()]
+    dropped = [(times, payload) for payload, times in Counter(ids).items()]
     db.executemany("UPDATE payload_uses SET uses = uses - ? WHERE payload = ?", dropped)
-    names = [(id,) for _, id in dropped]
+    names = [(payload,) for _, payload in dropped]
     db.executemany("DELETE FROM payload_uses WHERE payload = ? AND uses = 0", names)
-    loosen(db, [id for _, id in dropped])
+    loosen(db, [payload for _, payload in dropped])
 
 
 def payload_faults(query: Query) -> list[str]:
@@ -169,39 +219,40 @@ def payload_faults(query: Query) -> list[str]:
         " (SELECT payload FROM payload_uses UNION ALL SELECT payload FROM loose_payloads)",
         (),
     )
-    return faults + [f"a payload that nothing refers to: {id}" for (id,) in left_over]
+    return faults + [f"a payload that nothing refers to: {payload}" for (payload,) in left_over]
 
 
 def _wrong_ropes(query: Query) -> Iterator[str]:
     hashes: dict[int, tuple[int, bytes, int]] = {}
     uses: Counter[int] = Counter()
-    for id, digest, depth, data in _all_payloads(query):
+    for payload, digest, depth, data in _all_payloads(query):
         if not depth:
             node = rope([data])
             found, length = node.digest, node.length
         else:
             length, ids = unpack(data)
             uses.update(ids)
-            below = [hashes.get(id) for id in ids]
+            below = [hashes.get(payload) for payload in ids]
             if any(part is None or part[0] != depth - 1 for part in below):
-                yield f"a payload that names what is not there, or not one level below: {id}"
+                yield f"a payload that names what is not there, or not one level below: {payload}"
             parts = [part for part in below if part is not None]
             found = list_digest(depth, [part[1] for part in parts])
             if length != sum(part[2] for part in parts):
-                yield f"a payload that is not as long as its parts: {id}"
+                yield f"a payload that is not as long as its parts: {payload}"
         if found != digest:
-            yield f"a payload that is not what its hash says: {id}"
-        hashes[id] = depth, digest, length
+            yield f"a payload that is not what its hash says: {payload}"
+        hashes[payload] = depth, digest, length
     counted = dict(query("SELECT payload, uses FROM payload_uses", ()))
-    for id in {*uses} | {*counted}:
-        if uses[id] != counted.get(id, 0):
-            yield f"a payload in {uses[id]} lists, of which {counted.get(id, 0)} are counted: {id}"
+    for payload in {*uses} | {*counted}:
+        if uses[payload] != counted.get(payload, 0):
+            found = counted.get(payload, 0)
+            yield f"a payload in {uses[payload]} lists, counted as {found}: {payload}"
 
 
 def _all_payloads(query: Query) -> Iterator[Any]:
     """All of them, a few at a time; what is named comes before what names it."""
     depths: dict[int, list[int]] = {}
-    for id, depth in query("SELECT id, depth FROM payloads", ()):
-        depths.setdefault(depth, []).append(id)
+    for payload, depth in query("SELECT id, depth FROM payloads", ()):
+        depths.setdefault(depth, []).append(payload)
     for depth in sorted(depths):
         yield from _rows(query, _READ_ALL, depths[depth])

@@ -19,6 +19,7 @@ from workflow_agents.store.interface import (
 )
 from workflow_agents.store.sqlite_errors import store_error
 from workflow_agents.store.sqlite_payloads import (
+    Reader,
     loosen,
     payload_faults,
     payload_sizes,
@@ -64,6 +65,9 @@ class SqliteReads:
     path: str
     mutex: Any
 
+    def __init__(self) -> None:
+        self._payloads = Reader()
+
     def _all(self, sql: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
         try:
             with self.mutex:
@@ -74,23 +78,24 @@ class SqliteReads:
     def _with_payloads(self, rows: list[Any], *places: int) -> list[Any]:
         """Rows whose last columns are payloads, or NULL: their data put in these places."""
         count = len(places)
-        ids = {id for row in rows for id in row[-count:] if id is not None}
+        ids = {payload for row in rows for payload in row[-count:] if payload is not None}
         if not ids:
             return [row[:-count] for row in rows]
-        found = read_payloads(self._all, ids)
+        with self.mutex:
+            found = self._payloads.read(self._all, ids)
         whole: list[Any] = []
         for row in rows:
             filled = [*row[:-count]]
-            for place, id in zip(places, row[-count:], strict=True):
-                if id is not None:
-                    filled[place] = self._found(found, id)
+            for place, payload in zip(places, row[-count:], strict=True):
+                if payload is not None:
+                    filled[place] = self._found(found, payload)
             whole.append(filled)
         return whole
 
-    def _found(self, payloads: dict[int, bytes], id: int) -> bytes:
-        if id not in payloads:
-            raise StoreError("WA605", where=self.path, found=f"payload {id} is not there")
-        return payloads[id]
+    def _found(self, payloads: dict[int, bytes], payload: int) -> bytes:
+        if payload not in payloads:
+            raise StoreError("WA605", where=self.path, found=f"payload {payload} is not there")
+        return payloads[payload]
 
     def _one(self, sql: str, arguments: tuple[Any, ...] = ()) -> Any:
         try:
@@ -218,14 +223,14 @@ class SqliteReads:
         kept = self._all(
             "SELECT seq, body FROM feed WHERE run = ? AND body IS NOT NULL ORDER BY seq", (run,)
         )
-        sizes = payload_sizes(self._all, {id for _, id in kept})
+        sizes = payload_sizes(self._all, {payload for _, payload in kept})
         shown: set[int] = set()
-        for _, id in reversed(kept):
-            if sizes.get(id, 0) <= most and id not in shown:
-                most -= sizes.get(id, 0)
-                shown.add(id)
+        for _, payload in reversed(kept):
+            if sizes.get(payload, 0) <= most and payload not in shown:
+                most -= sizes.get(payload, 0)
+                shown.add(payload)
         found = read_payloads(self._all, shown)
-        return {seq: Body(sizes.get(id, 0), found.get(id)) for seq, id in kept}
+        return {seq: Body(sizes.get(payload, 0), found.get(payload)) for seq, payload in kept}
 
     def waiters_for(self, event: str, run: int | None) -> list[WaiterRow]:
         """See `Store.waiters_for`."""
@@ -311,6 +316,7 @@ class SqliteReads:
             db = self.db
             if not self._all("SELECT 1 FROM loose_payloads LIMIT 1"):
                 return 0
+            self._payloads.forget()
             db.execute("BEGIN IMMEDIATE")
             try:
                 seen = sweep(db, limit)

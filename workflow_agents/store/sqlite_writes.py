@@ -11,7 +11,7 @@ from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 from workflow_agents.store import changes as ops
 from workflow_agents.store.changes import Applied, Entry, WaiterKind, Woken
-from workflow_agents.store.sqlite_payloads import PAYLOAD_BYTES, loosen, store_payload
+from workflow_agents.store.sqlite_payloads import PAYLOAD_BYTES, apart, loosen, store_payload
 
 _ASKED_AGAIN = 4
 _LEASED, _PARKED, _DUE, _WAITING = (
@@ -67,7 +67,7 @@ def _fields(db: sqlite3.Connection, entry: Entry, applied: Applied) -> tuple[Any
     data = entry.data
     if callable(data):
         applied.data = data = data(applied)
-    data, payload = _apart(db, data)
+    data, payload = apart(db, data)
     mark = 0 if entry.outcome else None
     body = applied.owed if entry.owes else None
     return entry.kind, entry.type, entry.step, entry.name, data, payload, mark, body
@@ -77,13 +77,6 @@ _PAYLOAD = 5
 """The place of the payload among the fields of an entry."""
 
 
-def _apart(db: sqlite3.Connection, data: bytes | None) -> tuple[bytes | None, int | None]:
-    """What goes into the row itself, or the payload that stands for it."""
-    if data is None or len(data) <= PAYLOAD_BYTES:
-        return data, None
-    return None, store_payload(db, data)
-
-
 def _loosen_if(db: sqlite3.Connection, payload: int | None) -> None:
     if payload is not None:
         loosen(db, (payload,))
@@ -91,7 +84,7 @@ def _loosen_if(db: sqlite3.Connection, payload: int | None) -> None:
 
 def add_run(db: sqlite3.Connection, op: ops.AddRun) -> tuple[int, bool]:
     """The row of the run, and whether it is new."""
-    data, payload = _apart(db, op.input)
+    data, payload = apart(db, op.input)
     row = db.execute(
         "INSERT INTO runs (run_id, workflow, phase, due_at, token, wakes, attempt, created_at,"
         " input, payload, options, flow_key, parent, parent_step)"
@@ -163,7 +156,7 @@ def _park(db: sqlite3.Connection, op: ops.Park, _applied: Applied) -> bool:
 
 
 def _end_run(db: sqlite3.Connection, op: ops.EndRun, applied: Applied) -> bool:
-    result, payload = _apart(db, op.result)
+    result, payload = apart(db, op.result)
     ended = db.execute(
         "UPDATE runs SET phase = ?, ended_at = ?, result = ?, result_payload = ?,"
         f" due_at = NULL, token = token + 1 WHERE id = ? AND phase NOT IN {_ENDED}",
