@@ -10,6 +10,7 @@ It depends on nothing but the bytes, and is found in one pass. A step's text get
 in every document because `protocol/codec` writes all of them.
 """
 
+import re
 from collections.abc import Iterator
 
 TEXT_BYTES = 256
@@ -28,9 +29,14 @@ SHARED_TEXT_BYTES = 1_024
 """Short data with a text from this length on is worth being stored in parts too."""
 
 COARSE_FROM = 2 * 2**20
-"""From this place on parts are larger, because many small ones would hold up whoever stores."""
+"""From this place on parts are larger, and texts are not looked for.
+
+Many small parts would hold up whoever stores, and data of millions of quotes whoever looks.
+"""
 
 _COARSER = 16
+_FEW_QUOTES = 64  # in one text; where there are more, it is faster to look at every byte
+_REST_OF_TEXT = re.compile(rb'(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _QUOTE, _BACKSLASH = b'"', 0x5C
 
 
@@ -45,10 +51,9 @@ def split(data: bytes) -> list[bytes]:
         return parts
     glue = 0
     for start, end in _texts(data, TEXT_BYTES):
-        if start < COARSE_FROM or end - start >= TEXT_BYTES * _COARSER:
-            _cut_glue(parts, data, glue, start)
-            _cut(parts, data, start, end, PIECE_BYTES)
-            glue = end
+        _cut_glue(parts, data, glue, start)
+        _cut(parts, data, start, end, PIECE_BYTES)
+        glue = end
     _cut_glue(parts, data, glue, len(data))
     return parts
 
@@ -66,7 +71,7 @@ def _texts(data: bytes, least: int) -> Iterator[tuple[int, int]]:
     """Where JSON texts of at least this length begin and end."""
     find = data.find
     start = find(_QUOTE)
-    while start >= 0 and (end := _end_of_text(data, start)) >= 0:
+    while 0 <= start < COARSE_FROM and (end := _end_of_text(data, start)) >= 0:
         if end - start >= least:
             yield start, end
         start = find(_QUOTE, end)
@@ -76,13 +81,17 @@ def _end_of_text(data: bytes, start: int) -> int:
     """The place behind the JSON text that begins at `start`; -1 if it does not end."""
     find = data.find
     end = start
-    while (end := find(_QUOTE, end + 1)) >= 0:
+    for _ in range(_FEW_QUOTES):
+        end = find(_QUOTE, end + 1)
+        if end < 0:
+            return -1
         before = end - 1
         while data[before] == _BACKSLASH:
             before -= 1
         if (end - before) % 2:
             return end + 1
-    return -1
+    rest = _REST_OF_TEXT.match(data, end + 1)
+    return -1 if rest is None else rest.end()
 
 
 def _cut_glue(parts: list[bytes], data: bytes, start: int, end: int) -> None:
