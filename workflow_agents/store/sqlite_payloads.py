@@ -8,6 +8,7 @@ that is added later adds its own. Lists count in `payload_uses`. Whoever drops a
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from workflow_agents.core.parts import has_long_text, split
@@ -85,9 +86,7 @@ def _stored(db: sqlite3.Connection, node: Node) -> int:
 
 
 def read_payloads(query: Query, ids: Collection[int]) -> dict[int, bytes]:
-    """The data of payloads; of one that is not there none. A query for each level of the ropes."""
-    if not ids:
-        return {}
+    """The data of payloads; of one that is not there whole none. A query for each level."""
     lists: dict[int, list[int]] = {}
     leaves: dict[int, bytes] = {}
     wanted = {*ids}
@@ -100,13 +99,11 @@ def read_payloads(query: Query, ids: Collection[int]) -> dict[int, bytes]:
             else:
                 leaves[payload] = data
         wanted = below - lists.keys() - leaves.keys()
-    return {
-        payload: leaves[payload]
-        if payload in leaves
-        else b"".join(leaves[leaf] for leaf in _leaves(lists, payload))
-        for payload in ids
-        if payload in leaves or payload in lists
-    }
+    whole: dict[int, bytes] = {}
+    for payload in ids:
+        with suppress(KeyError):
+            whole[payload] = b"".join([leaves[leaf] for leaf in _leaves(lists, payload)])
+    return whole
 
 
 class Reader:
@@ -157,11 +154,11 @@ def _rows(query: Query, sql: str, ids: Collection[int]) -> Iterator[Any]:
 
 
 def _leaves(lists: dict[int, list[int]], payload: int) -> Iterator[int]:
-    for below in lists[payload]:
-        if below in lists:
+    if payload not in lists:
+        yield payload
+    else:
+        for below in lists[payload]:
             yield from _leaves(lists, below)
-        else:
-            yield below
 
 
 def loosen(db: sqlite3.Connection, ids: Iterable[int]) -> None:
