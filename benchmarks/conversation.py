@@ -4,7 +4,6 @@ A model server on loopback has the agent call a tool in every turn. The store sh
 is new: the prompt, the replies and the results of tools, each counted once.
 """
 
-import asyncio
 import os
 import random
 import sqlite3
@@ -14,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.adapter import Json
-from workflow_agents import Agent, AsyncWorkflowContext, Engine, OpenAIModel
+from workflow_agents import Agent, AsyncWorkflowContext, Engine, OpenAIModel, agent_workflow
 from workflow_agents.testing.model_server import CallTools, RecordedRequest, Say, ScriptedModel
 
 _EDGE = 10
+_ENVELOPE_BYTES = 430  # what a reply holds besides its text
 _SYLLABLES = [
     "ba",
     "de",
@@ -75,6 +75,7 @@ async def converse(folder: str, parameters: dict[str, int]) -> Json:
     results = [words.text(parameters["result_bytes"] * (50 + n % 101) // 100) for n in range(turns)]
     told = [words.text(40) for _ in range(turns)]
     at: list[float] = []
+    stored: list[int] = []
     written: list[int] = []
     replied = 0
 
@@ -86,6 +87,8 @@ async def converse(folder: str, parameters: dict[str, int]) -> Json:
         """
         at.append(time.perf_counter())
         written.append(_bytes_written())
+        if page == turns // 2:
+            stored.append(_store_bytes(path))
         return results[page]
 
     def reply(request: RecordedRequest) -> Any:
@@ -94,7 +97,7 @@ async def converse(folder: str, parameters: dict[str, int]) -> Json:
         request.messages.clear()  # a hundred of them would be most of the memory
         if turn == turns:
             return Say("It is done.", usage=(1, 1))
-        replied += len(told[turn]) + 400
+        replied += len(told[turn]) + _ENVELOPE_BYTES
         return CallTools((("look_up", {"page": turn}),), told[turn], usage=(1, 1))
 
     with ScriptedModel() as server:
@@ -103,8 +106,6 @@ async def converse(folder: str, parameters: dict[str, int]) -> Json:
 
         @engine.workflow("/conversation")
         async def conversation(context: AsyncWorkflowContext[Json]) -> str:
-            from workflow_agents import agent_workflow
-
             agent = Agent(
                 model=OpenAIModel("scripted", base_url=server.base_url, api_key="none"),
                 name="reader",
@@ -117,23 +118,26 @@ async def converse(folder: str, parameters: dict[str, int]) -> Json:
             return (await task.run()).text
 
         async with engine:
+            stored.append(_store_bytes(path))
             run = await engine.client.trigger(conversation, {"prompt": prompt})
             assert await run.result() == "It is done."
-    await asyncio.sleep(0)
+            stored.append(_store_bytes(path))
     unique = len(prompt.encode()) + replied + sum(len(result.encode()) for result in results)
     gaps = [(b - a) * 1e3 for a, b in pairwise(at)]
     steps = [b - a for a, b in pairwise(written)]
     first, last = _middle(gaps[:_EDGE]), _middle(gaps[-_EDGE:])
+    before, half, end = stored
     return {
-        "store_bytes": _store_bytes(path),
-        "unique_bytes": unique,
-        "store_over_unique": _store_bytes(path) / unique,
+        "store_over_unique": (end - before) / unique,
+        "store_mb": (end - before) / 1e6,
+        "unique_mb": unique / 1e6,
+        "bytes_a_turn": (end - half) / (turns - turns // 2),
+        "second_half": (end - half) / (half - before),
         "first_ms": first,
         "last_ms": last,
         "growth": last / first,
         "written_first": _middle(steps[:_EDGE]),
         "written_last": _middle(steps[-_EDGE:]),
-        "bytes_a_turn": _store_bytes(path) / turns,
     }
 
 
@@ -144,7 +148,6 @@ def _middle(values: list[Any]) -> float:
 def _store_bytes(path: str) -> int:
     db = sqlite3.connect(path)
     try:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (pages,) = db.execute("PRAGMA page_count").fetchone()
         (free,) = db.execute("PRAGMA freelist_count").fetchone()
         (size,) = db.execute("PRAGMA page_size").fetchone()
