@@ -75,27 +75,31 @@ class SqliteReads:
         except sqlite3.Error as error:
             raise store_error(error, self.path) from error
 
+    def _data_of(self, ids: set[int]) -> dict[int, bytes]:
+        """The data of all these payloads; a damaged store says so."""
+        with self.mutex:
+            found = self._payloads.read(self._all, ids)
+        if missing := ids - found.keys():
+            raise StoreError(
+                "WA605", where=self.path, found=f"payload {min(missing)} is not there whole"
+            )
+        return found
+
     def _with_payloads(self, rows: list[Any], *places: int) -> list[Any]:
         """Rows whose last columns are payloads, or NULL: their data put in these places."""
         count = len(places)
         ids = {payload for row in rows for payload in row[-count:] if payload is not None}
         if not ids:
             return [row[:-count] for row in rows]
-        with self.mutex:
-            found = self._payloads.read(self._all, ids)
+        found = self._data_of(ids)
         whole: list[Any] = []
         for row in rows:
             filled = [*row[:-count]]
             for place, payload in zip(places, row[-count:], strict=True):
                 if payload is not None:
-                    filled[place] = self._found(found, payload)
+                    filled[place] = found[payload]
             whole.append(filled)
         return whole
-
-    def _found(self, payloads: dict[int, bytes], payload: int) -> bytes:
-        if payload not in payloads:
-            raise StoreError("WA605", where=self.path, found=f"payload {payload} is not there")
-        return payloads[payload]
 
     def _one(self, sql: str, arguments: tuple[Any, ...] = ()) -> Any:
         try:
@@ -168,9 +172,18 @@ class SqliteReads:
     def history(self, run: int) -> History:
         """See `Store.history`."""
         kinds, success = _STEP_KINDS, int(EntryKind.STEP_SUCCESS)
+        rows = self._all(_HISTORY, (run,))
+        apart = {row[5] for row in rows if row[5] is not None}
+        found = self._data_of(apart) if apart else {}
         recorded = [
-            Recorded(step, kinds[does], name, kind == success, data)
-            for step, does, name, kind, data in self._with_payloads(self._all(_HISTORY, (run,)), -1)
+            Recorded(
+                step,
+                kinds[does],
+                name,
+                kind == success,
+                data if payload is None else found[payload],
+            )
+            for step, does, name, kind, data, payload in rows
         ]
         ready = WaiterKind.READY
         waiting = [
