@@ -35,7 +35,8 @@ Many small parts would hold up whoever stores, and data of millions of quotes wh
 """
 
 _COARSER = 16
-_FEW_QUOTES = 64  # in one text; where there are more, it is faster to look at every byte
+_FEW_QUOTES, _DENSE = 64, 50  # more quotes in one text, and closer: to look at every byte is faster
+_SHORT_TEXTS = re.compile(rb'(?:[^"]*+"[^"\\]{0,%d}+")*+' % (TEXT_BYTES - 3))
 _REST_OF_TEXT = re.compile(rb'(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _QUOTE, _BACKSLASH = b'"', 0x5C
 
@@ -69,29 +70,35 @@ def _may_be_json(data: bytes) -> bool:
 
 def _texts(data: bytes, least: int) -> Iterator[tuple[int, int]]:
     """Where JSON texts of at least this length begin and end."""
-    find = data.find
-    start = find(_QUOTE)
-    while 0 <= start < COARSE_FROM and (end := _end_of_text(data, start)) >= 0:
-        if end - start >= least:
-            yield start, end
-        start = find(_QUOTE, end)
+    find, skip = data.find, _SHORT_TEXTS.match
+    at = 0
+    while passed := skip(data, at, COARSE_FROM):
+        start = find(_QUOTE, passed.end())
+        if not 0 <= start < COARSE_FROM:
+            return
+        at = _end_of_text(data, start)
+        if at < 0:
+            return
+        if at - start >= least:
+            yield start, at
 
 
 def _end_of_text(data: bytes, start: int) -> int:
     """The place behind the JSON text that begins at `start`; -1 if it does not end."""
     find = data.find
     end = start
-    for _ in range(_FEW_QUOTES):
-        end = find(_QUOTE, end + 1)
-        if end < 0:
-            return -1
+    quotes = 0
+    while (end := find(_QUOTE, end + 1)) >= 0:
         before = end - 1
         while data[before] == _BACKSLASH:
             before -= 1
         if (end - before) % 2:
             return end + 1
-    rest = _REST_OF_TEXT.match(data, end + 1)
-    return -1 if rest is None else rest.end()
+        quotes += 1
+        if quotes > _FEW_QUOTES and end - start < quotes * _DENSE:
+            rest = _REST_OF_TEXT.match(data, end + 1)
+            return -1 if rest is None else rest.end()
+    return -1
 
 
 def _cut_glue(parts: list[bytes], data: bytes, start: int, end: int) -> None:

@@ -244,5 +244,5 @@ def read_body(data: dict[str, Any]) -> Any:
     text = data["body"]
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -100,6 +100,33 @@ def test_the_cut_depends_on_nothing_but_the_bytes(conversation: list) -> None:
     assert all(split(data))
 
 
+def spelled_out(data: bytes) -> list[bytes]:
+    """The same cut of JSON below `COARSE_FROM`, one byte after the other."""
+    parts, glue, at = [], b"", 0
+    while at < len(data):
+        end = at + 1
+        if data[at : at + 1] == b'"':
+            while data[end : end + 1] != b'"':
+                end += 1 + (data[end : end + 1] == b"\\")
+            end += 1
+        if end - at < TEXT_BYTES:
+            glue += data[at:end]
+        else:
+            parts += [glue[n : n + GLUE_BYTES] for n in range(0, len(glue), GLUE_BYTES)]
+            text, glue = data[at:end], b""
+            parts += [text[n : n + PIECE_BYTES] for n in range(0, len(text), PIECE_BYTES)]
+        at = end
+    return parts + [glue[n : n + GLUE_BYTES] for n in range(0, len(glue), GLUE_BYTES)]
+
+
+@few
+@given(st.lists(texts | st.text('"\\x', min_size=100, max_size=900), max_size=8))
+def test_the_quick_way_finds_the_same_places(said: list[str]) -> None:
+    data = encode({"said": said})
+
+    assert split(data) == spelled_out(data)
+
+
 def test_what_is_made_to_be_slow_is_not() -> None:
     """Texts that never end, and quotes behind thousands of backslashes, are passed once."""
     nasty = [b'"' + b'\\"' * 500_000, (b'"' + b"\\" * 501) * 2_000, b'["' * 500_000, b"[" * 10**6]
