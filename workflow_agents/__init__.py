@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from workflow_agents.context.context import AsyncWorkflowContext, CurrentStep
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.limits import Limits
-    from workflow_agents.core.logs import FeedEntry, RunLog, StepLog
+    from workflow_agents.core.logs import CallRequest, FeedEntry, RunLog, StepLog
     from workflow_agents.errors import (
         AgentStopped,
         ConfigurationError,
@@ -94,6 +94,7 @@ __all__ = [
     "AsyncRunHandle",
     "AsyncWorkflowContext",
     "CallRecord",
+    "CallRequest",
     "CallResponse",
     "CallSettings",
     "ChatMessage",
@@ -230,6 +231,7 @@ _ROOMS = {
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
     "core.logs": (
+        "CallRequest",
         "FeedEntry",
         "RunLog",
         "StepLog",

@@ -26,7 +26,7 @@ from workflow_agents.engine.http_out import HttpRequest, HttpResponse, NoAnswer
 from workflow_agents.errors import StoreError, WorkflowAgentsError
 from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind, idempotency_key
-from workflow_agents.protocol.results import stored_body
+from workflow_agents.protocol.results import stored_answer
 from workflow_agents.store.changes import (
     AddDelivery,
     Applied,
@@ -84,7 +84,7 @@ class Deliveries:
             DeliveryKind.CALL,
             now,
             encode(data),
-            call.body,
+            call.body or None,
             None if flow is None else flow.key,
         )
 
@@ -170,21 +170,17 @@ class Deliveries:
             message = f"WA301 {data['url']} {lack}"
             failure = Failure("RemoteError", message, answer.status, detail={"body": text})
         if answer is not None and failure is None:
-            stored = stored_body(answer.body, ",".join(answer.headers.get("content-type", [])))
-            outcome: dict[str, Any] = {
-                "status": answer.status,
-                "header": answer.headers,
-                **stored,
-            }
+            content_type = ",".join(answer.headers.get("content-type", []))
+            outcome = stored_answer(answer.status, answer.headers, answer.body, content_type)
         else:
             lost = failure or Failure("RemoteError", "WA301 no answer")
-            outcome = to_json(lost, attempts=row.attempt)
+            outcome = encode(to_json(lost, attempts=row.attempt))
         resolve = Resolve(
             row.run,
             row.step if row.step is not None else 0,
             WaiterKind.CALL,
             now,
-            encode(outcome),
+            outcome,
             ok=failure is None,
             late=True,
         )

@@ -54,6 +54,7 @@ _AGAIN_S = 1.0
 _CLEAN_EVERY_S = 60.0
 _CLEAN_BATCH = 200
 _CLEAN_PAUSE_S = 0.05
+_SWEEP_BATCH = 200
 
 
 class DurableEngine:
@@ -449,13 +450,18 @@ class DurableEngine:
                 logger.exception("the log of the store could not be made large")
         while True:
             await asyncio.sleep(_CLEAN_EVERY_S)
-            if self._retention_ms is None:
-                continue
             try:
-                now = self.clock.now_ms()
-                cleaned = _CLEAN_BATCH
-                while cleaned == _CLEAN_BATCH:
-                    cleaned = self.store.clean(now - self._retention_ms, now, _CLEAN_BATCH)
-                    await asyncio.sleep(_CLEAN_PAUSE_S)
+                await self._clean()
             except Exception:  # housekeeping outlives whatever one round met
                 logger.exception("cleaning failed; the next round follows")
+
+    async def _clean(self) -> None:
+        now = self.clock.now_ms()
+        cleaned = 0 if self._retention_ms is None else _CLEAN_BATCH
+        while cleaned == _CLEAN_BATCH and self._retention_ms is not None:
+            cleaned = self.store.clean(now - self._retention_ms, now, _CLEAN_BATCH)
+            await asyncio.sleep(_CLEAN_PAUSE_S)
+        swept = _SWEEP_BATCH
+        while swept:
+            swept = self.store.sweep(_SWEEP_BATCH)
+            await asyncio.sleep(_CLEAN_PAUSE_S)

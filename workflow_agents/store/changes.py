@@ -32,6 +32,7 @@ class Entry:
         name: of a step: its name.
         data: JSON; or what makes it of that which the change has done so far.
         outcome: it is the outcome of its step, of which there is one for ever.
+        owes: it keeps the body of the request that its change owes (`AddDelivery`).
     """
 
     run: int
@@ -42,6 +43,7 @@ class Entry:
     name: str | None = None
     data: "bytes | Callable[[Applied], bytes] | None" = None
     outcome: bool = False
+    owes: bool = False
 
 
 class WaiterKind:
@@ -374,6 +376,7 @@ class Applied:
         data: of its last entry, where that was made of what happened before it.
         seq: of an entry that it added.
         up_to: the last message of the conversation that it appended to.
+        owed: what the store calls the body of the request that it owes.
     """
 
     run: int = 0
@@ -382,6 +385,7 @@ class Applied:
     data: bytes | None = None
     seq: int = 0
     up_to: int = 0
+    owed: int | None = None
 
 
 class Refused(NamedTuple):

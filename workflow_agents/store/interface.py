@@ -101,6 +101,19 @@ class FeedRow:
 
 
 @dataclass(slots=True)
+class Body:
+    """The body of a request that was owed.
+
+    Attributes:
+        size: in bytes.
+        data: None if there was no room for it.
+    """
+
+    size: int
+    data: bytes | None
+
+
+@dataclass(slots=True)
 class Due:
     """What there is to do now, and when there will be more."""
 
@@ -161,6 +174,13 @@ class Store(Protocol):
         """Feed entries in order."""
         ...
 
+    def bodies(self, run: int, most: int) -> dict[int, Body]:
+        """The bodies of the requests of a run, by the entry that keeps each.
+
+        As many as have room in `most` bytes, the last first; the same body takes room once.
+        """
+        ...
+
     def waiters_for(self, event: str, run: int | None) -> list[WaiterRow]:
         """Who waits for an event."""
         ...
@@ -205,6 +225,10 @@ class Store(Protocol):
 
     def clean(self, ended_before: int, now: int, limit: int) -> int:
         """Delete runs that ended before then; how many were deleted."""
+        ...
+
+    def sweep(self, limit: int) -> int:
+        """Delete large data that nothing refers to any more, a part of it; 0: all is done."""
         ...
 
     def check(self) -> list[str]:

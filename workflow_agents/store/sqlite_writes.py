@@ -3,7 +3,6 @@
 A function returns False where what it must hit was not there.
 """
 
-import hashlib
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -13,11 +12,9 @@ from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepK
 from workflow_agents.store import changes as ops
 from workflow_agents.store.changes import Applied, Entry, WaiterKind, Woken
 from workflow_agents.store.sqlite_conversations import append_messages, delete_conversation
+from workflow_agents.store.sqlite_payloads import PAYLOAD_BYTES, apart, loosen, store_payload
 
 _ASKED_AGAIN = 4
-PAYLOAD_BYTES = 4_096
-"""Data above this is stored once, by its hash, apart from the row."""
-
 _LEASED, _PARKED, _DUE, _WAITING = (
     int(Phase.LEASED),
     int(Phase.PARKED),
@@ -26,10 +23,10 @@ _LEASED, _PARKED, _DUE, _WAITING = (
 )
 _ENDED = f"({int(Phase.SUCCESS)}, {int(Phase.FAILED)}, {int(Phase.CANCELED)})"
 
-_ENTRY = "INSERT INTO feed (run, at, kind, type, step, name, data, payload, mark)"
-_INSERT_ENTRY = f"{_ENTRY} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ENTRY = "INSERT INTO feed (run, at, kind, type, step, name, data, payload, mark, body)"
+_INSERT_ENTRY = f"{_ENTRY} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _GUARDED_ENTRY = (
-    f"{_ENTRY} SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM runs"
+    f"{_ENTRY} SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM runs"
     f" WHERE id = ? AND token = ? AND phase = {_LEASED}"
 )
 
@@ -55,37 +52,40 @@ def add_guarded_entry(
 ) -> bool:
     """Append to the feed if the run is leased under the guard's token: one statement."""
     fields = _fields(db, entry, applied)
-    added = db.execute(_GUARDED_ENTRY, (entry.at, *fields, guard.run, guard.token))
+    try:
+        added = db.execute(_GUARDED_ENTRY, (entry.at, *fields, guard.run, guard.token))
+    except sqlite3.IntegrityError:
+        _loosen_if(db, fields[_PAYLOAD])
+        raise
+    if added.rowcount != 1:
+        _loosen_if(db, fields[_PAYLOAD])
+        return False
     applied.seq = added.lastrowid or 0
-    return added.rowcount == 1
+    return True
 
 
 def _fields(db: sqlite3.Connection, entry: Entry, applied: Applied) -> tuple[Any, ...]:
-    data, payload = entry.data, None
+    data = entry.data
     if callable(data):
         applied.data = data = data(applied)
-    if data is not None and len(data) > PAYLOAD_BYTES:
-        data, payload = None, store_payload(db, data)
+    data, payload = apart(db, data)
     mark = 0 if entry.outcome else None
-    return entry.kind, entry.type, entry.step, entry.name, data, payload, mark
+    body = applied.owed if entry.owes else None
+    return entry.kind, entry.type, entry.step, entry.name, data, payload, mark, body
 
 
-def store_payload(db: sqlite3.Connection, data: bytes) -> int:
-    """Large data by its hash; the same bytes are stored once."""
-    digest = hashlib.sha256(data).digest()
-    row = db.execute("SELECT id FROM payloads WHERE hash = ?", (digest,)).fetchone()
-    if row is None:
-        row = db.execute(
-            "INSERT INTO payloads (hash, data) VALUES (?, ?) RETURNING id", (digest, data)
-        ).fetchone()
-    return row[0]
+_PAYLOAD = 5
+"""The place of the payload among the fields of an entry."""
+
+
+def _loosen_if(db: sqlite3.Connection, payload: int | None) -> None:
+    if payload is not None:
+        loosen(db, (payload,))
 
 
 def add_run(db: sqlite3.Connection, op: ops.AddRun) -> tuple[int, bool]:
     """The row of the run, and whether it is new."""
-    data, payload = op.input, None
-    if data is not None and len(data) > PAYLOAD_BYTES:
-        data, payload = None, store_payload(db, data)
+    data, payload = apart(db, op.input)
     row = db.execute(
         "INSERT INTO runs (run_id, workflow, phase, due_at, token, wakes, attempt, created_at,"
         " input, payload, options, flow_key, parent, parent_step)"
@@ -106,6 +106,7 @@ def add_run(db: sqlite3.Connection, op: ops.AddRun) -> tuple[int, bool]:
         ),
     )
     if row.rowcount != 1:
+        _loosen_if(db, payload)
         found = db.execute("SELECT id FROM runs WHERE run_id = ?", (op.run_id,)).fetchone()
         return found[0], False
     run = row.lastrowid or 0
@@ -115,7 +116,7 @@ def add_run(db: sqlite3.Connection, op: ops.AddRun) -> tuple[int, bool]:
         )
     if op.inherit is not None:
         db.execute(
-            f"{_ENTRY} SELECT ?, at, kind, type, step, name, data, payload, mark FROM feed"
+            f"{_ENTRY} SELECT ?, at, kind, type, step, name, data, payload, mark, body FROM feed"
             " WHERE run = ? AND mark = 0 ORDER BY seq",
             (run, op.inherit),
         )
@@ -156,17 +157,17 @@ def _park(db: sqlite3.Connection, op: ops.Park, _applied: Applied) -> bool:
 
 
 def _end_run(db: sqlite3.Connection, op: ops.EndRun, applied: Applied) -> bool:
+    result, payload = apart(db, op.result)
     ended = db.execute(
-        "UPDATE runs SET phase = ?, ended_at = ?, result = ?, due_at = NULL, token = token + 1"
-        f" WHERE id = ? AND phase NOT IN {_ENDED}",
-        (op.phase, op.at, op.result, op.run),
+        "UPDATE runs SET phase = ?, ended_at = ?, result = ?, result_payload = ?,"
+        f" due_at = NULL, token = token + 1 WHERE id = ? AND phase NOT IN {_ENDED}",
+        (op.phase, op.at, result, payload, op.run),
     )
     if ended.rowcount != 1:
+        _loosen_if(db, payload)
         return False
     freed = db.execute("DELETE FROM waiters WHERE run = ? RETURNING flow_key", (op.run,)).fetchall()
-    freed += db.execute(
-        "DELETE FROM deliveries WHERE run = ? AND step IS NOT NULL RETURNING flow_key", (op.run,)
-    ).fetchall()
+    freed += _delete_deliveries(db, "run = ? AND step IS NOT NULL", op.run)
     db.execute("DELETE FROM notifications WHERE run = ?", (op.run,))
     for key in sorted({key for (key,) in freed if key is not None}):
         _free_flow(db, ops.FreeFlow(key, op.at), applied)
@@ -201,13 +202,35 @@ def _free_slots_of(db: sqlite3.Connection, run: int, at: int) -> None:
         _free_flow(db, ops.FreeFlow(flow_key, at), Applied())
 
 
-def _add_delivery(db: sqlite3.Connection, op: ops.AddDelivery, _applied: Applied) -> bool:
-    payload = None if op.body is None else store_payload(db, op.body)
-    db.execute(
+def _add_delivery(db: sqlite3.Connection, op: ops.AddDelivery, applied: Applied) -> bool:
+    payload = applied.owed = None if op.body is None else store_payload(db, op.body)
+    added = db.execute(
         "INSERT INTO deliveries (run, step, kind, leased, due_at, attempt, flow_key, data, payload)"
         " VALUES (?, ?, ?, 0, ?, 0, ?, ?, ?) ON CONFLICT (run, step) DO NOTHING",
         (op.run, op.step, op.kind, op.due_at, op.flow_key, op.data, payload),
     )
+    if added.rowcount != 1:
+        _loosen_if(db, payload)
+    return True
+
+
+def _delete_deliveries(db: sqlite3.Connection, which: str, *arguments: Any) -> list[tuple[Any]]:
+    """Requests that are owed no more; the flow control key of each."""
+    gone = db.execute(
+        f"DELETE FROM deliveries WHERE {which} RETURNING payload, flow_key", arguments
+    ).fetchall()
+    for payload, _ in gone:
+        _loosen_if(db, payload)
+    return [(key,) for _, key in gone]
+
+
+def _take_delivery(db: sqlite3.Connection, op: ops.TakeDelivery, _applied: Applied) -> bool:
+    which = "id = ? AND attempt = ? AND leased = 1"
+    return bool(_delete_deliveries(db, which, op.id, op.attempt))
+
+
+def _drop_delivery(db: sqlite3.Connection, op: ops.DropDelivery, _applied: Applied) -> bool:
+    _delete_deliveries(db, "run = ? AND step = ?", op.run, op.step)
     return True
 
 
@@ -261,7 +284,7 @@ def _resolve(db: sqlite3.Connection, op: ops.Resolve, applied: Applied) -> bool:
         return True
     if op.late:
         db.execute(
-            f"{_ENTRY} VALUES (?, ?, ?, NULL, ?, NULL, ?, NULL, NULL)",
+            f"{_ENTRY} VALUES (?, ?, ?, NULL, ?, NULL, ?, NULL, NULL, NULL)",
             (op.run, op.at, EntryKind.DISCARDED, op.step, op.data[:PAYLOAD_BYTES]),
         )
     return not op.must
@@ -436,10 +459,8 @@ WRITES: dict[type, Write] = {
         "due_at",
         "id",
     ),
-    ops.TakeDelivery: _hit(
-        "DELETE FROM deliveries WHERE id = ? AND attempt = ? AND leased = 1", "id", "attempt"
-    ),
-    ops.DropDelivery: _always("DELETE FROM deliveries WHERE run = ? AND step = ?", "run", "step"),
+    ops.TakeDelivery: _take_delivery,
+    ops.DropDelivery: _drop_delivery,
     ops.AddDeadLetter: _always(
         "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?)",
         "id",
