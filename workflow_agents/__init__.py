@@ -23,8 +23,12 @@ if TYPE_CHECKING:
         messages_from_json,
         messages_to_json,
     )
+    from workflow_agents.agents.models.anthropic import AnthropicModel
+    from workflow_agents.agents.models.fallback import FallbackModel
+    from workflow_agents.agents.models.langchain import LangChainModel
     from workflow_agents.agents.models.openai import OpenAIModel
-    from workflow_agents.agents.models.port import CallSettings, ModelSettings
+    from workflow_agents.agents.models.port import CallSettings, Model, ModelSettings
+    from workflow_agents.agents.models.providers import model
     from workflow_agents.agents.prices import Price
     from workflow_agents.agents.spending import CallRecord, UsageLimits
     from workflow_agents.agents.tasks import Task, TaskResult
@@ -60,6 +64,8 @@ if TYPE_CHECKING:
         WorkflowNonRetryableError,
         WorkflowRetryAfterError,
     )
+    from workflow_agents.integrations.http import durable_client, durable_httpx_client
+    from workflow_agents.notebook import watch
     from workflow_agents.protocol.results import (
         CallResponse,
         EventResult,
@@ -81,6 +87,7 @@ __all__ = [
     "AgentStopped",
     "AgentTool",
     "Agents",
+    "AnthropicModel",
     "Approval",
     "AssistantMessage",
     "AsyncClient",
@@ -96,6 +103,7 @@ __all__ = [
     "DeadLetter",
     "Engine",
     "EventResult",
+    "FallbackModel",
     "FeedEntry",
     "FlowControl",
     "Guardrail",
@@ -104,8 +112,10 @@ __all__ = [
     "HistoryMismatch",
     "InvocationEnded",
     "InvokeResult",
+    "LangChainModel",
     "LimitError",
     "Limits",
+    "Model",
     "ModelSettings",
     "NotFound",
     "NotifiedWaiter",
@@ -144,14 +154,24 @@ __all__ = [
     "WorkflowRetryAfterError",
     "WorkflowTool",
     "agent_workflow",
+    "durable_client",
+    "durable_httpx_client",
     "mcp_server",
     "messages_from_json",
     "messages_to_json",
+    "model",
     "tool",
+    "watch",
     "workflow_tool",
 ]
 
 _ROOMS = {
+    "agents.models.anthropic": ("AnthropicModel",),
+    "agents.models.fallback": ("FallbackModel",),
+    "agents.models.langchain": ("LangChainModel",),
+    "agents.models.providers": ("model",),
+    "integrations.http": ("durable_client", "durable_httpx_client"),
+    "notebook": ("watch",),
     "agents.agent": ("Agent",),
     "agents.agent_tool": ("AgentTool",),
     "agents.guardrails": (
@@ -174,6 +194,7 @@ _ROOMS = {
     "agents.models.openai": ("OpenAIModel",),
     "agents.models.port": (
         "CallSettings",
+        "Model",
         "ModelSettings",
     ),
     "agents.prices": ("Price",),

@@ -94,10 +94,13 @@ class AsyncApprovals:
 
     @names_options
     async def list(self, run_id: str | None = None, *, limit: int = 100) -> list[Approval]:
-        """What waits for a person, in all runs or in one."""
+        """What waits for a person, in all runs or in one; what has waited longest comes first."""
+        if not isinstance(limit, int) or limit < 1:  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            raise wrong_option("limit", "a whole number from 1", limit)
         prefix = PREFIX if run_id is None else f"{PREFIX}{run_id}:"
         found = map(_approval, await self._backend.waits(prefix, limit))
-        return [approval for approval in found if approval is not None]
+        waiting = [approval for approval in found if approval is not None]
+        return sorted(waiting, key=lambda approval: approval.asked_at)
 
     async def get(self, id: str) -> Approval:
         """One of them.

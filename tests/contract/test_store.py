@@ -14,7 +14,7 @@ import pytest
 
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.errors import StoreError
-from workflow_agents.protocol.history import EntryKind, Recorded, StepKind, Waiting
+from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 from workflow_agents.store import migrate
 from workflow_agents.store.changes import (
     AddDeadLetter,
@@ -406,6 +406,26 @@ def test_an_event_wakes_all_who_wait_or_one_run(bench: Bench) -> None:
     assert [w.run for w in bench.applied(Notify("e", None, 6, b"1")).woken] == [runs[0], runs[2]]
     assert bench.store.waiters_for("e", None) == []
     assert len(bench.store.waiters_for("f", None)) == 3
+
+
+def test_waits_are_found_by_how_their_event_begins(bench: Bench) -> None:
+    run, other = bench.run(), bench.run()
+    events = {(run, 1): "ask:b", (run, "2.0/1"): "ask:a", (other, 1): "ask:b:1", (other, 2): "ask;"}
+    for (owner, step), event in events.items():
+        waiter = AddWaiter(owner, step, WaiterKind.EVENT, WAIT, "wait", 50, event)
+        told = f'{{"eventId":"{event}"}}'.encode() + b" " * 5_000
+        entry = Entry(owner, 7, EntryKind.STEP_WAITING, WAIT, step, "wait", told)
+        bench.applied(waiter, entries=[entry])
+
+    def found(prefix: str, limit: int = 9) -> list[tuple[int, StepKey]]:
+        pairs = bench.store.waiters_like(prefix, limit)
+        assert all(f'"{w.event}"'.encode() in (e.data or b"") for w, e in pairs)
+        return [(w.run, w.step) for w, _ in pairs]
+
+    assert found("ask:") == [(run, "2.0/1"), (run, 1), (other, 1)]
+    assert found("ask:b") == [(run, 1), (other, 1)]
+    assert found("ask:", limit=1) == [(run, "2.0/1")]
+    assert found("as%") == found("x") == []
 
 
 def test_a_notification_is_kept_for_its_run_in_order(bench: Bench) -> None:

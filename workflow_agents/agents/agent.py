@@ -15,7 +15,8 @@ from workflow_agents.agents import agent_tool, outputs, tools
 from workflow_agents.agents.agent_tool import AgentTool
 from workflow_agents.agents.guardrails import Guardrail, guardrails
 from workflow_agents.agents.handoffs import Handoffs
-from workflow_agents.agents.models.port import Model, ModelSettings
+from workflow_agents.agents.models.port import ModelLike, ModelSettings
+from workflow_agents.agents.models.providers import model_of
 from workflow_agents.agents.naming import tool_name
 from workflow_agents.agents.outputs import Output, OutputT
 from workflow_agents.agents.spending import UsageLimits
@@ -33,7 +34,7 @@ class Agent(Generic[OutputT]):
     """A model with a background and tools; `Agent[Weather]` answers with a `Weather`.
 
     Attributes:
-        model: what it thinks with.
+        model: what it thinks with: "openai:gpt-4o", a `Model`, or a chat model of LangChain.
         name: what its steps are called after, and what a manager calls it by.
         background: who it is and how it works; the system message.
         tools: functions, `WorkflowTool`s, LangChain tools, MCP servers (`mcp_server`), workflows
@@ -65,7 +66,7 @@ class Agent(Generic[OutputT]):
         ConfigurationError: WA701 for a tool, WA702 for an option.
     """
 
-    model: Model
+    model: ModelLike
     name: str
     background: str = ""
     tools: Sequence[Any] | Mapping[str, Any] = ()
@@ -139,8 +140,7 @@ class Agent(Generic[OutputT]):
     def _check_options(self) -> None:
         if not _is_line(self.name):
             self._refuse("name", "text on one line", self.name)
-        if not hasattr(self.model, "ask"):
-            self._refuse("model", 'a model such as agents.openai("gpt-4o")', self.model)
+        object.__setattr__(self, "model", model_of(self.model))
         for option, least in (("max_steps", 1), ("max_tool_errors", 1), ("output_retries", 0)):
             value = getattr(self, option)
             if not isinstance(value, int) or value < least:

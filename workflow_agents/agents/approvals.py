@@ -80,8 +80,7 @@ def reason(decision: Decision) -> str:
 def _check(run: ToolRun) -> dict[str, Any]:
     step = run.context.current_step
     try:
-        sent = run.sent()
-        given = run.tool.check(sent)
+        sent, given = run.sent(), run.checked()
     except Exception as error:  # noqa: BLE001  # whatever is wrong with them, the model is told
         return run.failed(error)
     needed = run.tool.needs_approval

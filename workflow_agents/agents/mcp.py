@@ -128,10 +128,8 @@ class McpServer(ToolSource):
         try:
             async with self._connected() as client:
                 result = await client.call_tool(name, arguments)
-        except ExceptionGroup as group:
-            raise _told(_leaf(group)) from group
-        except Exception as error:
-            raise _told(error) from error
+        except _package().MCPError as error:
+            raise BadCall(f"the server of the tool answered: {error}") from error
         content = _content(result)
         if result.is_error:
             raise BadCall(content if isinstance(content, str) else json.dumps(content))
@@ -139,13 +137,22 @@ class McpServer(ToolSource):
 
     @asynccontextmanager
     async def _connected(self) -> "AsyncGenerator[mcp.Client]":
-        """A connection of its own, opened and closed in the task that uses it."""
+        """A connection of its own, whose errors come as they are, in no group."""
+        try:
+            async with self._opened() as client:
+                yield client
+        except ExceptionGroup as group:
+            raise _leaf(group) from group
+
+    @asynccontextmanager
+    async def _opened(self) -> "AsyncGenerator[mcp.Client]":
+        """A connection, opened and closed in the task that uses it."""
         mcp = _package()
         if not self._is_remote:
             server = mcp.StdioServerParameters(
                 command=self.address,
                 args=[*self.args],
-                env=_opened(self.env) or None,
+                env=_read(self.env) or None,
                 cwd=self.cwd,
             )
             async with mcp.Client(server) as client:
@@ -154,7 +161,7 @@ class McpServer(ToolSource):
         from mcp.client.streamable_http import streamable_http_client
         from mcp.shared._httpx_utils import create_mcp_http_client
 
-        async with create_mcp_http_client(headers=_opened(self.headers)) as http:
+        async with create_mcp_http_client(headers=_read(self.headers)) as http:
             transport = streamable_http_client(self.address, http_client=http)
             async with mcp.Client(transport) as client:
                 yield client
@@ -213,11 +220,11 @@ def mcp_server(
     checked(made, where, as_step=True)
     _package()
     host = urlsplit(address).hostname if "://" in address else None
-    name = name or host or re.split(r"[\\/]", address)[-1]
+    own = name or host or re.split(r"[\\/]", address)[-1]
     return McpServer(
         address=address,
-        name=name,
-        description=f"the tools of {name}",
+        name=own,
+        description=f"the tools of {own}",
         args=tuple(args),
         headers=dict(headers or {}),
         env=dict(env or {}),
@@ -257,7 +264,7 @@ def _package() -> Any:
     return mcp
 
 
-def _opened(values: Mapping[str, str | Secret]) -> dict[str, str]:
+def _read(values: Mapping[str, str | Secret]) -> dict[str, str]:
     """The values, with secrets read.
 
     Raises:
@@ -287,13 +294,6 @@ def _content(result: Any) -> Any:
     if all(block.type == "text" for block in blocks):
         return "\n".join(block.text for block in blocks)
     return [block.model_dump(mode="json", by_alias=True, exclude_none=True) for block in blocks]
-
-
-def _told(error: Exception) -> Exception:
-    """An error of the protocol as one that the model should know; any other as it is."""
-    if isinstance(error, _package().MCPError):
-        return BadCall(f"the server of the tool answered: {error}")
-    return error
 
 
 def _leaf(group: ExceptionGroup[Exception]) -> Exception:

@@ -6,7 +6,7 @@ stored beside them. How a provider writes these things is not known here: see `m
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, cast
 
 from workflow_agents.errors import ConfigurationError
@@ -58,11 +58,14 @@ class AssistantMessage:
         content: its text; "" if it only calls tools.
         tool_calls: the tools that it wants called, in its order.
         finish_reason: why the provider says that it stopped.
+        kept: what the provider wants to see again when the conversation goes on, such as
+            signed thoughts. Each has a "type", and means nothing to other providers.
     """
 
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str = "stop"
+    kept: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,20 +175,22 @@ def _message(item: Mapping[str, Any]) -> ChatMessage:
     given = {name: value for name, value in item.items() if name in known}
     if "tool_calls" in given:
         given["tool_calls"] = tuple(ToolCall(**call) for call in given["tool_calls"])
+    if "kept" in given:
+        given["kept"] = tuple(given["kept"])
     return kind(**given)
 
 
 def _members(value: ChatMessage | ToolCall) -> dict[str, Any]:
     """The fields that differ from their defaults."""
     found: dict[str, Any] = {}
-    for field in fields(value):
-        member = getattr(value, field.name)
-        if field.default is not MISSING and member == field.default:
+    for known in fields(value):
+        member = getattr(value, known.name)
+        if known.default is not MISSING and member == known.default:
             continue
         if isinstance(member, tuple):
             member = [
                 _members(part) if isinstance(part, ToolCall) else part
                 for part in cast("tuple[Any, ...]", member)
             ]
-        found[field.name] = member
+        found[known.name] = member
     return found

@@ -62,10 +62,12 @@ class AgentContext(Protocol):
         timeout: "Duration | None" = None,
         flow_control: "FlowControl | None" = None,
         raise_for_status: bool = False,
+        expect: Sequence[str] = (),
     ) -> Coroutine[Any, Any, CallResponse[Any]]:
         """Have the engine make an HTTP request; its last answer is recorded.
 
-        With `raise_for_status`, one other than 2xx fails the step.
+        With `raise_for_status`, one other than 2xx fails the step. With `expect`, one of 2xx
+        without these members of a JSON object is a failed attempt like any other.
         """
         ...
 

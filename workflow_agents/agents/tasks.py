@@ -21,7 +21,7 @@ from workflow_agents.agents.prices import Price
 from workflow_agents.agents.spending import CallRecord, Spending, UsageLimits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TaskResult(Generic[OutputT]):
     """What became of a task.
 
@@ -61,6 +61,17 @@ class TaskResult(Generic[OutputT]):
     def cost_usd(self) -> Decimal | None:
         """What it cost, in US dollars; None if the price of a model is not known."""
         return spending.cost_of(self.calls)
+
+    def __repr__(self) -> str:
+        """One line, how it ended last."""
+        from workflow_agents.display import transcripts
+
+        return transcripts.line(self)
+
+    def _repr_html_(self) -> str:
+        from workflow_agents.display import transcripts
+
+        return transcripts.task(self)
 
 
 @dataclass(frozen=True, slots=True)

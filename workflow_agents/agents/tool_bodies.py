@@ -82,9 +82,22 @@ class ToolRun:
         """
         return schemas.parse(self.call.arguments) if self.arguments is None else self.arguments
 
+    def checked(self) -> dict[str, Any]:
+        """The arguments as the tool takes them.
+
+        Raises:
+            BadCall: they do not fit.
+        """
+        from pydantic import ValidationError
+
+        try:
+            return self.tool.check(self.sent())
+        except ValidationError as error:
+            raise BadCall(_told(error)) from error
+
     def given(self) -> dict[str, Any]:
         """What `invoke` is called with; raises what is wrong with the arguments."""
-        arguments = self.tool.check(self.sent())
+        arguments = self.checked()
         if self.tool.context_parameter is None:
             return arguments
         return {**arguments, self.tool.context_parameter: self._tool_context()}

@@ -187,13 +187,11 @@ def toolset(tools: Sequence[Any] | Mapping[str, Any] | None) -> tuple[Tool | Too
         ConfigurationError: WA701 for one that cannot be used, or two of one name.
     """
     made = [_made(source, name, {}) for name, source in _named(tools or ())]
-    return tuple(no_two_alike(made))
+    no_two_alike([tool for tool in made if isinstance(tool, Tool)])
+    return tuple(made)
 
 
-T = TypeVar("T", bound=Tool | ToolSource)
-
-
-def no_two_alike(tools: Sequence[T]) -> Sequence[T]:
+def no_two_alike(tools: Sequence[Tool]) -> Sequence[Tool]:
     """The tools, if their names differ.
 
     Raises:
@@ -206,6 +204,7 @@ def no_two_alike(tools: Sequence[T]) -> Sequence[T]:
                 "WA701",
                 f"two tools are named {tool.name!r}",
                 where=f"tool {tool.name!r}",
+                found="expected a name for each, found one for two",
                 why="the model calls tools by their names",
                 fix=('name them: tools={"search_web": ..., "search_files": ...}',),
             )
@@ -258,6 +257,7 @@ def _of_function(function: Callable[..., Any], description: str | None) -> Tool:
             "WA701",
             "a lambda cannot be a tool",
             where=where,
+            found="expected a function with a name, found a lambda",
             why="it has no name, no description and no types",
             fix=("write a function with type hints and a docstring",),
         )
@@ -331,8 +331,9 @@ def checked_tool(tool: Tool) -> Tool:
             "WA701",
             "a tool has no description",
             where=f"{place(tool.invoke)}, tool {tool.name!r}",
+            found="expected text, found none",
             why="it is how the model knows when to call it",
-            fix=("give the function a docstring",),
+            fix=("give the function a docstring", 'give the tool a description="..."'),
         )
     tool_options.checked(tool, f"tool {tool.name!r}", as_step=tool.execute_as_step)
     return replace(tool, parameters=schemas.strict(tool.parameters)) if tool.strict else tool

@@ -16,8 +16,11 @@ from workflow_agents.agents import manager, spending
 from workflow_agents.agents.agent import Agent, Check
 from workflow_agents.agents.memory import Conversation
 from workflow_agents.agents.messages import ChatMessage, Usage
-from workflow_agents.agents.models.openai import OpenAIModel
-from workflow_agents.agents.models.port import CallSettings, Model, ModelSettings
+from workflow_agents.agents.models.anthropic import AnthropicModel
+from workflow_agents.agents.models.fallback import FallbackModel
+from workflow_agents.agents.models.openai import OpenAIApi, OpenAIModel
+from workflow_agents.agents.models.port import CallSettings, Model, ModelLike, ModelSettings
+from workflow_agents.agents.models.providers import model as model_by_name
 from workflow_agents.agents.ports import AgentContext
 from workflow_agents.agents.prices import Price, Prices
 from workflow_agents.agents.spending import CallRecord, Spending, UsageLimits
@@ -57,6 +60,9 @@ class Agents:
         base_url: str | None = None,
         api_key: str | Secret | None = None,
         call_settings: CallSettings | Mapping[str, Any] | None = None,
+        settings: ModelSettings | Mapping[str, Any] | None = None,
+        api: OpenAIApi = "chat.completions",
+        stream: bool = False,
     ) -> OpenAIModel:
         """A model of OpenAI, or of a provider with the same API.
 
@@ -65,16 +71,71 @@ class Agents:
             base_url: "https://api.deepseek.com/v1"; default: OPENAI_BASE_URL, or OpenAI.
             api_key: default: `Secret("OPENAI_API_KEY")`, read when the request is made.
             call_settings: retries, timeout and flow control of its requests.
+            settings: temperature and the like, where an agent says nothing.
+            api: "chat.completions", or "responses".
+            stream: whether answers arrive token by token, for who follows the run.
 
         Source: `agents.openai` of the Workflow SDK.
         """
-        return OpenAIModel(model, base_url, api_key, CallSettings.of(call_settings))
+        return OpenAIModel(
+            model,
+            base_url,
+            api_key,
+            CallSettings.of(call_settings),
+            ModelSettings.of(settings),
+            api,
+            stream,
+        )
+
+    def anthropic(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_key: str | Secret | None = None,
+        call_settings: CallSettings | Mapping[str, Any] | None = None,
+        settings: ModelSettings | Mapping[str, Any] | None = None,
+        max_tokens: int = 4096,
+        stream: bool = False,
+    ) -> AnthropicModel:
+        """A model of Anthropic.
+
+        Args:
+            model: its name, "claude-sonnet-4-5".
+            base_url: default: ANTHROPIC_BASE_URL, or Anthropic.
+            api_key: default: `Secret("ANTHROPIC_API_KEY")`, read when the request is made.
+            call_settings: retries, timeout and flow control of its requests.
+            settings: temperature and the like, where an agent says nothing.
+            max_tokens: that a reply may have where no settings say.
+            stream: whether answers arrive token by token, for who follows the run.
+        """
+        return AnthropicModel(
+            model,
+            base_url,
+            api_key,
+            CallSettings.of(call_settings),
+            ModelSettings.of(settings),
+            max_tokens,
+            stream=stream,
+        )
+
+    def model(self, model: ModelLike, **options: Any) -> Model:
+        """A model by its name, "openai:gpt-4o", or one of LangChain; see `workflow_agents.model`.
+
+        Raises:
+            ConfigurationError: WA702 for an unknown provider, or what is no model.
+        """
+        return model_by_name(model, **options)
+
+    def fallback(self, *models: ModelLike) -> FallbackModel:
+        """Models of which the next is asked when one fails; the same as `FallbackModel(...)`."""
+        return FallbackModel(*models)
 
     @overload
     def agent(
         self,
         *,
-        model: Model,
+        model: ModelLike,
         name: str,
         background: str = "",
         tools: Sequence[Any] | Mapping[str, Any] = (),
@@ -92,7 +153,7 @@ class Agents:
     def agent(
         self,
         *,
-        model: Model,
+        model: ModelLike,
         name: str,
         output_type: type[T],
         background: str = "",
@@ -111,7 +172,7 @@ class Agents:
     def agent(
         self,
         *,
-        model: Model,
+        model: ModelLike,
         name: str,
         output_type: Any,
         background: str = "",
@@ -129,7 +190,7 @@ class Agents:
     def agent(
         self,
         *,
-        model: Model,
+        model: ModelLike,
         name: str,
         background: str = "",
         tools: Sequence[Any] | Mapping[str, Any] = (),
@@ -181,7 +242,7 @@ class Agents:
     def task(
         self,
         *,
-        model: Model,
+        model: ModelLike,
         agents: Sequence[Agent[Any]],
         prompt: str,
         max_steps: int | None = None,
@@ -196,7 +257,7 @@ class Agents:
     def task(
         self,
         *,
-        model: Model,
+        model: ModelLike,
         agents: Sequence[Agent[Any]],
         prompt: str,
         output_type: type[T],
@@ -213,7 +274,7 @@ class Agents:
         *,
         prompt: str,
         agent: Agent[Any] | None = None,
-        model: Model | None = None,
+        model: ModelLike | None = None,
         agents: Sequence[Agent[Any]] = (),
         max_steps: int | None = None,
         background: str | None = None,
@@ -282,7 +343,7 @@ class Agents:
 
 
 def _check_one_form(
-    agent: Agent[Any] | None, model: Model | None, agents: Sequence[Agent[Any]]
+    agent: Agent[Any] | None, model: ModelLike | None, agents: Sequence[Agent[Any]]
 ) -> None:
     one = agent is not None and model is None and not agents
     several = agent is None and model is not None and bool(agents)

@@ -8,7 +8,7 @@ branches whose steps are told apart by place, whichever is faster.
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from workflow_agents.context.branches import BRANCH, InsideStep
 from workflow_agents.context.invocation import Invocation
@@ -47,6 +47,9 @@ from workflow_agents.protocol.results import (
 )
 from workflow_agents.protocol.secrets import Secret
 from workflow_agents.protocol.times import duration_ms, instant_ms
+
+if TYPE_CHECKING:
+    from workflow_agents.context.api import ContextApi
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -119,6 +122,13 @@ class AsyncWorkflowContext(Generic[P]):
     def label(self) -> str | None:
         """The first of the labels."""
         return self.labels[0] if self.labels else None
+
+    @property
+    def api(self) -> "ContextApi":
+        """Calls of well-known services: `openai`, `anthropic`, `resend`."""
+        from workflow_agents.context.api import ContextApi
+
+        return ContextApi(self.call)
 
     @property
     def current_step(self) -> CurrentStep | None:
@@ -220,6 +230,7 @@ class AsyncWorkflowContext(Generic[P]):
         timeout: Duration | None = None,
         flow_control: FlowControl | None = None,
         raise_for_status: bool = False,
+        expect: Sequence[str] = (),
     ) -> Coroutine[Any, Any, CallResponse[Any]]:
         """Have the engine make an HTTP request, while the run costs nothing.
 
@@ -235,17 +246,23 @@ class AsyncWorkflowContext(Generic[P]):
             flow_control: a key whose limits the request waits for.
             raise_for_status: a last answer other than 2xx fails the step, so that a resumed
                 run calls again.
+            expect: members that the JSON object of a 2xx answer has to have. One without
+                them is a failed attempt like a 500: it is tried again, and the last fails
+                the step.
 
         Returns:
             The last answer, whatever its status.
 
         Raises:
-            StepFailed: no answer came in any attempt, or none that `raise_for_status` wants.
+            StepFailed: no answer came in any attempt, or none that `raise_for_status` and
+                `expect` want.
         """
         key = self._invocation.request(StepKind.CALL, name)
         checked_flow_control(flow_control)
         if not isinstance(method, str) or not method.isalpha():  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("method", "an HTTP method such as 'POST'", method)
+        if isinstance(expect, str) or not all(isinstance(member, str) for member in expect):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            raise wrong_option("expect", "a list of names such as ['choices']", expect)
         content, content_type = checked_body(body, where=f"call {name!r}")
         plan = Call(
             url=url,
@@ -256,6 +273,7 @@ class AsyncWorkflowContext(Generic[P]):
             timeout_ms=None if timeout is None else duration_ms(timeout),
             flow_control=flow_control,
             raise_for_status=raise_for_status,
+            expect=tuple(expect),
         )
         return self._wait(key, StepKind.CALL, name, plan, CallResponse[Any].read)
 

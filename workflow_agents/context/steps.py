@@ -43,6 +43,7 @@ async def run_step(
         step = await _planned(invocation, key, StepKind.RUN, name, Admission(flow_control))
     while not isinstance(step, Recorded):
         attempts = step.attempts if step is not None else 0
+        invocation.body_starts(key, name)
         try:
             value = await _execute(body, InsideStep(name, key, attempts + 1))
             data = _encoded(value, name, invocation.limits.result_bytes)
