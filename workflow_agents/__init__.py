@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.limits import Limits
     from workflow_agents.core.logs import FeedEntry, RunLog, StepLog
+    from workflow_agents.core.stream_events import (
+        StreamEnded,
+        StreamGap,
+        StreamRestarted,
+        StreamStarted,
+        TextDelta,
+        ToolCallDelta,
+    )
     from workflow_agents.errors import (
         ConfigurationError,
         HistoryMismatch,
@@ -83,8 +91,14 @@ __all__ = [
     "StepLog",
     "StepUsageError",
     "StoreError",
+    "StreamEnded",
+    "StreamGap",
+    "StreamRestarted",
+    "StreamStarted",
     "Task",
     "TaskResult",
+    "TextDelta",
+    "ToolCallDelta",
     "UsageError",
     "Webhook",
     "WebhookRequest",
@@ -110,6 +124,14 @@ _ROOMS = {
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
     "core.logs": ("FeedEntry", "RunLog", "StepLog"),
+    "core.stream_events": (
+        "StreamEnded",
+        "StreamGap",
+        "StreamRestarted",
+        "StreamStarted",
+        "TextDelta",
+        "ToolCallDelta",
+    ),
     "integrations.http": ("durable_client", "durable_httpx_client"),
     "protocol.results": (
         "CallResponse",

@@ -15,6 +15,7 @@ from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.lifecycle import RUN_STATES
 from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
+from workflow_agents.core.stream_events import StreamEvent
 from workflow_agents.errors import ConfigurationError, StateError, StepUsageError
 from workflow_agents.protocol.codec import Unencodable, encode
 from workflow_agents.protocol.history import StepKey
@@ -104,6 +105,10 @@ class Backend(Protocol):
 
     async def feed(self, run_id: str, after: int) -> tuple[list[FeedEntry], bool]:
         """What happened after an entry, waited for; and whether that is all."""
+        ...
+
+    def stream(self, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
+        """What happens after an entry, and what is said meanwhile, until the run has ended."""
         ...
 
     async def letters(self, before: str | None, limit: int) -> Sequence[tuple[Letter, RunLog]]:
@@ -232,6 +237,21 @@ class AsyncRunHandle:
                 after = entry.seq
             if complete:
                 return
+
+    async def stream(self, after: int = 0) -> AsyncIterator[StreamEvent]:
+        """What is said in the run while it is said, with the run's feed in between.
+
+        The words of replies that are streamed come as `TextDelta` and `ToolCallDelta` between
+        a `StreamStarted` and a `StreamEnded`; everything else that happens as `FeedEntry`, from
+        the beginning. Who comes in the middle of a reply first hears what was said so far. After
+        a crash, or when a reply broke off, a `StreamRestarted` says that it begins anew. It
+        ends when the run has ended.
+
+        Args:
+            after: the `seq` of the last entry that is known already.
+        """
+        async for event in self._backend.stream(self.run_id, after):
+            yield event
 
     async def cancel(self) -> bool:
         """End the run as cancelled. False: it had ended before."""

@@ -11,7 +11,7 @@ from workflow_agents.protocol.results import CallResponse
 from workflow_agents.protocol.secrets import Secret
 
 if TYPE_CHECKING:
-    from workflow_agents.context.context import Duration, FlowControl
+    from workflow_agents.context.context import Duration, FlowControl, StreamFormat
 
 
 class AgentContext(Protocol):
@@ -38,9 +38,13 @@ class AgentContext(Protocol):
         timeout: "Duration | None" = None,
         flow_control: "FlowControl | None" = None,
         raise_for_status: bool = False,
+        stream: "StreamFormat | None" = None,
+        pause_key: str | None = None,
     ) -> Coroutine[Any, Any, CallResponse[Any]]:
         """Have the engine make an HTTP request; its last answer is recorded.
 
-        With `raise_for_status`, one other than 2xx fails the step.
+        With `raise_for_status`, one other than 2xx fails the step. With `stream`, the answer
+        is passed on as it comes, and recorded as if it had come whole. Requests of one
+        `pause_key` wait together when the provider asks them to.
         """
         ...

@@ -16,7 +16,9 @@ from workflow_agents.core.checks import (
     call_headers,
     checked_body,
     checked_event_id,
+    checked_pause_key,
     checked_run_id,
+    checked_stream,
 )
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.flow_control import FlowControl
@@ -39,6 +41,7 @@ from workflow_agents.protocol.times import duration_ms, instant_ms
 
 if TYPE_CHECKING:
     from workflow_agents.context.api import ContextApi
+    from workflow_agents.core.assembly import StreamFormat
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -188,6 +191,8 @@ class AsyncWorkflowContext(Generic[P]):
         timeout: Duration | None = None,
         flow_control: FlowControl | None = None,
         raise_for_status: bool = False,
+        stream: "StreamFormat | None" = None,
+        pause_key: str | None = None,
     ) -> Coroutine[Any, Any, CallResponse[Any]]:
         """Have the engine make an HTTP request, while the run costs nothing.
 
@@ -203,6 +208,13 @@ class AsyncWorkflowContext(Generic[P]):
             flow_control: a key whose limits the request waits for.
             raise_for_status: a last answer other than 2xx fails the step, so that a resumed
                 run calls again.
+            stream: the answer is a stream of events in this format: "chat.completions",
+                "responses" or "anthropic.messages". Whoever listens (`handle.stream()`) hears
+                it as it comes; the step's result is what the provider answers without
+                streaming. The body has to ask for it (`"stream": True`).
+            pause_key: shared by all requests to one account of a provider, over all runs.
+                Answered 429, they all wait until the time that the provider names, as rows,
+                and then go on one by one at first. That spends none of the `retries`.
 
         Returns:
             The last answer, whatever its status.
@@ -212,6 +224,8 @@ class AsyncWorkflowContext(Generic[P]):
         """
         key = self._invocation.request(StepKind.CALL, name)
         checked_flow_control(flow_control)
+        checked_stream(stream)
+        checked_pause_key(pause_key)
         if not isinstance(method, str) or not method.isalpha():  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("method", "an HTTP method such as 'POST'", method)
         content, content_type = checked_body(body, where=f"call {name!r}")
@@ -224,6 +238,8 @@ class AsyncWorkflowContext(Generic[P]):
             timeout_ms=None if timeout is None else duration_ms(timeout),
             flow_control=flow_control,
             raise_for_status=raise_for_status,
+            stream=stream,
+            pause_key=pause_key,
         )
         return self._wait(key, StepKind.CALL, name, plan, CallResponse[Any].read)
 

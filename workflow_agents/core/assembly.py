@@ -55,6 +55,7 @@ class Assembly(ABC):
     """A reply that is coming about."""
 
     def __init__(self) -> None:
+        self._ended = False
         self._said: list[str] = []
         self._calls: dict[Any, ToolCall] = {}
 
@@ -88,7 +89,7 @@ class Assembly(ABC):
             BrokenStream: it tells of an error, or cannot be read.
         """
         if event.data == "[DONE]":
-            self._done()
+            self._ended = True
             return []
         try:
             data = json.loads(event.data)
@@ -105,8 +106,10 @@ class Assembly(ABC):
     @abstractmethod
     def _add(self, kind: str, data: _Json) -> list[Delta]: ...
 
-    def _done(self) -> None:
-        """The stream says that it is over; only chat completions do it so."""
+    @property
+    def over(self) -> bool:
+        """Whether nothing more of it will come."""
+        return self.complete
 
     def _say(self, text: str) -> list[Delta]:
         if not text:
@@ -146,7 +149,6 @@ class ChatCompletion(Assembly):
         super().__init__()
         self._head: _Json = {}
         self._choices: dict[int, _Json] = {}
-        self._ended = False
 
     @property
     def complete(self) -> bool:
@@ -154,8 +156,10 @@ class ChatCompletion(Assembly):
         choices = self._choices.values()
         return bool(choices) and (self._ended or all(c["finish_reason"] for c in choices))
 
-    def _done(self) -> None:
-        self._ended = True
+    @property
+    def over(self) -> bool:
+        """See `Assembly.over`. Behind the last choice, the usage may come."""
+        return self._ended
 
     def _add(self, kind: str, data: _Json) -> list[Delta]:  # noqa: ARG002  # chunks have no kind
         if data.get("error"):

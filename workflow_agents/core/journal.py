@@ -31,6 +31,9 @@ class Call(NamedTuple):
     """An HTTP request that the keeper makes for the run.
 
     `body` is sent as it is; `headers` have lower-case names.
+
+    `stream` names the format of an answer that is read as a stream of events; `pause_key` is
+    what all requests to one provider's account share.
     """
 
     url: str
@@ -41,6 +44,8 @@ class Call(NamedTuple):
     timeout_ms: int | None
     flow_control: FlowControl | None
     raise_for_status: bool = False
+    stream: str | None = None
+    pause_key: str | None = None
 
 
 class WaitForEvent(NamedTuple):

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.delay_expression import DelayExpression
@@ -44,6 +44,7 @@ from workflow_agents.store.interface import DeliveryRow, RunRow
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
+    from workflow_agents.engine.reading import StreamReader
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,8 @@ class Deliveries:
             data["raise"] = True
         if call.timeout_ms is not None:
             data["timeoutMs"] = call.timeout_ms
+        if call.stream is not None:
+            data["stream"] = call.stream
         flow = call.flow_control
         return AddDelivery(
             run,
@@ -135,7 +138,17 @@ class Deliveries:
 
     async def _call(self, row: DeliveryRow, run: RunRow) -> None:
         data = json.loads(row.data)
-        answer, failure = await self._exchange(row, run, data)
+        reader = self._reader(row, data["stream"]) if "stream" in data else None
+        try:
+            await self._call_once(row, run, data, reader)
+        finally:
+            if reader is not None:
+                reader.ended(ok=False)
+
+    async def _call_once(
+        self, row: DeliveryRow, run: RunRow, data: dict[str, Any], reader: "StreamReader | None"
+    ) -> None:
+        answer, failure = await self._exchange(row, run, data, reader)
         now = self._engine.clock.now_ms()
         good = answer is not None and 200 <= answer.status < 300
         if not good:
@@ -178,10 +191,24 @@ class Deliveries:
             ok=failure is None,
             late=True,
         )
-        await self._settle(row, [resolve], [])
+        heard = None if reader is None or not good else lambda: reader.ended(ok=True)
+        await self._settle(row, [resolve], [], heard)
+
+    def _reader(self, row: DeliveryRow, stream_format: str) -> "StreamReader":
+        """What reads the answer to this attempt."""
+        from workflow_agents.engine.reading import StreamReader
+
+        engine, step = self._engine, row.step if row.step is not None else 0
+        waiter = engine.store.waiter(row.run, step)
+        name = "" if waiter is None else waiter.name
+        return StreamReader(
+            stream_format,
+            lambda said: engine.streams.begin(row.run, step, name, row.attempt, said),
+            engine.limits.result_bytes,
+        )
 
     async def _exchange(
-        self, row: DeliveryRow, run: RunRow, data: dict[str, Any]
+        self, row: DeliveryRow, run: RunRow, data: dict[str, Any], reader: "StreamReader | None"
     ) -> tuple[HttpResponse | None, Failure | None]:
         """One attempt: an answer of any status, or why there is none."""
         engine = self._engine
@@ -189,9 +216,14 @@ class Deliveries:
             headers = engine.sealer.open_headers(data["headers"])
             headers.setdefault("idempotency-key", f"{run.run_id}/{row.step}")
             timeout_ms = data.get("timeoutMs") or engine.call_timeout_ms
-            request = HttpRequest(data["method"], data["url"], headers, row.body or b"", timeout_ms)
-            return await engine.http.send(request), None
+            request = HttpRequest(
+                data["method"], data["url"], headers, row.body or b"", timeout_ms, reader
+            )
+            answer = await engine.http.send(request)
+            return answer if reader is None else reader.whole(answer), None
         except NoAnswer as error:
+            if reader is not None:
+                reader.ended(ok=False)
             message = f"WA301 {data['url']}: {error}"
             return None, Failure("RemoteError", message, final=error.final)
         except WorkflowAgentsError as error:
@@ -265,14 +297,27 @@ class Deliveries:
         ops: list[Op] = [RetryDelivery(row.id, row.attempt, due_at)]
         await self._apply(row, ops, [entry] if entry else [])
 
-    async def _settle(self, row: DeliveryRow, ops: Sequence[Op], entries: Sequence[Entry]) -> None:
-        await self._apply(row, [TakeDelivery(row.id, row.attempt), *ops], entries)
+    async def _settle(
+        self,
+        row: DeliveryRow,
+        ops: Sequence[Op],
+        entries: Sequence[Entry],
+        stored: Callable[[], None] | None = None,
+    ) -> None:
+        await self._apply(row, [TakeDelivery(row.id, row.attempt), *ops], entries, stored)
 
-    async def _apply(self, row: DeliveryRow, ops: list[Op], entries: Sequence[Entry]) -> None:
+    async def _apply(
+        self,
+        row: DeliveryRow,
+        ops: list[Op],
+        entries: Sequence[Entry],
+        stored: Callable[[], None] | None = None,
+    ) -> None:
+        """Store what came of an attempt; `stored` is called before anyone else hears of it."""
         if row.flow_key is not None:
             ops.append(FreeFlow(row.flow_key, self._engine.clock.now_ms()))
         while True:
-            outcome = await self._engine.commits.apply(Change(ops, entries))
+            outcome = await self._engine.commits.apply(Change(ops, entries), stored)
             if not isinstance(outcome, Broken):
                 break
             # The attempt is made; only its record is missing.

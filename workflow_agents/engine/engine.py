@@ -30,6 +30,7 @@ from workflow_agents.engine.intake import Intake
 from workflow_agents.engine.live import LiveRun
 from workflow_agents.engine.sealing import Sealer
 from workflow_agents.engine.served import Served
+from workflow_agents.engine.streams import Streams
 from workflow_agents.engine.timers import Clock
 from workflow_agents.errors import ConfigurationError, NotFound, StateError, StoreError
 from workflow_agents.protocol.history import EntryKind, StepKey
@@ -104,6 +105,7 @@ class DurableEngine:
         self.ends = Ends(self)
         self.deliveries = Deliveries(self)
         self.admin = Admin(self)
+        self.streams = Streams()
         self.running = False
         self._random = randomness
         self._retention_ms = retention_ms
@@ -165,6 +167,7 @@ class DurableEngine:
         await self.commits.drain()
         await self.http.close()
         self.store.close()
+        self.streams.wake_all()
         for event in [e for events in self._watchers.values() for e in events]:
             event.set()
         for future in [f for futures in self._awaited.values() for f in futures]:
@@ -342,8 +345,11 @@ class DurableEngine:
             for entry in change.entries:
                 if entry.kind in _ENDS and entry.run in self._awaited:
                     self.look_again(entry.run)
+            if self.streams.heard_by_anyone:
+                for run in _touched(change, outcome):
+                    self.streams.committed(run, outcome.seq)
             if self._watchers:
-                touched = {e.run for e in change.entries} | {w.run for w in outcome.woken}
+                touched = _touched(change, outcome)
                 for event in [e for run in touched for e in self._watchers.get(run, ())]:
                     event.set()
 
@@ -447,3 +453,8 @@ class DurableEngine:
                     await asyncio.sleep(_CLEAN_PAUSE_S)
             except Exception:  # housekeeping outlives whatever one round met
                 logger.exception("cleaning failed; the next round follows")
+
+
+def _touched(change: Change, applied: Applied) -> set[int]:
+    """The runs whose feed has grown."""
+    return {entry.run for entry in change.entries} | {woken.run for woken in applied.woken}

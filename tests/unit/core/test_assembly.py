@@ -1,5 +1,6 @@
 """Streamed replies put together: what the provider gives whole, whatever the stream is cut into."""
 
+import itertools
 import json
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_a_stream_is_assembled_to_the_reply_that_is_not_streamed(
     wire, request = WIRES[stream_format], REQUESTS[stream_format]
     stream = b"".join(wire.events(reply, request, "1"))
     places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    pieces = [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [stream[a:b] for a, b in itertools.pairwise(places)]
 
     made, deltas = fed(stream_format, *pieces)
 

@@ -1,5 +1,7 @@
 """Server-sent events, cut anywhere."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +47,7 @@ def test_it_does_not_matter_where_the_bytes_are_cut(
     lines = [f"event: {kind}{end}data: {data}{end}{end}" for kind, data in events]
     stream = "".join(lines).encode("utf-8", "replace")
     places = sorted({0, len(stream), *(cut for cut in cuts if cut <= len(stream))})
-    pieces = [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [stream[a:b] for a, b in itertools.pairwise(places)]
     assert read(*pieces) == events
     assert read(*(stream[i : i + 1] for i in range(len(stream)))) == events
 
