@@ -302,7 +302,7 @@ class Message(Assembly):
             case "content_block_stop":
                 self._end(data["index"])
             case "message_delta":
-                usage = {**(self._message.get("usage") or {}), **(data.get("usage") or {})}
+                usage: _Json = {**(self._message.get("usage") or {}), **(data.get("usage") or {})}
                 self._message |= {**data["delta"], "usage": usage}
             case "message_stop":
                 self._stopped = True

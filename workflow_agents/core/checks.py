@@ -151,6 +151,7 @@ def checked_pause_key(pause_key: object) -> None:
     """
     if pause_key is None:
         return
-    fits = isinstance(pause_key, str) and 0 < len(pause_key) <= MAX_KEY_LENGTH
-    if not fits or not is_text(pause_key):
+    if not isinstance(pause_key, str) or not 0 < len(pause_key) <= MAX_KEY_LENGTH:
+        raise wrong_option("pause_key", f"text of 1 to {MAX_KEY_LENGTH} characters", pause_key)
+    if not is_text(pause_key):
         raise wrong_option("pause_key", f"text of 1 to {MAX_KEY_LENGTH} characters", pause_key)

@@ -167,7 +167,8 @@ def fold_steps(entries: Iterable[FeedEntry]) -> Steps:
         if state in {"STEP_SUCCESS", "STEP_FAILED"}:
             step.out, step.ended_at = entry.data, entry.at
         elif state == "STEP_RETRY":
-            step.retries += 1
+            # A refusal of the whole account is no failed attempt of this step.
+            step.retries += "pauseKey" not in (entry.data or {})
             step.waits_for = entry.data
         elif state == "STEP_PROGRESS":
             step.waits_for = entry.data

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.failures import failure_of, to_json
 from workflow_agents.core.journal import Call, Failure
+from workflow_agents.core.pauses import PAUSE_LIMIT_MS, is_refused
 from workflow_agents.core.retry import Retry, RetryPolicy, after_failure, retry_after_ms
 from workflow_agents.engine.ends import (
     CALLBACK_FAIL,
@@ -31,12 +32,15 @@ from workflow_agents.store.changes import (
     Applied,
     Broken,
     Change,
+    DropPause,
     Entry,
     FreeFlow,
+    FreeTurns,
     Op,
     Resolve,
     RetryDelivery,
     SetCallback,
+    SetPause,
     TakeDelivery,
     WaiterKind,
 )
@@ -86,6 +90,7 @@ class Deliveries:
             encode(data),
             call.body,
             None if flow is None else flow.key,
+            call.pause_key,
         )
 
     def attempt(self, row: DeliveryRow) -> None:
@@ -126,7 +131,8 @@ class Deliveries:
             if run is None:
                 return
             if row.kind == DeliveryKind.CALL:
-                await self._call(row, run)
+                if not await self._paused_meanwhile(row):
+                    await self._call(row, run)
             else:
                 await self._tell_failure(row, run)
         except asyncio.CancelledError:
@@ -135,6 +141,16 @@ class Deliveries:
             logger.exception("delivery %d of run %d", row.id, row.run)
             after_ms = 1_000 if isinstance(error, StoreError) else 60_000
             await self._give_back(row, self._engine.clock.now_ms() + after_ms, None)
+
+    async def _paused_meanwhile(self, row: DeliveryRow) -> bool:
+        """Whether its key was refused since the request was leased: then it is given back."""
+        now = self._engine.clock.now_ms()
+        key = row.pause_key
+        until = None if key is None else self._engine.pauses.end_of_pause(key, now)
+        if until is None:
+            return False
+        await self._apply(row, [RetryDelivery(row.id, row.attempt, until, now)], [])
+        return True
 
     async def _call(self, row: DeliveryRow, run: RunRow) -> None:
         data = json.loads(row.data)
@@ -151,11 +167,13 @@ class Deliveries:
         answer, failure = await self._exchange(row, run, data, reader)
         now = self._engine.clock.now_ms()
         good = answer is not None and 200 <= answer.status < 300
+        if answer is not None and await self._refused(row, answer, now):
+            return
         if not good:
             delay = DelayExpression.parse(data["delay"]) if "delay" in data else None
             decision = after_failure(
                 RetryPolicy(data["retries"], delay),
-                failures=row.attempt,
+                failures=row.attempt - row.refusals,
                 retry_after_ms=None if answer is None else retry_after_ms(answer.headers, now),
                 non_retryable=failure is not None and failure.final,
             )
@@ -163,7 +181,7 @@ class Deliveries:
                 until = now + decision.after_ms
                 why = {"error": failure.message} if answer is None and failure else {}
                 why |= {} if answer is None else {"status": answer.status}
-                told = encode({**why, "attempts": row.attempt, "until": until})
+                told = encode({**why, "attempts": row.attempt - row.refusals, "until": until})
                 kind, type_, step = EntryKind.STEP_RETRY, StepKind.CALL, row.step
                 entry = Entry(row.run, now, kind, type_, step, data=told)
                 await self._give_back(row, until, entry)
@@ -181,7 +199,7 @@ class Deliveries:
             }
         else:
             lost = failure or Failure("RemoteError", "WA301 no answer")
-            outcome = to_json(lost, attempts=row.attempt)
+            outcome = to_json(lost, attempts=row.attempt - row.refusals)
         resolve = Resolve(
             row.run,
             row.step if row.step is not None else 0,
@@ -192,7 +210,27 @@ class Deliveries:
             late=True,
         )
         heard = None if reader is None or not good else lambda: reader.ended(ok=True)
-        await self._settle(row, [resolve], [], heard)
+        await self._settle(row, [resolve, *self._passed(row, answer, now)], [], heard)
+
+    async def _refused(self, row: DeliveryRow, answer: HttpResponse, now: int) -> bool:
+        """Whether the answer is a refusal of the whole account: then it waits with the others."""
+        key = row.pause_key
+        if key is None or not is_refused(answer.status, answer.headers, answer.body):
+            return False
+        if row.refused_at is not None and now - row.refused_at >= PAUSE_LIMIT_MS:
+            return False
+        until, ops = self._engine.pauses.refused(key, answer, now)
+        why = {"status": answer.status, "attempts": row.attempt - row.refusals - 1}
+        told = encode({**why, "until": until, "pauseKey": key})
+        entry = Entry(row.run, now, EntryKind.STEP_RETRY, StepKind.CALL, row.step, data=told)
+        await self._apply(row, [RetryDelivery(row.id, row.attempt, until, now), *ops], [entry])
+        return True
+
+    def _passed(self, row: DeliveryRow, answer: HttpResponse | None, now: int) -> list[Op]:
+        """What it says of the account that a request was answered."""
+        if row.pause_key is None or answer is None or answer.status >= 500:
+            return []
+        return self._engine.pauses.succeeded(row.pause_key, now)
 
     def _reader(self, row: DeliveryRow, stream_format: str) -> "StreamReader":
         """What reads the answer to this attempt."""
@@ -316,6 +354,8 @@ class Deliveries:
         """Store what came of an attempt; `stored` is called before anyone else hears of it."""
         if row.flow_key is not None:
             ops.append(FreeFlow(row.flow_key, self._engine.clock.now_ms()))
+        if row.pause_key is not None:
+            ops += self._engine.pauses.turn(row.pause_key, self._engine.clock.now_ms())
         while True:
             outcome = await self._engine.commits.apply(Change(ops, entries), stored)
             if not isinstance(outcome, Broken):
@@ -327,3 +367,7 @@ class Deliveries:
             self._engine.poke()
         else:
             self._engine.discarded(row.run, row.step)
+            pauses = tuple(op for op in ops if isinstance(op, SetPause | DropPause | FreeTurns))
+            if pauses:
+                # Nobody wants the answer any more; what it says of the account stands.
+                self._engine.commits.submit(Change(pauses), lambda _outcome: None)

@@ -8,15 +8,25 @@ next due time, never longer than `_POLL_S`, because wall clocks step.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from workflow_agents.core.flow_control import Admit, FlowControl, WaitUntil, admit
+from workflow_agents.core.flow_control import (
+    MOST_MARGIN_MS,
+    Admit,
+    FlowControl,
+    WaitUntil,
+    admit,
+    margin_ms,
+)
+from workflow_agents.core.pauses import Begin, WaitForEnd, WaitForTurn
 from workflow_agents.protocol.codec import encode
+from workflow_agents.protocol.history import EntryKind, StepKind
 from workflow_agents.store.changes import (
     Applied,
     Change,
     Claim,
+    Entry,
     FlowStart,
     Hold,
     HoldDelivery,
@@ -38,6 +48,7 @@ logger = logging.getLogger(__name__)
 _POLL_S = 1.0
 _BATCH = 500
 _UNSERVED_MS = 5_000
+_ASK_AGAIN_MS = 60_000
 
 
 class Dispatcher:
@@ -166,9 +177,12 @@ class Dispatcher:
 
     def _delivery(self, row: DeliveryRow, now: int) -> bool:
         start: list[Op] = []
+        pause_key = row.pause_key
+        if pause_key is not None and self._held_by_pause(row, pause_key, now):
+            return True
         flow = None if row.flow_key is None else self._engine.flow(row.flow_key)
         if flow is not None:
-            until = self._admission(flow, now)
+            until = self._admission(flow, now, margin_ms(flow))
             if until is not None:
                 self._commit(row.id, HoldDelivery(row.id, until))
                 return True
@@ -177,21 +191,45 @@ class Dispatcher:
         def told(outcome: Outcome) -> None:
             if flow is not None:
                 self._admitted(flow, now)
+            if pause_key is not None:
+                self._engine.pauses.begun(pause_key)
             if isinstance(outcome, Applied):
                 self._engine.deliveries.attempt(row)
 
+        if pause_key is not None:
+            self._engine.pauses.beginning(pause_key)
         self._commit(row.id, LeaseDelivery(row.id, row.attempt), *start, told=told)
         return True
 
-    def _admission(self, flow: FlowControl, now: int) -> int | None:
+    def _held_by_pause(self, row: DeliveryRow, pause_key: str, now: int) -> bool:
+        """Whether the request has to wait, because the provider refused others of its key."""
+        match self._engine.pauses.may_begin(pause_key, now):
+            case Begin():
+                return False
+            case WaitForEnd(until):
+                entries: list[Entry] = []
+                if not row.held and not row.attempt:
+                    # Whoever was refused itself has said so.
+                    told = encode({"until": until, "pauseKey": pause_key})
+                    kind, does = EntryKind.STEP_WAITING, StepKind.CALL
+                    entries.append(Entry(row.run, now, kind, does, row.step, data=told))
+                self._commit(row.id, HoldDelivery(row.id, until, paused=True), entries=entries)
+            case WaitForTurn():
+                # Whoever ends lets it ask again; this is for what nobody has thought of.
+                later = now + _ASK_AGAIN_MS
+                self._commit(row.id, HoldDelivery(row.id, later, paused=True))
+        return True
+
+    def _admission(self, flow: FlowControl, now: int, margin: int = 0) -> int | None:
         """None: it may start now; else when to ask again."""
         starting = self._admitting[flow.key]
-        slots, starts = self._engine.store.flow(flow.key, now - flow.period_ms)
+        slots, starts = self._engine.store.flow(flow.key, now - flow.period_ms - margin)
         decision = admit(
             flow,
             in_flight=slots + len(starting),
             recent_starts=sorted([*starts, *starting]),
             now=now,
+            margin=margin,
         )
         if isinstance(decision, Admit):
             return None
@@ -202,7 +240,7 @@ class Dispatcher:
 
     def _started(self, flow: FlowControl, now: int) -> FlowStart:
         self._admitting[flow.key].append(now)
-        return FlowStart(flow.key, now, now - flow.period_ms)
+        return FlowStart(flow.key, now, now - flow.period_ms - MOST_MARGIN_MS)
 
     def _admitted(self, flow: FlowControl, at: int) -> None:
         starting = self._admitting[flow.key]
@@ -212,7 +250,11 @@ class Dispatcher:
             del self._admitting[flow.key]
 
     def _commit(
-        self, thing: object, *ops: Op, told: Callable[[Outcome], None] | None = None
+        self,
+        thing: object,
+        *ops: Op,
+        told: Callable[[Outcome], None] | None = None,
+        entries: Sequence[Entry] = (),
     ) -> None:
         """Submit, and leave the thing alone until the outcome is known."""
         self._in_hand.add(thing)
@@ -222,4 +264,4 @@ class Dispatcher:
             if told is not None:
                 told(outcome)
 
-        self._engine.commits.submit(Change(ops), done)
+        self._engine.commits.submit(Change(ops, entries), done)

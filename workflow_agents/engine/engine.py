@@ -28,6 +28,7 @@ from workflow_agents.engine.ends import Ends
 from workflow_agents.engine.http_out import HttpOut
 from workflow_agents.engine.intake import Intake
 from workflow_agents.engine.live import LiveRun
+from workflow_agents.engine.pauses import Pauses
 from workflow_agents.engine.sealing import Sealer
 from workflow_agents.engine.served import Served
 from workflow_agents.engine.streams import Streams
@@ -106,6 +107,7 @@ class DurableEngine:
         self.deliveries = Deliveries(self)
         self.admin = Admin(self)
         self.streams = Streams()
+        self.pauses = Pauses(self)
         self.running = False
         self._random = randomness
         self._retention_ms = retention_ms

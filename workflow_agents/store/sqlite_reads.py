@@ -5,6 +5,7 @@ from typing import Any
 
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import Phase
+from workflow_agents.core.pauses import Pause
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 from workflow_agents.store.changes import WaiterKind
 from workflow_agents.store.interface import (
@@ -25,7 +26,8 @@ _RUN = (
 )
 _WAITER = "SELECT run, step, kind, type, name, due_at, event, attempts, flow_key FROM waiters"
 _DELIVERY = (
-    "SELECT d.id, d.run, d.step, d.kind, d.attempt, d.due_at, d.flow_key, d.data, p.data"
+    "SELECT d.id, d.run, d.step, d.kind, d.attempt, d.due_at, d.flow_key, d.data, p.data,"
+    " d.leased > 1, d.pause_key, d.refusals, d.refused_at"
     " FROM deliveries d LEFT JOIN payloads p ON p.id = d.payload"
 )
 _FEED = (
@@ -240,6 +242,25 @@ class SqliteReads:
         """See `Store.flow_value`."""
         row = self._one("SELECT value FROM flow_keys WHERE flow_key = ?", (flow_key,))
         return None if row is None else row[0]
+
+    def pause(self, pause_key: str) -> Pause | None:
+        """See `Store.pause`."""
+        row = self._one(
+            "SELECT until, in_a_row, allowed, threshold, passed FROM flow_pauses"
+            " WHERE pause_key = ?",
+            (pause_key,),
+        )
+        return None if row is None else Pause(*row)
+
+    def under_way(self, pause_key: str) -> int:
+        """See `Store.under_way`."""
+        sql = "SELECT count(*) FROM deliveries WHERE pause_key = ? AND leased = 1"
+        return self._one(sql, (pause_key,))[0]
+
+    def waits_for_turn(self, pause_key: str) -> bool:
+        """See `Store.waits_for_turn`."""
+        sql = "SELECT 1 FROM deliveries WHERE pause_key = ? AND leased IN (0, 3) LIMIT 1"
+        return self._one(sql, (pause_key,)) is not None
 
     def clean(self, ended_before: int, now: int, limit: int) -> int:
         """See `Store.clean`. A few runs at a time, each batch a short transaction."""

@@ -163,12 +163,29 @@ def _end_run(db: sqlite3.Connection, op: ops.EndRun, applied: Applied) -> bool:
     if ended.rowcount != 1:
         return False
     freed = db.execute("DELETE FROM waiters WHERE run = ? RETURNING flow_key", (op.run,)).fetchall()
-    freed += db.execute(
-        "DELETE FROM deliveries WHERE run = ? AND step IS NOT NULL RETURNING flow_key", (op.run,)
-    ).fetchall()
+    deleted = "DELETE FROM deliveries WHERE run = ? AND step IS NOT NULL"
+    freed += _freed_by(db, deleted, (op.run,), op.at)
     db.execute("DELETE FROM notifications WHERE run = ?", (op.run,))
     for key in sorted({key for (key,) in freed if key is not None}):
         _free_flow(db, ops.FreeFlow(key, op.at), applied)
+    return True
+
+
+def _freed_by(
+    db: sqlite3.Connection, deleted: str, arguments: tuple[Any, ...], at: int
+) -> list[tuple[str | None]]:
+    """Delete requests; the turns of their pause keys are free, and these flow control keys."""
+    rows = db.execute(f"{deleted} RETURNING flow_key, pause_key, leased", arguments).fetchall()
+    for key in sorted({key for _, key, leased in rows if key is not None and leased == 1}):
+        _free_turns(db, ops.FreeTurns(key, at, _ASKED_AGAIN), Applied())
+    return [(flow_key,) for flow_key, _, _ in rows]
+
+
+def _drop_delivery(db: sqlite3.Connection, op: ops.DropDelivery, applied: Applied) -> bool:
+    deleted = "DELETE FROM deliveries WHERE run = ? AND step = ?"
+    for (key,) in _freed_by(db, deleted, (op.run, op.step), op.at):
+        if key is not None:
+            _free_flow(db, ops.FreeFlow(key, op.at), applied)
     return True
 
 
@@ -203,9 +220,10 @@ def _free_slots_of(db: sqlite3.Connection, run: int, at: int) -> None:
 def _add_delivery(db: sqlite3.Connection, op: ops.AddDelivery, _applied: Applied) -> bool:
     payload = None if op.body is None else store_payload(db, op.body)
     db.execute(
-        "INSERT INTO deliveries (run, step, kind, leased, due_at, attempt, flow_key, data, payload)"
-        " VALUES (?, ?, ?, 0, ?, 0, ?, ?, ?) ON CONFLICT (run, step) DO NOTHING",
-        (op.run, op.step, op.kind, op.due_at, op.flow_key, op.data, payload),
+        "INSERT INTO deliveries"
+        " (run, step, kind, leased, due_at, attempt, flow_key, data, payload, pause_key)"
+        " VALUES (?, ?, ?, 0, ?, 0, ?, ?, ?, ?) ON CONFLICT (run, step) DO NOTHING",
+        (op.run, op.step, op.kind, op.due_at, op.flow_key, op.data, payload, op.pause_key),
     )
     return True
 
@@ -372,6 +390,44 @@ def _free_flow(db: sqlite3.Connection, op: ops.FreeFlow, _applied: Applied) -> b
     return True
 
 
+def _set_pause(db: sqlite3.Connection, op: ops.SetPause, _applied: Applied) -> bool:
+    pause = op.pause
+    db.execute(
+        "INSERT INTO flow_pauses (pause_key, until, in_a_row, allowed, threshold, passed)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (pause_key) DO UPDATE SET"
+        " until = max(until, excluded.until), in_a_row = excluded.in_a_row,"
+        " allowed = excluded.allowed, threshold = excluded.threshold, passed = excluded.passed",
+        (op.pause_key, pause.until, pause.in_a_row, pause.window, pause.threshold, pause.passed),
+    )
+    return True
+
+
+def _free_turns(db: sqlite3.Connection, op: ops.FreeTurns, _applied: Applied) -> bool:
+    db.execute(
+        "UPDATE deliveries SET due_at = ? WHERE id IN (SELECT id FROM deliveries"
+        " WHERE pause_key = ? AND leased = 3 ORDER BY id LIMIT ?)",
+        (op.at, op.pause_key, op.count),
+    )
+    return True
+
+
+def _retry_delivery(db: sqlite3.Connection, op: ops.RetryDelivery, _applied: Applied) -> bool:
+    retried = db.execute(
+        "UPDATE deliveries SET leased = 0, due_at = ?1, refusals = refusals + (?2 IS NOT NULL),"
+        " refused_at = ifnull(refused_at, ?2) WHERE id = ?3 AND attempt = ?4 AND leased = 1",
+        (op.due_at, op.refused_at, op.id, op.attempt),
+    )
+    return retried.rowcount == 1
+
+
+def _hold_delivery(db: sqlite3.Connection, op: ops.HoldDelivery, _applied: Applied) -> bool:
+    held = db.execute(
+        "UPDATE deliveries SET leased = ?, due_at = ? WHERE id = ? AND leased IN (0, 2, 3)",
+        (3 if op.paused else 2, op.due_at, op.id),
+    )
+    return held.rowcount == 1
+
+
 WRITES: dict[type, Write] = {
     ops.Guard: _guard,
     ops.Claim: _hit(
@@ -420,25 +476,16 @@ WRITES: dict[type, Write] = {
     ops.AddDelivery: _add_delivery,
     ops.LeaseDelivery: _hit(
         "UPDATE deliveries SET leased = 1, due_at = NULL, attempt = attempt + 1"
-        " WHERE id = ? AND attempt = ? AND leased IN (0, 2)",
+        " WHERE id = ? AND attempt = ? AND leased IN (0, 2, 3)",
         "id",
         "attempt",
     ),
-    ops.RetryDelivery: _hit(
-        "UPDATE deliveries SET leased = 0, due_at = ? WHERE id = ? AND attempt = ? AND leased = 1",
-        "due_at",
-        "id",
-        "attempt",
-    ),
-    ops.HoldDelivery: _hit(
-        "UPDATE deliveries SET leased = 2, due_at = ? WHERE id = ? AND leased IN (0, 2)",
-        "due_at",
-        "id",
-    ),
+    ops.RetryDelivery: _retry_delivery,
+    ops.HoldDelivery: _hold_delivery,
     ops.TakeDelivery: _hit(
         "DELETE FROM deliveries WHERE id = ? AND attempt = ? AND leased = 1", "id", "attempt"
     ),
-    ops.DropDelivery: _always("DELETE FROM deliveries WHERE run = ? AND step = ?", "run", "step"),
+    ops.DropDelivery: _drop_delivery,
     ops.AddDeadLetter: _always(
         "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?)",
         "id",
@@ -452,6 +499,11 @@ WRITES: dict[type, Write] = {
     ops.SetFlow: _always("INSERT OR REPLACE INTO flow_keys VALUES (?, ?)", "flow_key", "value"),
     ops.FlowStart: _flow_start,
     ops.FreeFlow: _free_flow,
+    ops.SetPause: _set_pause,
+    ops.DropPause: _always(
+        "DELETE FROM flow_pauses WHERE pause_key = ? AND until <= ?", "pause_key", "at"
+    ),
+    ops.FreeTurns: _free_turns,
 }
 """By type of operation; `AddRun` apart, because later parts of its change need its row."""
 
@@ -469,5 +521,8 @@ WRITES_WITHOUT_CONDITION = frozenset(
         ops.SetFlow,
         ops.FlowStart,
         ops.FreeFlow,
+        ops.SetPause,
+        ops.DropPause,
+        ops.FreeTurns,
     }
 )
