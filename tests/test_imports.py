@@ -144,6 +144,18 @@ def test_importing_the_package_loads_next_to_nothing() -> None:
     assert not ours, f"loaded before anyone asked for a name: {sorted(ours)}"
 
 
+def test_importing_the_pytest_plugin_loads_next_to_nothing() -> None:
+    """It is loaded by every pytest where this package is installed."""
+    loaded = loaded_by(
+        "import pytest\nbefore = set(sys.modules)\nimport workflow_agents.testing.plugin"
+    )
+    assert loaded == {
+        "workflow_agents",
+        "workflow_agents.testing",
+        "workflow_agents.testing.plugin",
+    }
+
+
 def test_a_first_step_on_the_embedded_engine_loads_nothing_heavy() -> None:
     loaded = loaded_by(
         "import asyncio\n"

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workflow_agents.agents.agent import Agent, Agents, Task, TaskResult, agent_workflow
+    from workflow_agents.agents.models.anthropic import AnthropicModel
+    from workflow_agents.agents.models.fallback import FallbackModel
+    from workflow_agents.agents.models.langchain import LangChainModel
     from workflow_agents.agents.models.openai import OpenAIModel
-    from workflow_agents.agents.models.port import CallSettings, ModelSettings
+    from workflow_agents.agents.models.port import CallSettings, Model, ModelSettings
+    from workflow_agents.agents.models.providers import model
     from workflow_agents.agents.tools import WorkflowTool
     from workflow_agents.client import AsyncClient, AsyncRunHandle, DeadLetter, RunFailed
     from workflow_agents.context.context import AsyncWorkflowContext
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
         WorkflowRetryAfterError,
     )
     from workflow_agents.integrations.http import durable_client, durable_httpx_client
+    from workflow_agents.notebook import watch
     from workflow_agents.protocol.results import (
         CallResponse,
         EventResult,
@@ -61,6 +66,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Agent",
     "Agents",
+    "AnthropicModel",
     "AsyncClient",
     "AsyncRunHandle",
     "AsyncWorkflowContext",
@@ -70,13 +76,16 @@ __all__ = [
     "DeadLetter",
     "Engine",
     "EventResult",
+    "FallbackModel",
     "FeedEntry",
     "FlowControl",
     "HistoryMismatch",
     "InvocationEnded",
     "InvokeResult",
+    "LangChainModel",
     "LimitError",
     "Limits",
+    "Model",
     "ModelSettings",
     "NotFound",
     "NotifiedWaiter",
@@ -112,12 +121,18 @@ __all__ = [
     "agent_workflow",
     "durable_client",
     "durable_httpx_client",
+    "model",
+    "watch",
 ]
 
 _ROOMS = {
     "agents.agent": ("Agent", "Agents", "Task", "TaskResult", "agent_workflow"),
+    "agents.models.anthropic": ("AnthropicModel",),
+    "agents.models.fallback": ("FallbackModel",),
+    "agents.models.langchain": ("LangChainModel",),
     "agents.models.openai": ("OpenAIModel",),
-    "agents.models.port": ("CallSettings", "ModelSettings"),
+    "agents.models.port": ("CallSettings", "Model", "ModelSettings"),
+    "agents.models.providers": ("model",),
     "agents.tools": ("WorkflowTool",),
     "client": ("AsyncClient", "DeadLetter", "RunFailed", "AsyncRunHandle"),
     "context.context": ("AsyncWorkflowContext",),
@@ -133,6 +148,7 @@ _ROOMS = {
         "ToolCallDelta",
     ),
     "integrations.http": ("durable_client", "durable_httpx_client"),
+    "notebook": ("watch",),
     "protocol.results": (
         "CallResponse",
         "EventResult",

@@ -288,7 +288,7 @@ CODES = _table(
     (
         "WA703",
         "the model gave no usable answer",
-        "the answer was an error, or not a chat completion",
+        "the answer was an error, or not what the API should answer",
         ("check the model's name, address and key", "give the call retries"),
     ),
     (

@@ -14,8 +14,12 @@ from typing import Any, overload
 
 from workflow_agents.agents import conversation, loop, manager, tools
 from workflow_agents.agents.messages import ChatMessage, FinishReason, Usage
-from workflow_agents.agents.models.openai import OpenAIModel
-from workflow_agents.agents.models.port import CallSettings, Model
+from workflow_agents.agents.models.anthropic import AnthropicModel
+from workflow_agents.agents.models.fallback import FallbackModel
+from workflow_agents.agents.models.openai import OpenAIApi, OpenAIModel
+from workflow_agents.agents.models.port import CallSettings, Model, ModelLike, ModelSettings
+from workflow_agents.agents.models.providers import model as model_by_name
+from workflow_agents.agents.models.providers import model_of
 from workflow_agents.agents.ports import AgentContext
 from workflow_agents.agents.tools import Tool
 from workflow_agents.errors import ConfigurationError
@@ -27,7 +31,7 @@ class Agent:
     """A model with a background and tools.
 
     Attributes:
-        model: what it thinks with.
+        model: what it thinks with: "openai:gpt-4o", a `Model`, or a chat model of LangChain.
         name: what its steps are called after, and what a manager calls it by.
         background: who it is and how it works; the system message.
         tools: functions, `WorkflowTool`s and LangChain tools; the keys of a dict are names.
@@ -41,7 +45,7 @@ class Agent:
         ConfigurationError: WA701 for a tool, WA702 for an option.
     """
 
-    model: Model
+    model: ModelLike
     name: str
     background: str = ""
     tools: Sequence[Any] | Mapping[str, Any] = ()
@@ -53,8 +57,7 @@ class Agent:
     def __post_init__(self) -> None:
         if not _is_line(self.name):
             self._refuse("name", "text on one line", self.name)
-        if not hasattr(self.model, "ask"):
-            self._refuse("model", 'a model such as agents.openai("gpt-4o")', self.model)
+        object.__setattr__(self, "model", model_of(self.model))
         for option in ("max_steps", "max_tool_errors"):
             value = getattr(self, option)
             if not isinstance(value, int) or value < 1:
@@ -161,6 +164,9 @@ class Agents:
         base_url: str | None = None,
         api_key: str | Secret | None = None,
         call_settings: CallSettings | Mapping[str, Any] | None = None,
+        settings: ModelSettings | Mapping[str, Any] | None = None,
+        api: OpenAIApi = "chat.completions",
+        stream: bool = False,
     ) -> OpenAIModel:
         """A model of OpenAI, or of a provider with the same API.
 
@@ -169,15 +175,70 @@ class Agents:
             base_url: "https://api.deepseek.com/v1"; default: OPENAI_BASE_URL, or OpenAI.
             api_key: default: `Secret("OPENAI_API_KEY")`, read when the request is made.
             call_settings: retries, timeout and flow control of its requests.
+            settings: temperature and the like, where an agent says nothing.
+            api: "chat.completions", or "responses".
+            stream: whether answers arrive token by token, for who follows the run.
 
         Source: `agents.openai` of the Workflow SDK.
         """
-        return OpenAIModel(model, base_url, api_key, CallSettings.of(call_settings))
+        return OpenAIModel(
+            model,
+            base_url,
+            api_key,
+            CallSettings.of(call_settings),
+            ModelSettings.of(settings),
+            api,
+            stream,
+        )
+
+    def anthropic(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_key: str | Secret | None = None,
+        call_settings: CallSettings | Mapping[str, Any] | None = None,
+        settings: ModelSettings | Mapping[str, Any] | None = None,
+        max_tokens: int = 4096,
+        stream: bool = False,
+    ) -> AnthropicModel:
+        """A model of Anthropic.
+
+        Args:
+            model: its name, "claude-sonnet-4-5".
+            base_url: default: ANTHROPIC_BASE_URL, or Anthropic.
+            api_key: default: `Secret("ANTHROPIC_API_KEY")`, read when the request is made.
+            call_settings: retries, timeout and flow control of its requests.
+            settings: temperature and the like, where an agent says nothing.
+            max_tokens: that a reply may have where no settings say.
+            stream: whether answers arrive token by token, for who follows the run.
+        """
+        return AnthropicModel(
+            model,
+            base_url,
+            api_key,
+            CallSettings.of(call_settings),
+            ModelSettings.of(settings),
+            max_tokens,
+            stream=stream,
+        )
+
+    def model(self, model: ModelLike, **options: Any) -> Model:
+        """A model by its name, "openai:gpt-4o", or one of LangChain; see `workflow_agents.model`.
+
+        Raises:
+            ConfigurationError: WA702 for an unknown provider, or what is no model.
+        """
+        return model_by_name(model, **options)
+
+    def fallback(self, *models: ModelLike) -> FallbackModel:
+        """Models of which the next is asked when one fails; the same as `FallbackModel(...)`."""
+        return FallbackModel(*models)
 
     def agent(
         self,
         *,
-        model: Model,
+        model: ModelLike,
         name: str,
         background: str = "",
         tools: Sequence[Any] | Mapping[str, Any] = (),
@@ -205,7 +266,7 @@ class Agents:
     def task(
         self,
         *,
-        model: Model,
+        model: ModelLike,
         agents: Sequence[Agent],
         prompt: str,
         max_steps: int = 10,
@@ -217,7 +278,7 @@ class Agents:
         *,
         prompt: str,
         agent: Agent | None = None,
-        model: Model | None = None,
+        model: ModelLike | None = None,
         agents: Sequence[Agent] = (),
         max_steps: int = 10,
         background: str | None = None,

@@ -4,8 +4,9 @@ A transcript is a sequence of `ChatMessage`. It is folded from the results of st
 stored beside them. How a provider writes these things is not known here: see `models`.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 FinishReason = Literal["stop", "max_steps", "length", "content_filter"]
 """Why an agent ended: it answered; its turns were used up; or the provider cut it off."""
@@ -48,11 +49,14 @@ class AssistantMessage:
         content: its text; "" if it only calls tools.
         tool_calls: the tools that it wants called, in its order.
         finish_reason: why the provider says that it stopped.
+        kept: what the provider wants to see again when the conversation goes on, such as
+            signed thoughts. Each has a "type", and means nothing to other providers.
     """
 
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str = "stop"
+    kept: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +85,18 @@ class Usage:
     """Tokens spent; usages add up.
 
     Attributes:
-        prompt_tokens: read by the model.
-        completion_tokens: written by it.
+        prompt_tokens: read by the model, those of the cache among them.
+        completion_tokens: written by it, those of its reasoning among them.
         total_tokens: as the provider counts both.
+        cached_prompt_tokens: of the prompt: which the provider had in its cache.
+        reasoning_tokens: of the completion: which nobody is shown.
     """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     total_tokens: int = 0
+    cached_prompt_tokens: int = 0
+    reasoning_tokens: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         """The tokens of both."""
@@ -96,12 +104,21 @@ class Usage:
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.total_tokens + other.total_tokens,
+            self.cached_prompt_tokens + other.cached_prompt_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """A turn of the model, and what it cost."""
+    """A turn of the model, and what it cost.
+
+    Attributes:
+        message: what it said.
+        usage: the tokens of this turn.
+        model: the name that the provider answered under; "" if it gave none.
+    """
 
     message: AssistantMessage
     usage: Usage
+    model: str = ""

@@ -4,7 +4,7 @@ Both methods give the step its place when they are *called* and return a corouti
 steps of parallel branches are told apart by place, whichever is faster.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workflow_agents.protocol.results import CallResponse
@@ -38,13 +38,15 @@ class AgentContext(Protocol):
         timeout: "Duration | None" = None,
         flow_control: "FlowControl | None" = None,
         raise_for_status: bool = False,
+        expect: Sequence[str] = (),
         stream: "StreamFormat | None" = None,
         pause_key: str | None = None,
     ) -> Coroutine[Any, Any, CallResponse[Any]]:
         """Have the engine make an HTTP request; its last answer is recorded.
 
-        With `raise_for_status`, one other than 2xx fails the step. With `stream`, the answer
-        is passed on as it comes, and recorded as if it had come whole. Requests of one
-        `pause_key` wait together when the provider asks them to.
+        With `raise_for_status`, one other than 2xx fails the step. With `expect`, one of 2xx
+        without these members of a JSON object is a failed attempt like any other. With
+        `stream`, the answer is passed on as it comes, and recorded as if it had come whole.
+        Requests of one `pause_key` wait together when the provider asks them to.
         """
         ...

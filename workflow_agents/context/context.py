@@ -5,7 +5,7 @@ to be awaited, in this task or another: `gather(context.run(...), context.run(..
 branches whose steps are told apart by place, whichever is faster.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -191,6 +191,7 @@ class AsyncWorkflowContext(Generic[P]):
         timeout: Duration | None = None,
         flow_control: FlowControl | None = None,
         raise_for_status: bool = False,
+        expect: Sequence[str] = (),
         stream: "StreamFormat | None" = None,
         pause_key: str | None = None,
     ) -> Coroutine[Any, Any, CallResponse[Any]]:
@@ -208,6 +209,9 @@ class AsyncWorkflowContext(Generic[P]):
             flow_control: a key whose limits the request waits for.
             raise_for_status: a last answer other than 2xx fails the step, so that a resumed
                 run calls again.
+            expect: members that the JSON object of a 2xx answer has to have. One without
+                them is a failed attempt like a 500: it is tried again, and the last fails
+                the step.
             stream: the answer is a stream of events in this format: "chat.completions",
                 "responses" or "anthropic.messages". Whoever listens (`handle.stream()`) hears
                 it as it comes; the step's result is what the provider answers without
@@ -220,7 +224,8 @@ class AsyncWorkflowContext(Generic[P]):
             The last answer, whatever its status.
 
         Raises:
-            StepFailed: no answer came in any attempt, or none that `raise_for_status` wants.
+            StepFailed: no answer came in any attempt, or none that `raise_for_status` and
+                `expect` want.
         """
         key = self._invocation.request(StepKind.CALL, name)
         checked_flow_control(flow_control)
@@ -228,6 +233,8 @@ class AsyncWorkflowContext(Generic[P]):
         checked_pause_key(pause_key)
         if not isinstance(method, str) or not method.isalpha():  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("method", "an HTTP method such as 'POST'", method)
+        if isinstance(expect, str) or not all(isinstance(member, str) for member in expect):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            raise wrong_option("expect", "a list of names such as ['choices']", expect)
         content, content_type = checked_body(body, where=f"call {name!r}")
         plan = Call(
             url=url,
@@ -238,6 +245,7 @@ class AsyncWorkflowContext(Generic[P]):
             timeout_ms=None if timeout is None else duration_ms(timeout),
             flow_control=flow_control,
             raise_for_status=raise_for_status,
+            expect=tuple(expect),
             stream=stream,
             pause_key=pause_key,
         )

@@ -43,6 +43,7 @@ async def run_step(
         step = await _planned(invocation, key, StepKind.RUN, name, Admission(flow_control))
     while not isinstance(step, Recorded):
         attempts = step.attempts if step is not None else 0
+        invocation.body_starts(key, name)
         try:
             data = _encoded(await _execute(body, name), name, invocation.limits.result_bytes)
         except asyncio.CancelledError:

@@ -22,13 +22,16 @@ _COLOURS = {
 
 STYLE = """<style>
 .wfa{font:13px/1.5 system-ui,sans-serif;max-width:64rem;overflow-x:auto}
-.wfa table{border-collapse:collapse;width:100%;margin:.4em 0}
-.wfa th,.wfa td{text-align:left;padding:.2em .8em .2em 0;vertical-align:top;background:none}
-.wfa th{font-weight:600;opacity:.65;border-bottom:1px solid rgb(127 127 127/.35)}
-.wfa td{border-bottom:1px solid rgb(127 127 127/.15)}
-.wfa code,.wfa pre{font:12px/1.45 ui-monospace,monospace;background:none;white-space:pre-wrap;
-overflow-wrap:anywhere;margin:0;padding:0;color:inherit}
-.wfa .n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+.wfa.wfa table{border-collapse:collapse;width:100%;margin:.4em 0;table-layout:auto}
+.wfa.wfa th,.wfa.wfa td{text-align:left;padding:.2em .8em .2em 0;vertical-align:top;
+background:none;max-width:none;white-space:normal}
+.wfa.wfa th{font-weight:600;opacity:.65;border-bottom:1px solid rgb(127 127 127/.35)}
+.wfa.wfa td{border-bottom:1px solid rgb(127 127 127/.15)}
+.wfa.wfa tr{background:none}
+.wfa.wfa code,.wfa.wfa pre{font:12px/1.45 ui-monospace,monospace;background:none;
+white-space:pre-wrap;overflow-wrap:anywhere;margin:0;padding:0;border:0;color:inherit}
+.wfa.wfa .n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+.wfa .one{white-space:nowrap}
 .wfa .head{display:flex;gap:.7em;align-items:baseline;flex-wrap:wrap}
 .wfa .quiet{opacity:.65}
 .wfa .m{border-left:3px solid rgb(127 127 127/.35);padding:.1em 0 .1em .8em;margin:.45em 0}

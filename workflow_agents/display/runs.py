@@ -1,5 +1,7 @@
 """Runs and their steps, as notebooks show them."""
 
+import contextlib
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, cast
 
@@ -25,6 +27,8 @@ _WORD_OF = {
     "STEP_FAILED": "failed",
     "STEP_RETRY": "retry",
     "STEP_PROGRESS": "waits",
+    "STEP_WAITING": "waits",
+    "STEP_WITHDRAWN": "withdrawn",
     "STEP_CANCELED": "canceled",
 }
 
@@ -160,9 +164,45 @@ def _shown(step: Step) -> Any:
     if step.ended_at is None:
         return step.waits_for
     out = step.out
-    if step.state == "STEP_FAILED" and isinstance(out, dict):
-        return cast("dict[str, Any]", out).get("message", out)
-    return out
+    if not isinstance(out, dict):
+        return out
+    data = cast("dict[str, Any]", out)
+    if step.type == "Call" and "status" in data:
+        return answer(data)
+    return data.get("message", data) if step.state == "STEP_FAILED" else data
+
+
+def answer(out: dict[str, Any]) -> str:
+    """The recorded answer of a call on one line: what a model has said, or the body."""
+    body: Any = out.get("body", "")
+    if isinstance(body, str):
+        with contextlib.suppress(ValueError):
+            body = json.loads(body)
+    said = _said(cast("dict[str, Any]", body)) if isinstance(body, dict) else None
+    if said is not None:
+        return said
+    return f"{out['status']}  {body if isinstance(body, str) else json.dumps(body)}"
+
+
+def _said(body: dict[str, Any]) -> str | None:
+    """What a model's reply says or calls, in the shapes of the usual providers; else None."""
+    match body:
+        case {"choices": [{"message": {"tool_calls": [_, *_] as calls}}, *_]}:
+            return ", ".join(
+                f"{c['function']['name']}({c['function']['arguments']})" for c in calls
+            )
+        case {"choices": [{"message": {"content": str(content)}}, *_]}:
+            return content
+        case {"type": "message", "content": [*blocks]}:
+            return " ".join(
+                b.get("text") or f"{b.get('name')}({json.dumps(b.get('input'))})" for b in blocks
+            )
+        case {"object": "response", "output": [*items]}:
+            texts = [c.get("text", "") for item in items for c in item.get("content") or ()]
+            calls = [f"{i['name']}({i['arguments']})" for i in items if "arguments" in i]
+            return " ".join([*texts, *calls])
+        case _:
+            return None
 
 
 def _retries(step: Step) -> str:

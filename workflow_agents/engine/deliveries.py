@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from workflow_agents.core.acceptance import shortcoming
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.failures import failure_of, to_json
 from workflow_agents.core.journal import Call, Failure
@@ -77,6 +78,8 @@ class Deliveries:
             data["delay"] = call.policy.delay.text
         if call.raise_for_status:
             data["raise"] = True
+        if call.expect:
+            data["expect"] = call.expect
         if call.timeout_ms is not None:
             data["timeoutMs"] = call.timeout_ms
         if call.stream is not None:
@@ -100,6 +103,11 @@ class Deliveries:
         self._tasks[row.id] = task
         self._calls[row.run, row.step] = row.id
         task.add_done_callback(lambda _task: self._forget(row))
+
+    @property
+    def busy(self) -> bool:
+        """Whether an attempt is being made."""
+        return bool(self._tasks)
 
     def abort(self, run: int, step: StepKey) -> None:
         """The run no longer waits for this call."""
@@ -166,7 +174,9 @@ class Deliveries:
     ) -> None:
         answer, failure = await self._exchange(row, run, data, reader)
         now = self._engine.clock.now_ms()
-        good = answer is not None and 200 <= answer.status < 300
+        expected = data.get("expect", ())
+        lack = None if answer is None else shortcoming(answer.status, answer.body, expected)
+        good = answer is not None and lack is None
         if answer is not None and await self._refused(row, answer, now):
             return
         if not good:
@@ -180,15 +190,15 @@ class Deliveries:
             if isinstance(decision, Retry):
                 until = now + decision.after_ms
                 why = {"error": failure.message} if answer is None and failure else {}
-                why |= {} if answer is None else {"status": answer.status}
+                why |= {} if answer is None else {"status": answer.status, "error": lack}
                 told = encode({**why, "attempts": row.attempt - row.refusals, "until": until})
                 kind, type_, step = EntryKind.STEP_RETRY, StepKind.CALL, row.step
                 entry = Entry(row.run, now, kind, type_, step, data=told)
                 await self._give_back(row, until, entry)
                 return
-        if answer is not None and not good and data.get("raise"):
+        if answer is not None and lack is not None and (data.get("raise") or answer.status < 300):
             text = answer.body[:_SHOWN_BYTES].decode("utf-8", "replace")
-            message = f"WA301 {data['url']} answered {answer.status}"
+            message = f"WA301 {data['url']} {lack}"
             failure = Failure("RemoteError", message, answer.status, detail={"body": text})
         if answer is not None and failure is None:
             stored = stored_body(answer.body, ",".join(answer.headers.get("content-type", [])))

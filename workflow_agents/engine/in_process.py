@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class InProcess:
-    """See `client.Backend`."""
+    """See `core.backend.Backend`."""
 
     def __init__(self, engine: "DurableEngine") -> None:
         self._engine = engine

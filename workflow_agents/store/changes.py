@@ -344,7 +344,7 @@ class FreeTurns(NamedTuple):
 
     pause_key: str
     at: int
-    count: int
+    number: int
 
 
 Op = (

@@ -77,6 +77,11 @@ class Commits:
         self.submit(change, told)
         return future
 
+    @property
+    def busy(self) -> bool:
+        """Whether something was submitted and is not told yet."""
+        return bool(self._pending) or self._writing
+
     async def drain(self) -> None:
         """Wait until everything that was submitted is told."""
         while self._pending or self._writing:

@@ -12,8 +12,16 @@ from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 from workflow_agents.store import changes as ops
 from workflow_agents.store.changes import Applied, Entry, WaiterKind, Woken
+from workflow_agents.store.sqlite_requests import (
+    drop_delivery,
+    free_flow,
+    free_turns,
+    freed_by,
+    hold_delivery,
+    retry_delivery,
+    set_pause,
+)
 
-_ASKED_AGAIN = 4
 PAYLOAD_BYTES = 4_096
 """Data above this is stored once, by its hash, apart from the row."""
 
@@ -164,28 +172,10 @@ def _end_run(db: sqlite3.Connection, op: ops.EndRun, applied: Applied) -> bool:
         return False
     freed = db.execute("DELETE FROM waiters WHERE run = ? RETURNING flow_key", (op.run,)).fetchall()
     deleted = "DELETE FROM deliveries WHERE run = ? AND step IS NOT NULL"
-    freed += _freed_by(db, deleted, (op.run,), op.at)
+    freed += freed_by(db, deleted, (op.run,), op.at)
     db.execute("DELETE FROM notifications WHERE run = ?", (op.run,))
     for key in sorted({key for (key,) in freed if key is not None}):
-        _free_flow(db, ops.FreeFlow(key, op.at), applied)
-    return True
-
-
-def _freed_by(
-    db: sqlite3.Connection, deleted: str, arguments: tuple[Any, ...], at: int
-) -> list[tuple[str | None]]:
-    """Delete requests; the turns of their pause keys are free, and these flow control keys."""
-    rows = db.execute(f"{deleted} RETURNING flow_key, pause_key, leased", arguments).fetchall()
-    for key in sorted({key for _, key, leased in rows if key is not None and leased == 1}):
-        _free_turns(db, ops.FreeTurns(key, at, _ASKED_AGAIN), Applied())
-    return [(flow_key,) for flow_key, _, _ in rows]
-
-
-def _drop_delivery(db: sqlite3.Connection, op: ops.DropDelivery, applied: Applied) -> bool:
-    deleted = "DELETE FROM deliveries WHERE run = ? AND step = ?"
-    for (key,) in _freed_by(db, deleted, (op.run, op.step), op.at):
-        if key is not None:
-            _free_flow(db, ops.FreeFlow(key, op.at), applied)
+        free_flow(db, ops.FreeFlow(key, op.at), applied)
     return True
 
 
@@ -214,7 +204,7 @@ def _free_slots_of(db: sqlite3.Connection, run: int, at: int) -> None:
         (run, run),
     ).fetchall()
     for (flow_key,) in held:
-        _free_flow(db, ops.FreeFlow(flow_key, at), Applied())
+        free_flow(db, ops.FreeFlow(flow_key, at), Applied())
 
 
 def _add_delivery(db: sqlite3.Connection, op: ops.AddDelivery, _applied: Applied) -> bool:
@@ -254,7 +244,7 @@ def _drop_waiter(db: sqlite3.Connection, op: ops.DropWaiter, applied: Applied) -
         "DELETE FROM waiters WHERE run = ? AND step = ? RETURNING flow_key", (op.run, op.step)
     ).fetchone()
     if row is not None and row[0] is not None:
-        _free_flow(db, ops.FreeFlow(row[0], op.at), applied)
+        free_flow(db, ops.FreeFlow(row[0], op.at), applied)
     return True
 
 
@@ -369,65 +359,6 @@ def _flow_start(db: sqlite3.Connection, op: ops.FlowStart, _applied: Applied) ->
     return True
 
 
-def _free_flow(db: sqlite3.Connection, op: ops.FreeFlow, _applied: Applied) -> bool:
-    # The first few of each kind: one slot is free, and who is not admitted asks again by itself.
-    db.execute(
-        "UPDATE runs SET due_at = ? WHERE id IN (SELECT id FROM runs"
-        f" WHERE flow_key = ? AND phase = {_WAITING} ORDER BY id LIMIT {_ASKED_AGAIN})",
-        (op.at, op.flow_key),
-    )
-    db.execute(
-        "UPDATE deliveries SET due_at = ? WHERE id IN (SELECT id FROM deliveries"
-        f" WHERE flow_key = ? AND leased = 2 ORDER BY id LIMIT {_ASKED_AGAIN})",
-        (op.at, op.flow_key),
-    )
-    db.execute(
-        "UPDATE waiters SET due_at = ? WHERE (run, step) IN (SELECT run, step FROM waiters"
-        f" WHERE flow_key = ? AND kind = {WaiterKind.ADMISSION}"
-        f" ORDER BY run, step LIMIT {_ASKED_AGAIN})",
-        (op.at, op.flow_key),
-    )
-    return True
-
-
-def _set_pause(db: sqlite3.Connection, op: ops.SetPause, _applied: Applied) -> bool:
-    pause = op.pause
-    db.execute(
-        "INSERT INTO flow_pauses (pause_key, until, in_a_row, allowed, threshold, passed)"
-        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (pause_key) DO UPDATE SET"
-        " until = max(until, excluded.until), in_a_row = excluded.in_a_row,"
-        " allowed = excluded.allowed, threshold = excluded.threshold, passed = excluded.passed",
-        (op.pause_key, pause.until, pause.in_a_row, pause.window, pause.threshold, pause.passed),
-    )
-    return True
-
-
-def _free_turns(db: sqlite3.Connection, op: ops.FreeTurns, _applied: Applied) -> bool:
-    db.execute(
-        "UPDATE deliveries SET due_at = ? WHERE id IN (SELECT id FROM deliveries"
-        " WHERE pause_key = ? AND leased = 3 ORDER BY id LIMIT ?)",
-        (op.at, op.pause_key, op.count),
-    )
-    return True
-
-
-def _retry_delivery(db: sqlite3.Connection, op: ops.RetryDelivery, _applied: Applied) -> bool:
-    retried = db.execute(
-        "UPDATE deliveries SET leased = 0, due_at = ?1, refusals = refusals + (?2 IS NOT NULL),"
-        " refused_at = ifnull(refused_at, ?2) WHERE id = ?3 AND attempt = ?4 AND leased = 1",
-        (op.due_at, op.refused_at, op.id, op.attempt),
-    )
-    return retried.rowcount == 1
-
-
-def _hold_delivery(db: sqlite3.Connection, op: ops.HoldDelivery, _applied: Applied) -> bool:
-    held = db.execute(
-        "UPDATE deliveries SET leased = ?, due_at = ? WHERE id = ? AND leased IN (0, 2, 3)",
-        (3 if op.paused else 2, op.due_at, op.id),
-    )
-    return held.rowcount == 1
-
-
 WRITES: dict[type, Write] = {
     ops.Guard: _guard,
     ops.Claim: _hit(
@@ -480,12 +411,12 @@ WRITES: dict[type, Write] = {
         "id",
         "attempt",
     ),
-    ops.RetryDelivery: _retry_delivery,
-    ops.HoldDelivery: _hold_delivery,
+    ops.RetryDelivery: retry_delivery,
+    ops.HoldDelivery: hold_delivery,
     ops.TakeDelivery: _hit(
         "DELETE FROM deliveries WHERE id = ? AND attempt = ? AND leased = 1", "id", "attempt"
     ),
-    ops.DropDelivery: _drop_delivery,
+    ops.DropDelivery: drop_delivery,
     ops.AddDeadLetter: _always(
         "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?)",
         "id",
@@ -498,12 +429,12 @@ WRITES: dict[type, Write] = {
     ops.SetCallback: _set_callback,
     ops.SetFlow: _always("INSERT OR REPLACE INTO flow_keys VALUES (?, ?)", "flow_key", "value"),
     ops.FlowStart: _flow_start,
-    ops.FreeFlow: _free_flow,
-    ops.SetPause: _set_pause,
+    ops.FreeFlow: free_flow,
+    ops.SetPause: set_pause,
     ops.DropPause: _always(
         "DELETE FROM flow_pauses WHERE pause_key = ? AND until <= ?", "pause_key", "at"
     ),
-    ops.FreeTurns: _free_turns,
+    ops.FreeTurns: free_turns,
 }
 """By type of operation; `AddRun` apart, because later parts of its change need its row."""
 

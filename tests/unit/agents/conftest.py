@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx2
@@ -12,6 +12,7 @@ import pytest
 
 from workflow_agents.agents.agent import Agents, agent_workflow
 from workflow_agents.agents.models.openai import OpenAIModel
+from workflow_agents.core.acceptance import shortcoming
 from workflow_agents.errors import StepFailed
 from workflow_agents.protocol.results import CallResponse, stored_body
 from workflow_agents.protocol.secrets import Secret
@@ -86,6 +87,7 @@ class FakeContext:
         headers: Mapping[str, str | Secret],
         retries: int,
         raise_for_status: bool = False,
+        expect: Sequence[str] = (),
         **_: Any,
     ) -> dict[str, Any]:
         sent = {
@@ -100,10 +102,11 @@ class FakeContext:
                     kind = type(error).__name__
                     raise StepFailed(name, kind, str(error), attempt + 1) from error
                 continue
-            if answer.is_success or attempt == retries:
+            lack = shortcoming(answer.status_code, answer.content, expect)
+            if lack is None or attempt == retries:
                 break
-        if raise_for_status and not answer.is_success:
-            told = f"WA301 {url} answered {answer.status_code}"
+        if lack is not None and (raise_for_status or answer.is_success):
+            told = f"WA301 {url} {lack}"
             status, text = answer.status_code, answer.text
             raise StepFailed(name, "RemoteError", told, retries + 1, status, text)
         content = stored_body(answer.content, answer.headers.get("content-type", ""))

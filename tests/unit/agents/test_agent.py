@@ -1,5 +1,6 @@
 import asyncio
 import inspect
+import re
 from typing import Any
 
 import pytest
@@ -381,11 +382,11 @@ async def test_rate_limits_and_dropped_connections_are_retried(
 @pytest.mark.parametrize("kind", ["html", "empty", "truncated"])
 async def test_a_garbled_answer_is_told(agents: Agents, llm: Any, model: ScriptedModel, kind: Any):
     model.broken(kind)
-    agent = agents.agent(model=llm, name="greeter")
+    agent = agents.agent(model=_without_retries(llm), name="greeter")
     with pytest.raises(RemoteError) as caught:
         await agents.task(agent=agent, prompt="Hi").run()
     assert caught.value.code == "WA703"
-    assert "expected a JSON object" in caught.value.found[0]
+    assert re.search("expected a JSON object|without a JSON object", caught.value.found[0])
 
 
 async def test_no_answer_at_all_is_told_with_the_failed_step(

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from workflow_agents.agents.messages import (
     Usage,
     UserMessage,
 )
-from workflow_agents.core.logs import RunLog, StepLog
+from workflow_agents.core.logs import RunLog, StepLog, Steps
 from workflow_agents.display import html
 
 ATTACKS = [
@@ -114,3 +115,36 @@ def test_lists_of_steps_are_tables_too() -> None:
 )
 def test_lengths_of_time(ms: int | None, said: str) -> None:
     assert html.duration(ms) == said
+
+
+CHAT = {"choices": [{"message": {"content": "Yes."}}]}
+CHAT_CALLS = {
+    "choices": [{"message": {"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}}]
+}
+ANTHROPIC = {
+    "type": "message",
+    "content": [{"type": "text", "text": "Yes."}, {"type": "tool_use", "name": "f", "input": {}}],
+}
+RESPONSES = {
+    "object": "response",
+    "output": [{"content": [{"text": "Yes."}]}, {"name": "f", "arguments": "{}"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (CHAT, "Yes."),
+        (CHAT_CALLS, "f({})"),
+        (ANTHROPIC, "Yes. f({})"),
+        (RESPONSES, "Yes. f({})"),
+        ({"paid": True}, '200  {"paid": true}'),
+        ("plain", "200  plain"),
+        ({"choices": []}, '200  {"choices": []}'),
+        ({"choices": [{"message": {"content": None}}]}, '200  {"choices": ['),
+    ],
+)
+def test_the_answer_of_a_call_is_what_was_said(body: Any, shown: str) -> None:
+    recorded = body if isinstance(body, str) else json.dumps(body)
+    call = step(type="Call", out={"status": 200, "header": {}, "body": recorded}, ended_at=2_000)
+    assert html.text(shown) in Steps([call])._repr_html_()
