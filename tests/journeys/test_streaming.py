@@ -24,6 +24,7 @@ from workflow_agents import (
     StreamStarted,
     TextDelta,
     ToolCallDelta,
+    agent_workflow,
 )
 from workflow_agents.testing.model_server import CallTools, Error, Say, ScriptedModel
 
@@ -199,6 +200,64 @@ async def test_tool_calls_come_in_pieces(
     assert len(pieces) > 4
     assert said(events) == "Hm."
     assert "Bergen" in str(await run.result())
+
+
+@pytest.mark.parametrize("api", ["chat.completions", "responses", "anthropic"])
+async def test_an_agent_that_streams(
+    engine: Engine, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch, api: Any
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant")
+    go_on = threading.Event()
+
+    def weather(city: str) -> str:
+        """Tell the weather of a city."""
+        return f"It is cold in {city}."
+
+    @engine.workflow("/advice")
+    async def advice(context: AsyncWorkflowContext[Any]) -> str:
+        agents = agent_workflow(context)
+        if api == "anthropic":
+            llm = agents.anthropic("claude", base_url=model.anthropic_url, stream=True)
+        else:
+            llm = agents.openai("gpt-4o", base_url=model.base_url, api=api, stream=True)
+        one = agents.agent(model=llm, name="forecaster", background="You know.", tools=[weather])
+        return (await agents.task(agent=one, prompt="Cold in Oslo?").run()).text
+
+    model.sent(CallTools((("weather", {"city": "Oslo"}),)), held=go_on, after=1)
+    model.say("Yes, very cold.")
+    run = await engine.client.trigger(advice)
+    stream = run.stream()
+    events = await until(stream, StreamStarted)
+    go_on.set()
+    events += [event async for event in stream]
+
+    assert await run.result() == "Yes, very cold."
+    pieces = [event for event in events if isinstance(event, ToolCallDelta)]
+    assert "".join(piece.arguments for piece in pieces) == '{"city": "Oslo"}'
+    assert said(events) == "Yes, very cold."
+    told = [e.name for e in events if isinstance(e, StreamStarted)]
+    assert told == ["Call Agent forecaster"] * 2
+    model.assert_done()
+
+
+async def test_agents_of_one_provider_wait_together(
+    engine: Engine, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+
+    @engine.workflow("/advice", retries=0)
+    async def advice(context: AsyncWorkflowContext[Any]) -> str:
+        agents = agent_workflow(context)
+        llm = agents.openai("gpt-4o", base_url=model.base_url, call_settings={"retries": 0})
+        one = agents.agent(model=llm, name="one", background="You know.")
+        return (await agents.task(agent=one, prompt="Cold?").run()).text
+
+    model.rate_limit(retry_after=1)
+    model.when(lambda _request: len(model.requests) > 1, "Yes.", repeat=True)
+    runs = [await engine.client.trigger(advice) for _ in range(5)]
+    async with asyncio.timeout(PATIENCE_S):
+        assert [await run.result() for run in runs] == ["Yes."] * 5
 
 
 async def test_who_comes_in_the_middle_hears_all_of_it_once(
