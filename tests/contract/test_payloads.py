@@ -156,7 +156,7 @@ def test_a_request_that_nobody_keeps_leaves_nothing(bench: Bench) -> None:
         bench.delivery(run, step=step, body=BIG + b"%d" % step)
     settle(bench)
     bench.delivery(run, step=7, body=BIG)
-    bench.applied(DropDelivery(run, 7))
+    bench.applied(DropDelivery(run, 7, 1))
     bench.delivery(run, step=8, body=BIG)
     bench.applied(EndRun(run, Phase.CANCELED, 100))
 

@@ -32,6 +32,12 @@ def is_recorded(database: Database, run_id: str, step: str) -> bool:
     )
 
 
+def paused_until(database: Database, pause_key: str) -> int | None:
+    """When the pause of a key ends or has ended; None: the key is free."""
+    rows = database.all("SELECT until FROM flow_pauses WHERE pause_key = ?", pause_key)
+    return rows[0][0] if rows else None
+
+
 def done_steps(database: Database, run_id: str) -> list[str]:
     """The names of the steps that succeeded."""
     rows = database.all(

@@ -198,11 +198,13 @@ def fold_steps(
         if state in {"STEP_SUCCESS", "STEP_FAILED"}:
             step.out, step.ended_at = entry.data, entry.at
         elif state == "STEP_RETRY":
-            step.retries += 1
+            # A refusal of the whole account is no failed attempt of this step.
+            step.retries += "pauseKey" not in (entry.data or {})
             step.waits_for = entry.data
         elif state == "STEP_PROGRESS":
             step.waits_for = entry.data
-            if entry.step_type == StepKind.CALL.name:
+            # The wait for a paused provider is told of too, and is no request.
+            if entry.step_type == StepKind.CALL.name and "method" in entry.data:
                 step.request = _request(entry.data, *bodies.get(entry.seq, (0, None)))
     return Steps(steps.values())
 

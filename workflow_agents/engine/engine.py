@@ -28,8 +28,10 @@ from workflow_agents.engine.ends import Ends
 from workflow_agents.engine.http_out import HttpOut
 from workflow_agents.engine.intake import Intake
 from workflow_agents.engine.live import LiveRun
+from workflow_agents.engine.pauses import Pauses
 from workflow_agents.engine.sealing import Sealer
 from workflow_agents.engine.served import Served
+from workflow_agents.engine.streams import Streams
 from workflow_agents.engine.timers import Clock
 from workflow_agents.errors import ConfigurationError, NotFound, StateError, StoreError
 from workflow_agents.protocol.history import EntryKind, StepKey
@@ -108,6 +110,8 @@ class DurableEngine:
         self.ends = Ends(self)
         self.deliveries = Deliveries(self)
         self.admin = Admin(self)
+        self.streams = Streams()
+        self.pauses = Pauses(self)
         self.running = False
         self.on_commit: Committed | None = None
         self._random = randomness
@@ -170,6 +174,7 @@ class DurableEngine:
         await self.commits.drain()
         await self.http.close()
         self.store.close()
+        self.streams.wake_all()
         for event in [e for events in self._watchers.values() for e in events]:
             event.set()
         for future in [f for futures in self._awaited.values() for f in futures]:
@@ -355,8 +360,11 @@ class DurableEngine:
             for entry in change.entries:
                 if entry.kind in _ENDS and entry.run in self._awaited:
                     self.look_again(entry.run)
+            if self.streams.heard_by_anyone:
+                for run in _touched(change, outcome):
+                    self.streams.committed(run, outcome.seq)
             if self._watchers:
-                touched = {e.run for e in change.entries} | {w.run for w in outcome.woken}
+                touched = _touched(change, outcome)
                 for event in [e for run in touched for e in self._watchers.get(run, ())]:
                     event.set()
 
@@ -465,3 +473,8 @@ class DurableEngine:
         while swept:
             swept = self.store.sweep(_SWEEP_BATCH)
             await asyncio.sleep(_CLEAN_PAUSE_S)
+
+
+def _touched(change: Change, applied: Applied) -> set[int]:
+    """The runs whose feed has grown."""
+    return {entry.run for entry in change.entries} | {woken.run for woken in applied.woken}

@@ -194,8 +194,9 @@ class LiveRun:
         self._soon.discard(key)
         self._withdrawn.add(key)
         self._engine.deliveries.abort(self._run, key)
-        entry = Entry(self._run, self._now(), EntryKind.STEP_WITHDRAWN, step=key, name=name)
-        ops: list[Op] = [DropWaiter(self._run, key, self._now()), DropDelivery(self._run, key)]
+        now = self._now()
+        entry = Entry(self._run, now, EntryKind.STEP_WITHDRAWN, step=key, name=name)
+        ops: list[Op] = [DropWaiter(self._run, key, now), DropDelivery(self._run, key, now)]
         self._submit(ops, (entry,))
 
     def notify(

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import Phase
+from workflow_agents.core.pauses import Pause
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.store.changes import Change, Outcome
 
@@ -63,6 +64,10 @@ class DeliveryRow:
     flow_key: str | None
     data: bytes
     body: bytes | None
+    held: bool = False
+    pause_key: str | None = None
+    refusals: int = 0
+    refused_at: int | None = None
 
 
 @dataclass(slots=True)
@@ -207,6 +212,18 @@ class Store(Protocol):
 
     def flow_value(self, flow_key: str) -> str | None:
         """The limits of a key."""
+        ...
+
+    def pause(self, pause_key: str) -> Pause | None:
+        """The pause of a key, unless it is free."""
+        ...
+
+    def under_way(self, pause_key: str) -> int:
+        """How many requests of a key are leased."""
+        ...
+
+    def waits_for_turn(self, pause_key: str) -> bool:
+        """Whether requests of a key wait that nothing else holds back."""
         ...
 
     def labels(self, run: int) -> tuple[str, ...]:

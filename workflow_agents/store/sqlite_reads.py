@@ -5,6 +5,7 @@ from typing import Any
 
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import Phase
+from workflow_agents.core.pauses import Pause
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 from workflow_agents.store.changes import WaiterKind
@@ -39,7 +40,8 @@ _RUN = (
 )
 _WAITER = "SELECT run, step, kind, type, name, due_at, event, attempts, flow_key FROM waiters"
 _DELIVERY = (
-    "SELECT id, run, step, kind, attempt, due_at, flow_key, data, NULL, payload FROM deliveries"
+    "SELECT id, run, step, kind, attempt, due_at, flow_key, data, NULL,"
+    " leased > 1, pause_key, refusals, refused_at, payload FROM deliveries"
 )
 _FEED = "SELECT seq, run, at, kind, type, step, name, data, payload FROM feed"
 _HISTORY = (
@@ -161,7 +163,7 @@ class SqliteReads:
             [
                 DeliveryRow(*d)
                 for d in self._with_payloads(
-                    self._all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit)), -1
+                    self._all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit)), 8
                 )
             ],
         )
@@ -324,6 +326,25 @@ class SqliteReads:
     def conversations(self, after: str | None, limit: int) -> list[ConversationRow]:
         """See `Store.conversations`."""
         return [ConversationRow(*row) for row in self._all(CONVERSATIONS, (after, limit))]
+
+    def pause(self, pause_key: str) -> Pause | None:
+        """See `Store.pause`."""
+        row = self._one(
+            "SELECT until, in_a_row, allowed, threshold, passed FROM flow_pauses"
+            " WHERE pause_key = ?",
+            (pause_key,),
+        )
+        return None if row is None else Pause(*row)
+
+    def under_way(self, pause_key: str) -> int:
+        """See `Store.under_way`."""
+        sql = "SELECT count(*) FROM deliveries WHERE pause_key = ? AND leased = 1"
+        return self._one(sql, (pause_key,))[0]
+
+    def waits_for_turn(self, pause_key: str) -> bool:
+        """See `Store.waits_for_turn`."""
+        sql = "SELECT 1 FROM deliveries WHERE pause_key = ? AND leased IN (0, 3) LIMIT 1"
+        return self._one(sql, (pause_key,)) is not None
 
     def clean(self, ended_before: int, now: int, limit: int) -> int:
         """See `Store.clean`. A few runs at a time, each batch a short transaction."""

@@ -13,8 +13,17 @@ from workflow_agents.store import changes as ops
 from workflow_agents.store.changes import Applied, Entry, WaiterKind, Woken
 from workflow_agents.store.sqlite_conversations import append_messages, delete_conversation
 from workflow_agents.store.sqlite_payloads import PAYLOAD_BYTES, apart, loosen, store_payload
+from workflow_agents.store.sqlite_requests import (
+    drop_delivery,
+    free_flow,
+    free_turns,
+    freed_by,
+    hold_delivery,
+    retry_delivery,
+    set_pause,
+    take_delivery,
+)
 
-_ASKED_AGAIN = 4
 _LEASED, _PARKED, _DUE, _WAITING = (
     int(Phase.LEASED),
     int(Phase.PARKED),
@@ -167,10 +176,11 @@ def _end_run(db: sqlite3.Connection, op: ops.EndRun, applied: Applied) -> bool:
         _loosen_if(db, payload)
         return False
     freed = db.execute("DELETE FROM waiters WHERE run = ? RETURNING flow_key", (op.run,)).fetchall()
-    freed += _delete_deliveries(db, "run = ? AND step IS NOT NULL", op.run)
+    deleted = "DELETE FROM deliveries WHERE run = ? AND step IS NOT NULL"
+    freed += freed_by(db, deleted, (op.run,), op.at)
     db.execute("DELETE FROM notifications WHERE run = ?", (op.run,))
     for key in sorted({key for (key,) in freed if key is not None}):
-        _free_flow(db, ops.FreeFlow(key, op.at), applied)
+        free_flow(db, ops.FreeFlow(key, op.at), applied)
     return True
 
 
@@ -199,38 +209,19 @@ def _free_slots_of(db: sqlite3.Connection, run: int, at: int) -> None:
         (run, run),
     ).fetchall()
     for (flow_key,) in held:
-        _free_flow(db, ops.FreeFlow(flow_key, at), Applied())
+        free_flow(db, ops.FreeFlow(flow_key, at), Applied())
 
 
 def _add_delivery(db: sqlite3.Connection, op: ops.AddDelivery, applied: Applied) -> bool:
     payload = applied.owed = None if op.body is None else store_payload(db, op.body)
     added = db.execute(
-        "INSERT INTO deliveries (run, step, kind, leased, due_at, attempt, flow_key, data, payload)"
-        " VALUES (?, ?, ?, 0, ?, 0, ?, ?, ?) ON CONFLICT (run, step) DO NOTHING",
-        (op.run, op.step, op.kind, op.due_at, op.flow_key, op.data, payload),
+        "INSERT INTO deliveries"
+        " (run, step, kind, leased, due_at, attempt, flow_key, data, payload, pause_key)"
+        " VALUES (?, ?, ?, 0, ?, 0, ?, ?, ?, ?) ON CONFLICT (run, step) DO NOTHING",
+        (op.run, op.step, op.kind, op.due_at, op.flow_key, op.data, payload, op.pause_key),
     )
     if added.rowcount != 1:
         _loosen_if(db, payload)
-    return True
-
-
-def _delete_deliveries(db: sqlite3.Connection, which: str, *arguments: Any) -> list[tuple[Any]]:
-    """Requests that are owed no more; the flow control key of each."""
-    gone = db.execute(
-        f"DELETE FROM deliveries WHERE {which} RETURNING payload, flow_key", arguments
-    ).fetchall()
-    for payload, _ in gone:
-        _loosen_if(db, payload)
-    return [(key,) for _, key in gone]
-
-
-def _take_delivery(db: sqlite3.Connection, op: ops.TakeDelivery, _applied: Applied) -> bool:
-    which = "id = ? AND attempt = ? AND leased = 1"
-    return bool(_delete_deliveries(db, which, op.id, op.attempt))
-
-
-def _drop_delivery(db: sqlite3.Connection, op: ops.DropDelivery, _applied: Applied) -> bool:
-    _delete_deliveries(db, "run = ? AND step = ?", op.run, op.step)
     return True
 
 
@@ -260,7 +251,7 @@ def _drop_waiter(db: sqlite3.Connection, op: ops.DropWaiter, applied: Applied) -
         "DELETE FROM waiters WHERE run = ? AND step = ? RETURNING flow_key", (op.run, op.step)
     ).fetchone()
     if row is not None and row[0] is not None:
-        _free_flow(db, ops.FreeFlow(row[0], op.at), applied)
+        free_flow(db, ops.FreeFlow(row[0], op.at), applied)
     return True
 
 
@@ -375,27 +366,6 @@ def _flow_start(db: sqlite3.Connection, op: ops.FlowStart, _applied: Applied) ->
     return True
 
 
-def _free_flow(db: sqlite3.Connection, op: ops.FreeFlow, _applied: Applied) -> bool:
-    # The first few of each kind: one slot is free, and who is not admitted asks again by itself.
-    db.execute(
-        "UPDATE runs SET due_at = ? WHERE id IN (SELECT id FROM runs"
-        f" WHERE flow_key = ? AND phase = {_WAITING} ORDER BY id LIMIT {_ASKED_AGAIN})",
-        (op.at, op.flow_key),
-    )
-    db.execute(
-        "UPDATE deliveries SET due_at = ? WHERE id IN (SELECT id FROM deliveries"
-        f" WHERE flow_key = ? AND leased = 2 ORDER BY id LIMIT {_ASKED_AGAIN})",
-        (op.at, op.flow_key),
-    )
-    db.execute(
-        "UPDATE waiters SET due_at = ? WHERE (run, step) IN (SELECT run, step FROM waiters"
-        f" WHERE flow_key = ? AND kind = {WaiterKind.ADMISSION}"
-        f" ORDER BY run, step LIMIT {_ASKED_AGAIN})",
-        (op.at, op.flow_key),
-    )
-    return True
-
-
 WRITES: dict[type, Write] = {
     ops.Guard: _guard,
     ops.Claim: _hit(
@@ -444,23 +414,14 @@ WRITES: dict[type, Write] = {
     ops.AddDelivery: _add_delivery,
     ops.LeaseDelivery: _hit(
         "UPDATE deliveries SET leased = 1, due_at = NULL, attempt = attempt + 1"
-        " WHERE id = ? AND attempt = ? AND leased IN (0, 2)",
+        " WHERE id = ? AND attempt = ? AND leased IN (0, 2, 3)",
         "id",
         "attempt",
     ),
-    ops.RetryDelivery: _hit(
-        "UPDATE deliveries SET leased = 0, due_at = ? WHERE id = ? AND attempt = ? AND leased = 1",
-        "due_at",
-        "id",
-        "attempt",
-    ),
-    ops.HoldDelivery: _hit(
-        "UPDATE deliveries SET leased = 2, due_at = ? WHERE id = ? AND leased IN (0, 2)",
-        "due_at",
-        "id",
-    ),
-    ops.TakeDelivery: _take_delivery,
-    ops.DropDelivery: _drop_delivery,
+    ops.RetryDelivery: retry_delivery,
+    ops.HoldDelivery: hold_delivery,
+    ops.TakeDelivery: take_delivery,
+    ops.DropDelivery: drop_delivery,
     ops.AddDeadLetter: _always(
         "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?)",
         "id",
@@ -473,9 +434,14 @@ WRITES: dict[type, Write] = {
     ops.SetCallback: _set_callback,
     ops.SetFlow: _always("INSERT OR REPLACE INTO flow_keys VALUES (?, ?)", "flow_key", "value"),
     ops.FlowStart: _flow_start,
-    ops.FreeFlow: _free_flow,
+    ops.FreeFlow: free_flow,
     ops.AppendMessages: append_messages,
     ops.DeleteConversation: delete_conversation,
+    ops.SetPause: set_pause,
+    ops.DropPause: _always(
+        "DELETE FROM flow_pauses WHERE pause_key = ? AND until <= ?", "pause_key", "at"
+    ),
+    ops.FreeTurns: free_turns,
 }
 """By type of operation; `AddRun` apart, because later parts of its change need its row."""
 
@@ -494,5 +460,8 @@ WRITES_WITHOUT_CONDITION = frozenset(
         ops.FlowStart,
         ops.FreeFlow,
         ops.AppendMessages,
+        ops.SetPause,
+        ops.DropPause,
+        ops.FreeTurns,
     }
 )
