@@ -13,14 +13,13 @@ from fastapi.responses import JSONResponse
 
 from workflow_agents import config
 from workflow_agents.client import AsyncClient
-from workflow_agents.context.context import WorkflowFunction
 from workflow_agents.core.bad_options import names_options, unknown_option, wrong_option
 from workflow_agents.core.checks import checked_size
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.errors import ConfigurationError, WorkflowAgentsError
 from workflow_agents.serve.endpoint import Request, Response, failed, start_run
 from workflow_agents.serve.serve import Engine
-from workflow_agents.serve.workflow import FailureFunction, Workflow
+from workflow_agents.serve.workflow import FailureFunction, Workflow, WorkflowFunction
 
 HOOK_PATH = "/v2/workflows/hooks/{user}/{run_id}/{event_id:path}"
 _HOOK_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]

@@ -12,7 +12,6 @@ from typing import Any, get_args
 from workflow_agents import config
 from workflow_agents.client import AsyncClient
 from workflow_agents.context.branches import install
-from workflow_agents.context.context import WorkflowFunction
 from workflow_agents.core.bad_options import names_options, wrong_option
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.limits import Limits
@@ -24,7 +23,7 @@ from workflow_agents.engine.timers import Clock, SystemClock
 from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.times import duration_ms
 from workflow_agents.serve.endpoint import Accepting
-from workflow_agents.serve.workflow import FailureFunction, Workflow
+from workflow_agents.serve.workflow import FailureFunction, Workflow, WorkflowFunction
 from workflow_agents.store.sqlite import SqliteStore, Synchronous
 
 
@@ -113,7 +112,7 @@ class Engine:
         return self._engine.running
 
     def workflow(self, path: str, **options: Any) -> Callable[[WorkflowFunction], Workflow]:
-        """Serve an async function under a path; see `add` for the options."""
+        """Serve a function under a path; see `add` for the options."""
 
         def decorate(function: WorkflowFunction) -> Workflow:
             return self.add(path, function, **options)
@@ -137,11 +136,12 @@ class Engine:
         env: Mapping[str, str | None] | None = None,
         redact: Mapping[str, Any] | None = None,
     ) -> Workflow:
-        """Serve an async function under a path.
+        """Serve a function under a path.
 
         Args:
             path: names the workflow; stored runs find their code by it.
-            function: takes the context.
+            function: takes the context: an async function an `AsyncWorkflowContext`, a plain
+                one a `WorkflowContext`.
             retries: how often steps and the function are tried again; default 3.
             retry_delay: an expression in milliseconds: "1000 * (1 + retried)".
             flow_control: a key whose limits its runs wait for.
