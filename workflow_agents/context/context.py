@@ -5,7 +5,7 @@ to be awaited, in this task or another: `gather(context.run(...), context.run(..
 branches whose steps are told apart by place, whichever is faster.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar, overload
 
@@ -332,3 +332,7 @@ def _policy(retries: int | None, delay: str | None, *, default: RetryPolicy) -> 
         retries=default.retries if retries is None else retries,
         delay=default.delay if delay is None else DelayExpression.parse(delay),
     )
+
+
+WorkflowFunction = Callable[[AsyncWorkflowContext[Any]], Awaitable[Any]]
+"""What is served: takes the context, returns JSON data."""

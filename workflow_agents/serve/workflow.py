@@ -20,7 +20,7 @@ from workflow_agents.protocol.headers import Headers
 from workflow_agents.sync.context import WorkflowContext, sync_face
 
 FailureFunction = Callable[..., Any]
-WorkflowFunction = (
+ServedFunction = (
     Callable[[AsyncWorkflowContext[Any]], Awaitable[Any]] | Callable[[WorkflowContext[Any]], Any]
 )
 """What is served: takes the context, returns JSON data. A plain function gets the plain context."""
@@ -37,7 +37,7 @@ class Workflow:
     def __init__(
         self,
         path: str,
-        function: WorkflowFunction,
+        function: ServedFunction,
         *,
         options: RunOptions,
         failure_function: FailureFunction | None = None,
