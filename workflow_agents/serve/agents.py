@@ -4,7 +4,7 @@ An agent's path is made of its name. A run of it is like any other: after a cras
 soon as an agent of this name is served again.
 """
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from workflow_agents.agents.agent import Agent, TaskResult, agent_workflow
@@ -46,12 +46,13 @@ class ServedAgent:
 
     async def do_task(self, context: AsyncWorkflowContext[Any]) -> Any:
         """The workflow function."""
-        task = context.request_payload
-        if not isinstance(task, dict) or not isinstance(task.get("prompt"), str):
+        payload = context.request_payload
+        task = cast("dict[str, Any]", payload) if isinstance(payload, dict) else {}
+        if not isinstance(task.get("prompt"), str):
             raise StepUsageError(
                 "WA205",
                 where=f"agent {self.agent.name!r}",
-                found=f'expected {{"prompt": "..."}}, found {task!r}'[:200],
+                found=f'expected {{"prompt": "..."}}, found {payload!r}'[:200],
                 fix=('send JSON: {"prompt": "..."}', 'await engine.run(agent, "...")'),
             )
         return to_data(await agent_workflow(context).task(agent=self.agent, **task).run())

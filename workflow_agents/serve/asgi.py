@@ -140,9 +140,7 @@ class Serve:
 
 
 async def _seen(request: FastAPIRequest) -> Request:
-    return Request(
-        str(request.url), request.headers.items(), await request.body(), request.method
-    )
+    return Request(str(request.url), request.headers.items(), await request.body(), request.method)
 
 
 def _answer(response: Response) -> JSONResponse:

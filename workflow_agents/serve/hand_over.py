@@ -17,9 +17,7 @@ T = TypeVar("T")
 LoopOf = Callable[[], asyncio.AbstractEventLoop | None]
 
 
-async def hand_over(
-    coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None
-) -> T:
+async def hand_over(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None) -> T:
     """Do this on that loop; None: here.
 
     Raises:

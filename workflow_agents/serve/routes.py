@@ -93,9 +93,7 @@ class Route:
         return await hand_over(started, self._engine.loop)
 
 
-async def receive_webhook(
-    engine: Engine, run_id: str, event_id: str, request: Request
-) -> Response:
+async def receive_webhook(engine: Engine, run_id: str, event_id: str, request: Request) -> Response:
     """Hand a request to the run whose webhook it is for.
 
     Source: protocol 4.7.

@@ -27,7 +27,7 @@ from workflow_agents.errors import ConfigurationError, StoreError
 from workflow_agents.protocol.times import duration_ms
 from workflow_agents.serve.endpoint import Accepting
 from workflow_agents.serve.hand_over import OnItsLoop, hand_over
-from workflow_agents.serve.workflow import FailureFunction, Workflow, ServedFunction
+from workflow_agents.serve.workflow import FailureFunction, ServedFunction, Workflow
 from workflow_agents.store.sqlite import SqliteStore, Synchronous
 from workflow_agents.sync.client import Client
 from workflow_agents.sync.loop_thread import BLOCKED, LOOP_THREAD
