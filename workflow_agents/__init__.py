@@ -87,6 +87,8 @@ if TYPE_CHECKING:
     from workflow_agents.protocol.secrets import Secret
     from workflow_agents.serve.serve import Engine
     from workflow_agents.serve.workflow import Workflow
+    from workflow_agents.sync.client import Client, DeadLetters, RunHandle
+    from workflow_agents.sync.context import WorkflowContext
 
 __version__ = "0.1.0"
 
@@ -106,10 +108,12 @@ __all__ = [
     "CallResponse",
     "CallSettings",
     "ChatMessage",
+    "Client",
     "ConfigurationError",
     "Conversation",
     "CurrentStep",
     "DeadLetter",
+    "DeadLetters",
     "Engine",
     "EventResult",
     "FallbackModel",
@@ -134,6 +138,7 @@ __all__ = [
     "Price",
     "RemoteError",
     "RunFailed",
+    "RunHandle",
     "RunLog",
     "Secret",
     "StateError",
@@ -165,6 +170,7 @@ __all__ = [
     "Workflow",
     "WorkflowAbort",
     "WorkflowAgentsError",
+    "WorkflowContext",
     "WorkflowNonRetryableError",
     "WorkflowRetryAfterError",
     "WorkflowTool",
@@ -239,6 +245,8 @@ _ROOMS = {
     "protocol.secrets": ("Secret",),
     "serve.serve": ("Engine",),
     "serve.workflow": ("Workflow",),
+    "sync.client": ("Client", "DeadLetters", "RunHandle"),
+    "sync.context": ("WorkflowContext",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -39,3 +39,10 @@ def public_url() -> str | None:
 def hosted_variables() -> list[str]:
     """Variables that ask for a QStash server and not for the embedded engine."""
     return [name for name in ("QSTASH_URL", "QSTASH_TOKEN") if os.environ.get(name)]
+
+
+def only_reloads() -> bool:
+    """Whether this is the process of `flask run --debug` that watches files and serves nothing."""
+    debug = os.environ.get("FLASK_DEBUG", "").lower() not in {"", "0", "false", "no"}
+    cli = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
+    return cli and debug and os.environ.get("WERKZEUG_RUN_MAIN") != "true"

@@ -1,29 +1,31 @@
 """FastAPI: its requests to ours, our answers to its, and the engine in its lifespan."""
 
 import asyncio
-import base64
 import contextlib
 import inspect
-from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Unpack
 
 from fastapi import FastAPI
 from fastapi import Request as FastAPIRequest
 from fastapi.responses import JSONResponse
 
-from workflow_agents import config
 from workflow_agents.client import AsyncClient
-from workflow_agents.context.context import WorkflowFunction
-from workflow_agents.core.bad_options import names_options, unknown_option, wrong_option
-from workflow_agents.core.checks import checked_size
-from workflow_agents.core.flow_control import FlowControl
-from workflow_agents.errors import ConfigurationError, WorkflowAgentsError
-from workflow_agents.serve.endpoint import Request, Response, failed, start_run
+from workflow_agents.core.bad_options import names_options, wrong_option
+from workflow_agents.serve.endpoint import Request, Response
+from workflow_agents.serve.routes import (
+    HOOK_METHODS,
+    Route,
+    RouteOptions,
+    check_route,
+    embedded_engine,
+    receive_webhook,
+    too_large,
+)
 from workflow_agents.serve.serve import Engine
-from workflow_agents.serve.workflow import FailureFunction, Workflow
+from workflow_agents.serve.workflow import ServedFunction, Workflow
 
 HOOK_PATH = "/v2/workflows/hooks/{user}/{run_id}/{event_id:path}"
-_HOOK_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Serve:
@@ -55,14 +57,12 @@ class Serve:
     ) -> None:
         if not isinstance(app, FastAPI):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("app", "a FastAPI app", app)
-        if hosted := config.hosted_variables():
-            raise ConfigurationError("WA106", found=f"{', '.join(hosted)} is set")
-        self.engine = engine or Engine(store)
+        self.engine = embedded_engine(engine, store)
         self._app = app
         self._starting = asyncio.Lock()
         self._wrap_lifespan(app)
         app.add_api_route(
-            HOOK_PATH, self._receive_webhook, methods=_HOOK_METHODS, include_in_schema=False
+            HOOK_PATH, self._receive_webhook, methods=HOOK_METHODS, include_in_schema=False
         )
 
     @property
@@ -71,25 +71,9 @@ class Serve:
         return self.engine.client
 
     def post(
-        self,
-        path: str,
-        *,
-        retries: int | None = None,
-        retry_delay: str | None = None,
-        flow_control: FlowControl | None = None,
-        label: str | None = None,
-        failure_function: FailureFunction | None = None,
-        failure_url: str | None = None,
-        schema: Any = None,
-        initial_payload_parser: Callable[[str], Any] | None = None,
-        env: Mapping[str, str | None] | None = None,
-        receiver: Any = None,
-        redact: Mapping[str, Any] | None = None,
-        url: str | None = None,
-        base_url: str | None = None,
-        **unknown: Any,
-    ) -> Callable[[WorkflowFunction], Workflow]:
-        """Serve an async function as a workflow at `POST path`.
+        self, path: str, **options: Unpack[RouteOptions]
+    ) -> Callable[[ServedFunction], Workflow]:
+        """Serve a function as a workflow at `POST path`.
 
         A request starts a run with its body as the payload, and is answered with the run's id
         when the function asks for its first step:
@@ -100,106 +84,42 @@ class Serve:
 
         Args:
             path: of the route; stored runs find their code by it.
-            receiver: a `qstash.Receiver`; requests that are not signed are refused.
-            url: what `context.url` is; default: the request's.
-            base_url: replaces the origin of `context.url`.
-            retries: as `Engine.add`, like the rest.
-            retry_delay: an expression in milliseconds.
-            flow_control: a key whose limits its runs wait for.
-            label: of its runs.
-            failure_function: called with (context, status, response, headers).
-            failure_url: is sent a POST instead.
-            schema: a type that the payload must fit.
-            initial_payload_parser: makes the payload of the body's text.
-            env: what `context.env` is.
-            redact: what logs do not show.
-            unknown: refused, with the nearest option.
+            options: see `RouteOptions`.
 
         Raises:
             ConfigurationError: an option cannot be used.
         """
-        _refuse_unknown(unknown)
-        if not isinstance(path, str) or not path.startswith("/"):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
-            raise wrong_option("path", "text that begins with '/'", path)
-        if receiver is not None and not callable(getattr(receiver, "verify", None)):
-            raise wrong_option("receiver", "a qstash.Receiver", receiver)
+        check_route(path, options, "@serve.post(...)")
 
-        def decorate(function: WorkflowFunction) -> Workflow:
-            workflow = self.engine.add(
-                path,
-                function,
-                retries=retries,
-                retry_delay=retry_delay,
-                flow_control=flow_control,
-                label=label,
-                failure_function=failure_function,
-                failure_url=failure_url,
-                schema=schema,
-                initial_payload_parser=initial_payload_parser,
-                env=env,
-                redact=redact,
-            )
+        def decorate(function: ServedFunction) -> Workflow:
+            route = Route(self.engine, path, function, options)
 
             async def handle(request: FastAPIRequest) -> JSONResponse:
                 await self._ensure_started()
                 if (refused := self._too_large(request)) is not None:
                     return refused
-                self.engine.seen_at(str(request.base_url).rstrip("/"))
-                seen = Request(
-                    url or _rebased(str(request.url), base_url),
-                    request.headers.items(),
-                    await request.body(),
-                )
-                return _answer(await start_run(self.engine, workflow, seen, receiver))
+                return _answer(await route.answer(await _seen(request)))
 
-            summary = inspect.getdoc(function) or f"Start a run of {workflow.__name__}"
+            name = route.workflow.__name__
+            summary = inspect.getdoc(function) or f"Start a run of {name}"
             self._app.add_api_route(
-                path,
-                handle,
-                methods=["POST"],
-                name=workflow.__name__,
-                summary=summary.splitlines()[0],
+                path, handle, methods=["POST"], name=name, summary=summary.splitlines()[0]
             )
-            return workflow
+            return route.workflow
 
         return decorate
 
     async def _receive_webhook(
         self, request: FastAPIRequest, run_id: str, event_id: str
     ) -> JSONResponse:
-        """Source: protocol 4.7."""
         await self._ensure_started()
         if (refused := self._too_large(request)) is not None:
             return refused
-        headers: dict[str, list[str]] = {}
-        for name, value in request.headers.items():
-            headers.setdefault(name, []).append(value)
-        body = b"" if request.method in {"GET", "HEAD"} else await request.body()
-        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        told = {
-            "method": request.method,
-            "header": headers,
-            "body": base64.b64encode(body).decode(),
-            "proto": request.url.scheme,
-            "host": request.url.netloc,
-            "url": path,
-        }
-        try:
-            await self.engine.receive_webhook(run_id, event_id, told)
-        except WorkflowAgentsError as error:
-            return _answer(failed(error))
-        return JSONResponse({})
+        return _answer(await receive_webhook(self.engine, run_id, event_id, await _seen(request)))
 
     def _too_large(self, request: FastAPIRequest) -> JSONResponse | None:
-        """A body that says it is over the limit is not read."""
-        said = request.headers.get("content-length", "")
-        if not said.isdigit():
-            return None
-        try:
-            checked_size(int(said), self.engine.limits.payload_bytes, "body of the request")
-        except WorkflowAgentsError as error:
-            return _answer(failed(error))
-        return None
+        refused = too_large(self.engine, request.headers.get("content-length"))
+        return None if refused is None else _answer(refused)
 
     async def _ensure_started(self) -> None:
         """An app whose lifespan is not run starts the engine with its first request."""
@@ -219,26 +139,9 @@ class Serve:
         app.router.lifespan_context = lifespan
 
 
+async def _seen(request: FastAPIRequest) -> Request:
+    return Request(str(request.url), request.headers.items(), await request.body(), request.method)
+
+
 def _answer(response: Response) -> JSONResponse:
     return JSONResponse(response.data, response.status)
-
-
-def _rebased(url: str, base_url: str | None) -> str:
-    base_url = base_url or config.public_url()
-    if not base_url:
-        return url
-    path = url.split("://", 1)[-1].partition("/")[2]
-    return f"{base_url.rstrip('/')}/{path}"
-
-
-def _refuse_unknown(unknown: Mapping[str, Any]) -> None:
-    if "qstash_client" in unknown:
-        raise ConfigurationError(
-            "WA106",
-            where="option 'qstash_client'",
-            found="a QStash client was given",
-            fix=("leave qstash_client out to run on the embedded engine",),
-        )
-    for name in unknown:
-        known = {*inspect.signature(Serve.post).parameters} - {"self", "path", "unknown"}
-        raise unknown_option(name, known, "@serve.post(...)")
