@@ -30,7 +30,7 @@ from workflow_agents.engine.intake import Intake
 from workflow_agents.engine.live import LiveRun
 from workflow_agents.engine.sealing import Sealer
 from workflow_agents.engine.served import Served
-from workflow_agents.engine.timers import Clock
+from workflow_agents.clock import Clock
 from workflow_agents.errors import ConfigurationError, NotFound, StateError, StoreError
 from workflow_agents.protocol.history import EntryKind, StepKey
 from workflow_agents.store.changes import (

@@ -20,7 +20,7 @@ from workflow_agents.core.options import RunOptions
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.engine.http_out import HttpOut, Httpx2Out
 from workflow_agents.engine.in_process import InProcess
-from workflow_agents.engine.timers import Clock, SystemClock
+from workflow_agents.clock import Clock, SystemClock
 from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.times import duration_ms
 from workflow_agents.serve.endpoint import Accepting

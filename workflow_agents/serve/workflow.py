@@ -11,7 +11,7 @@ from workflow_agents.context.context import AsyncWorkflowContext, WorkflowFuncti
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.context.revive import adapter, has_model
 from workflow_agents.core.bad_options import wrong_option
-from workflow_agents.core.journal import History, Journal, Keeper, StoredRun
+from workflow_agents.core.journal import Groups, History, Journal, Keeper, StoredRun
 from workflow_agents.core.limits import Limits
 from workflow_agents.core.options import RunOptions
 from workflow_agents.errors import ConfigurationError, StepUsageError
@@ -96,11 +96,14 @@ class Workflow:
         journal: Journal,
         keeper: Keeper,
         *,
-        gate: Any,
+        gate: Any = None,
+        groups: Groups | None = None,
         task_context: Context,
     ) -> Invocation:
-        """Call the function. See `engine.served.Served`."""
-        invocation = Invocation(journal, history, keeper, self._limits, gate=gate)
+        """Call the function. See `engine.served.Served`; `groups`: its history is in lock-step."""
+        invocation = Invocation(
+            journal, history, keeper, self._limits, gate=gate, groups=groups
+        )
         main = self._call(invocation, run, options)
         invocation.start(main, task_context)
         return invocation
@@ -124,12 +127,12 @@ class Workflow:
         # It is never started: a failure function makes no steps.
         invocation = Invocation(journal, History([], []), keeper, self._limits)
         context = self._context(invocation, run, options)
-        status, message = failure.get("status", 500), failure["message"]
+        told = failure.get("status", 500), failure["message"], failure.get("headers", {})
         if inspect.iscoroutinefunction(function):
-            return await function(context, status, message, {})
+            return await function(context, *told)
         import asyncio
 
-        return await asyncio.to_thread(function, context, status, message, {})
+        return await asyncio.to_thread(function, context, *told)
 
     def _context(
         self, invocation: Invocation, run: StoredRun, options: RunOptions
