@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         WorkflowNonRetryableError,
         WorkflowRetryAfterError,
     )
+    from workflow_agents.integrations.http import durable_client, durable_httpx_client
+    from workflow_agents.notebook import watch
     from workflow_agents.protocol.results import (
         CallResponse,
         EventResult,
@@ -95,6 +97,9 @@ __all__ = [
     "WorkflowRetryAfterError",
     "WorkflowTool",
     "agent_workflow",
+    "durable_client",
+    "durable_httpx_client",
+    "watch",
 ]
 
 _ROOMS = {
@@ -107,6 +112,8 @@ _ROOMS = {
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
     "core.logs": ("FeedEntry", "RunLog", "StepLog"),
+    "integrations.http": ("durable_client", "durable_httpx_client"),
+    "notebook": ("watch",),
     "protocol.results": (
         "CallResponse",
         "EventResult",

@@ -168,6 +168,12 @@ CODES = _table(
         ("find what kills the process in the step named", "resume it: client.dlq.resume(dlq_id)"),
     ),
     (
+        "WA212",
+        "the run has no such step to fork at",
+        "a fork begins at a step that the run has recorded, given by its key or its only name",
+        ("look at the keys: (await handle.log()).steps",),
+    ),
+    (
         "WA301",
         "a called service gave no usable answer",
         "the connection failed, timed out or broke the protocol in every attempt",

@@ -76,7 +76,7 @@ def _is_line(name: object) -> bool:
     return isinstance(name, str) and bool(name.strip()) and name.isprintable()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TaskResult:
     """What became of a task.
 
@@ -97,6 +97,17 @@ class TaskResult:
     usage: Usage
     usage_by_agent: Mapping[str, Usage]
     turns: int
+
+    def __repr__(self) -> str:
+        """One line, how it ended last."""
+        from workflow_agents.display import transcripts
+
+        return transcripts.line(self)
+
+    def _repr_html_(self) -> str:
+        from workflow_agents.display import transcripts
+
+        return transcripts.task(self)
 
 
 @dataclass(frozen=True, slots=True)

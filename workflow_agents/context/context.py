@@ -7,7 +7,7 @@ branches whose steps are told apart by place, whichever is faster.
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.context.steps import create_webhook_step, notify_step, run_step, wait_step
@@ -36,6 +36,9 @@ from workflow_agents.protocol.results import (
 )
 from workflow_agents.protocol.secrets import Secret
 from workflow_agents.protocol.times import duration_ms, instant_ms
+
+if TYPE_CHECKING:
+    from workflow_agents.context.api import ContextApi
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -86,6 +89,13 @@ class AsyncWorkflowContext(Generic[P]):
     def label(self) -> str | None:
         """The first of the labels."""
         return self.labels[0] if self.labels else None
+
+    @property
+    def api(self) -> "ContextApi":
+        """Calls of well-known services: `openai`, `anthropic`, `resend`."""
+        from workflow_agents.context.api import ContextApi
+
+        return ContextApi(self.call)
 
     @overload
     def run(

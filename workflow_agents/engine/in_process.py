@@ -6,6 +6,7 @@ from workflow_agents.core.lifecycle import Phase, is_ended, phases_of
 from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
 from workflow_agents.engine.intake import Triggered
+from workflow_agents.protocol.history import StepKey
 from workflow_agents.store.interface import DeadLetterRow
 
 if TYPE_CHECKING:
@@ -130,6 +131,19 @@ class InProcess:
         """See `Admin.again`."""
         self._engine.ensure_running()
         return await self._engine.admin.again(dlq_id, options, resume=resume)
+
+    async def fork(
+        self,
+        run_id: str,
+        options: RunOptions,
+        *,
+        step: StepKey | None,
+        body: bytes | None,
+        result: bytes | None,
+    ) -> Triggered:
+        """See `Admin.fork`."""
+        self._engine.ensure_running()
+        return await self._engine.admin.fork(run_id, options, step=step, body=body, result=result)
 
     async def delete_letter(self, dlq_id: str) -> None:
         """See `Admin.delete_letter`."""
