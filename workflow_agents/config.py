@@ -29,8 +29,3 @@ def store_path() -> str:
 def public_url() -> str | None:
     """What webhook addresses begin with: UPSTASH_WORKFLOW_URL."""
     return os.environ.get("UPSTASH_WORKFLOW_URL")
-
-
-def hosted_variables() -> list[str]:
-    """Variables that ask for a QStash server and not for the embedded engine."""
-    return [name for name in ("QSTASH_URL", "QSTASH_TOKEN") if os.environ.get(name)]

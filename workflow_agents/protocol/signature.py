@@ -84,7 +84,9 @@ def sign(key: str, body: bytes, *, url: str, now_s: int, token_id: str) -> str:
         "jti": token_id,
         "body": _hash(body),
     }
-    head = ".".join(_base64(json.dumps(p, separators=(",", ":")).encode()) for p in (_HEADER, claims))
+    head = ".".join(
+        _base64(json.dumps(p, separators=(",", ":")).encode()) for p in (_HEADER, claims)
+    )
     return f"{head}.{_mark(key, head).decode()}"
 
 

@@ -5,12 +5,15 @@ What is asked is built in `qstash.requests`; nothing of the protocol's meaning i
 
 import asyncio
 import math
+import secrets
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from workflow_agents import config
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.errors import ConfigurationError, RemoteError
 from workflow_agents.protocol.codec import Undecodable, decode
+from workflow_agents.protocol.secrets import Secret
 
 DEFAULT_URL = "https://qstash.upstash.io"
 """Source: protocol 9."""
@@ -116,6 +119,30 @@ class Connection:
         if self._client is not None and self._loop is asyncio.get_running_loop():
             client, self._client = self._client, None
             await client.aclose()
+
+
+def plain_headers(headers: Mapping[str, str | Secret]) -> dict[str, str]:
+    """Header values as they are sent: a server cannot look up a secret of this process.
+
+    Raises:
+        ConfigurationError: WA109, a secret names a variable that is not set.
+    """
+    plain: dict[str, str] = {}
+    for name, value in headers.items():
+        if isinstance(value, Secret):
+            found = config.variable(value.env)
+            if found is None:
+                raise ConfigurationError(
+                    "WA109", where=f"header {name!r}", found=f"{value.env} is not set"
+                )
+            value = value.prefix + found
+        plain[name] = value
+    return plain
+
+
+def new_id(length: int) -> str:
+    """Random characters of `[A-Za-z0-9_-]`."""
+    return secrets.token_urlsafe(length)[:length]
 
 
 def connection_of(client: Any) -> Connection:

@@ -147,6 +147,16 @@ def _flow_headers(flow: FlowControl | None) -> Headers:
     return {"flow-control-key": flow.key, "flow-control-value": flow.to_value()}
 
 
+def override_headers(options: RunOptions) -> Headers:
+    """What a dead letter's new run is given in place of its own. Source: protocol 5.4."""
+    headers = _prefixed("upstash-", _delivery_options(options))
+    if options.retries == DEFAULT_RETRIES:
+        headers["upstash-retries"] = str(DEFAULT_RETRIES)
+    if options.labels:
+        headers["upstash-label"] = ",".join(options.labels)
+    return headers
+
+
 def _redacted(redact: Mapping[str, Any] | None) -> str:
     """Source: protocol 2.2, `Upstash-Redact-Fields`."""
     if redact is None:
@@ -180,14 +190,18 @@ def step_headers(run: RunAddress, *, init: bool = False) -> Headers:
     return headers
 
 
-def steps(run: RunAddress, submitted: Iterable[tuple[WireStep, Mapping[str, str]]]) -> ServerRequest:
+def steps(
+    run: RunAddress, submitted: Iterable[tuple[WireStep, Mapping[str, str]]]
+) -> ServerRequest:
     """Submit results, or plans: each with the headers that are its own, such as a delay."""
     return _batch(
         [_item(run.url, step_headers(run) | own, _json(s.to_json())) for s, own in submitted]
     )
 
 
-def call(run: RunAddress, step: WireStep, request: Call, headers: Mapping[str, str]) -> ServerRequest:
+def call(
+    run: RunAddress, step: WireStep, request: Call, headers: Mapping[str, str]
+) -> ServerRequest:
     """Have the server make a request, and tell the workflow what was answered.
 
     Args:
@@ -240,9 +254,7 @@ def _callback_headers(run: RunAddress, step: WireStep, content_type: str) -> Hea
 
 def call_result(run: RunAddress, step: WireStep) -> ServerRequest:
     """Submit what a third party answered. Source: protocol 4.3 (e)."""
-    return ServerRequest(
-        "POST", f"/v2/publish/{run.url}", step_headers(run), _json(step.to_json())
-    )
+    return ServerRequest("POST", f"/v2/publish/{run.url}", step_headers(run), _json(step.to_json()))
 
 
 def wait(run: RunAddress, step: WireStep, event_id: str, timeout_ms: int) -> ServerRequest:

@@ -1,6 +1,5 @@
 """FastAPI: its requests to ours, our answers to its, and the engine in its lifespan."""
 
-import asyncio
 import base64
 import contextlib
 import inspect
@@ -11,14 +10,14 @@ from fastapi import FastAPI
 from fastapi import Request as FastAPIRequest
 from fastapi.responses import JSONResponse
 
-from workflow_agents import config
 from workflow_agents.client import AsyncClient
 from workflow_agents.context.context import WorkflowFunction
-from workflow_agents.core.bad_options import names_options, unknown_option, wrong_option
+from workflow_agents.core.bad_options import names_options, wrong_option
 from workflow_agents.core.checks import checked_size
 from workflow_agents.core.flow_control import FlowControl
-from workflow_agents.errors import ConfigurationError, WorkflowAgentsError
-from workflow_agents.serve.endpoint import Request, Response, failed, start_run
+from workflow_agents.errors import WorkflowAgentsError
+from workflow_agents.serve.endpoint import Request, Response, failed
+from workflow_agents.serve.routes import Routes, refuse_unknown
 from workflow_agents.serve.serve import Engine
 from workflow_agents.serve.workflow import FailureFunction, Workflow
 
@@ -29,8 +28,9 @@ _HOOK_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 class Serve:
     """Serves workflows as routes of a FastAPI app.
 
-    The engine is embedded: it starts and stops with the app, on one SQLite file. While the app
-    runs, `serve.client` starts runs and follows them.
+    The engine is embedded: it starts and stops with the app, on one SQLite file. Where
+    QSTASH_TOKEN is set and no engine is given, a QStash server keeps the runs instead. While the
+    app runs, `serve.client` starts runs and follows them.
 
     ```python
     app = FastAPI()
@@ -42,11 +42,11 @@ class Serve:
 
     Args:
         app: gets a route for each workflow, and one for webhooks.
-        engine: in place of one with default options.
-        store: the path of the store, where no engine is given.
+        engine: in place of one with default options; it keeps the runs, whatever is set.
+        store: the path of its store, where no engine is given.
 
     Raises:
-        ConfigurationError: WA106, the environment asks for a QStash server.
+        ConfigurationError: WA106, QSTASH_URL is set without QSTASH_TOKEN.
     """
 
     @names_options
@@ -55,20 +55,23 @@ class Serve:
     ) -> None:
         if not isinstance(app, FastAPI):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("app", "a FastAPI app", app)
-        if hosted := config.hosted_variables():
-            raise ConfigurationError("WA106", found=f"{', '.join(hosted)} is set")
-        self.engine = engine or Engine(store)
+        self._routes = Routes(engine, store)
         self._app = app
-        self._starting = asyncio.Lock()
         self._wrap_lifespan(app)
-        app.add_api_route(
-            HOOK_PATH, self._receive_webhook, methods=_HOOK_METHODS, include_in_schema=False
-        )
+        if self._routes.embedded:
+            app.add_api_route(
+                HOOK_PATH, self._receive_webhook, methods=_HOOK_METHODS, include_in_schema=False
+            )
+
+    @property
+    def engine(self) -> Engine:
+        """The embedded engine. Where a QStash server keeps the runs, none is started."""
+        return self._routes.engine
 
     @property
     def client(self) -> AsyncClient:
         """Starts runs and follows them."""
-        return self.engine.client
+        return self._routes.client
 
     def post(
         self,
@@ -83,6 +86,7 @@ class Serve:
         schema: Any = None,
         initial_payload_parser: Callable[[str], Any] | None = None,
         env: Mapping[str, str | None] | None = None,
+        qstash_client: Any = None,
         receiver: Any = None,
         redact: Mapping[str, Any] | None = None,
         url: str | None = None,
@@ -100,9 +104,13 @@ class Serve:
 
         Args:
             path: of the route; stored runs find their code by it.
-            receiver: a `qstash.Receiver`; requests that are not signed are refused.
-            url: what `context.url` is; default: the request's.
-            base_url: replaces the origin of `context.url`.
+            qstash_client: a `qstash.AsyncQStash` or `QStash`: its server keeps the runs.
+            receiver: a `qstash.Receiver`; requests that are not signed are refused. Default,
+                where a QStash server keeps the runs: QSTASH_CURRENT_SIGNING_KEY and
+                QSTASH_NEXT_SIGNING_KEY, if both are set; False: no signatures.
+            url: the route's address from outside, and what `context.url` is; default: the
+                request's.
+            base_url: replaces the origin of that; default: UPSTASH_WORKFLOW_URL.
             retries: as `Engine.add`, like the rest.
             retry_delay: an expression in milliseconds.
             flow_control: a key whose limits its runs wait for.
@@ -118,16 +126,17 @@ class Serve:
         Raises:
             ConfigurationError: an option cannot be used.
         """
-        _refuse_unknown(unknown)
-        if not isinstance(path, str) or not path.startswith("/"):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
-            raise wrong_option("path", "text that begins with '/'", path)
-        if receiver is not None and not callable(getattr(receiver, "verify", None)):
-            raise wrong_option("receiver", "a qstash.Receiver", receiver)
+        known = {*inspect.signature(Serve.post).parameters} - {"self", "path", "unknown"}
+        refuse_unknown(unknown, known, "@serve.post(...)")
 
         def decorate(function: WorkflowFunction) -> Workflow:
-            workflow = self.engine.add(
+            route = self._routes.add(
                 path,
                 function,
+                qstash_client=qstash_client,
+                receiver=receiver,
+                url=url,
+                base_url=base_url,
                 retries=retries,
                 retry_delay=retry_delay,
                 flow_control=flow_control,
@@ -139,18 +148,17 @@ class Serve:
                 env=env,
                 redact=redact,
             )
+            workflow = route.workflow
 
             async def handle(request: FastAPIRequest) -> JSONResponse:
-                await self._ensure_started()
-                if (refused := self._too_large(request)) is not None:
-                    return refused
-                self.engine.seen_at(str(request.base_url).rstrip("/"))
+                refused = route.too_large(request.headers.get("content-length"))
+                if refused is not None:
+                    return _answer(refused)
+                self._routes.seen_at(str(request.base_url).rstrip("/"))
                 seen = Request(
-                    url or _rebased(str(request.url), base_url),
-                    request.headers.items(),
-                    await request.body(),
+                    str(request.url), request.headers.items(), await request.body(), request.method
                 )
-                return _answer(await start_run(self.engine, workflow, seen, receiver))
+                return _answer(await route.handle(seen))
 
             summary = inspect.getdoc(function) or f"Start a run of {workflow.__name__}"
             self._app.add_api_route(
@@ -168,7 +176,7 @@ class Serve:
         self, request: FastAPIRequest, run_id: str, event_id: str
     ) -> JSONResponse:
         """Source: protocol 4.7."""
-        await self._ensure_started()
+        await self._routes.ensure_started()
         if (refused := self._too_large(request)) is not None:
             return refused
         headers: dict[str, list[str]] = {}
@@ -201,44 +209,20 @@ class Serve:
             return _answer(failed(error))
         return None
 
-    async def _ensure_started(self) -> None:
-        """An app whose lifespan is not run starts the engine with its first request."""
-        if not self.engine.running:
-            async with self._starting:
-                if not self.engine.running:
-                    await self.engine.start()
-
     def _wrap_lifespan(self, app: FastAPI) -> None:
         inner = app.router.lifespan_context
 
         @contextlib.asynccontextmanager
         async def lifespan(scope_app: Any) -> AsyncGenerator[Any]:
-            async with self.engine, inner(scope_app) as state:
-                yield state
+            await self._routes.start()
+            try:
+                async with inner(scope_app) as state:
+                    yield state
+            finally:
+                await self._routes.stop()
 
         app.router.lifespan_context = lifespan
 
 
 def _answer(response: Response) -> JSONResponse:
-    return JSONResponse(response.data, response.status)
-
-
-def _rebased(url: str, base_url: str | None) -> str:
-    base_url = base_url or config.public_url()
-    if not base_url:
-        return url
-    path = url.split("://", 1)[-1].partition("/")[2]
-    return f"{base_url.rstrip('/')}/{path}"
-
-
-def _refuse_unknown(unknown: Mapping[str, Any]) -> None:
-    if "qstash_client" in unknown:
-        raise ConfigurationError(
-            "WA106",
-            where="option 'qstash_client'",
-            found="a QStash client was given",
-            fix=("leave qstash_client out to run on the embedded engine",),
-        )
-    for name in unknown:
-        known = {*inspect.signature(Serve.post).parameters} - {"self", "path", "unknown"}
-        raise unknown_option(name, known, "@serve.post(...)")
+    return JSONResponse(response.data, response.status, dict(response.headers))

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from workflow_agents import config
 from workflow_agents.client import AsyncClient
+from workflow_agents.clock import Clock, SystemClock
 from workflow_agents.context.branches import install
 from workflow_agents.context.context import WorkflowFunction
 from workflow_agents.core.bad_options import names_options, wrong_option
@@ -20,11 +21,9 @@ from workflow_agents.core.options import RunOptions
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.engine.http_out import HttpOut, Httpx2Out
 from workflow_agents.engine.in_process import InProcess
-from workflow_agents.clock import Clock, SystemClock
-from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.times import duration_ms
 from workflow_agents.serve.endpoint import Accepting
-from workflow_agents.serve.workflow import FailureFunction, Workflow
+from workflow_agents.serve.workflow import FailureFunction, Workflow, served_workflow
 from workflow_agents.store.sqlite import SqliteStore, Synchronous
 
 
@@ -158,22 +157,20 @@ class Engine:
         Raises:
             ConfigurationError: an option cannot be used; nothing is served.
         """
-        workflow = Workflow(
+        workflow = served_workflow(
             path,
             function,
-            options=RunOptions.checked(
-                retries=retries,
-                retry_delay=retry_delay,
-                flow_control=flow_control,
-                label=label,
-                failure_url=failure_url,
-                redact=redact,
-            ),
+            limits=self._limits,
+            retries=retries,
+            retry_delay=retry_delay,
+            flow_control=flow_control,
+            label=label,
             failure_function=failure_function,
+            failure_url=failure_url,
             schema=schema,
             initial_payload_parser=initial_payload_parser,
             env=env,
-            limits=self._limits,
+            redact=redact,
         )
         self._engine.serve(_OnEngine(workflow, self._engine))
         return workflow
@@ -183,10 +180,7 @@ class Engine:
 
         Raises:
             StoreError: the store cannot be used.
-            ConfigurationError: WA106, the environment asks for a QStash server.
         """
-        if hosted := config.hosted_variables():
-            raise ConfigurationError("WA106", found=f"{', '.join(hosted)} is set")
         import asyncio
 
         install(asyncio.get_running_loop())

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from workflow_agents import config
 from workflow_agents.core.checks import checked_run_id
 from workflow_agents.core.failures import failure_of
 from workflow_agents.core.journal import (
@@ -37,10 +36,9 @@ from workflow_agents.core.options import RunOptions
 from workflow_agents.errors import ConfigurationError, HistoryMismatch, StepUsageError
 from workflow_agents.protocol.codec import decode
 from workflow_agents.protocol.history import Recorded, StepKey, StepKind
-from workflow_agents.protocol.secrets import Secret
 from workflow_agents.protocol.wire_steps import NotWire, WireStep
 from workflow_agents.qstash import requests
-from workflow_agents.qstash.connection import ServerRequest
+from workflow_agents.qstash.connection import ServerRequest, plain_headers
 from workflow_agents.qstash.requests import RunAddress
 from workflow_agents.serve.wire_results import notify_out, recorded
 
@@ -214,7 +212,7 @@ class WireJournal:
         _refuse_binary(plan, step.name)
         options = replace(
             RunOptions.from_json(plan.options),
-            headers={n: _plain(v, n) for n, v in plan.headers.items()},
+            headers=plain_headers(plan.headers),
         )
         url = child_url(run.url, run.workflow, plan.workflow)
         child = RunAddress(self._child_id(plan.run_id, step.number), url, run.depth + 1)
@@ -236,7 +234,7 @@ class WireJournal:
         return f"wfr_{base64.urlsafe_b64encode(mark).decode()[:21]}"
 
     def _in_plain(self, call: Call, step: WireStep) -> dict[str, str]:
-        headers = {name: _plain(value, name) for name, value in call.headers.items()}
+        headers = plain_headers(call.headers)
         # It may be made more than once; whoever receives it can tell.
         headers.setdefault("idempotency-key", f"{self._run.run_id}/{step.number}")
         return headers
@@ -320,22 +318,6 @@ def _sleep(
     }
     step = WireStep(number, name, kind.wire, size, "null", extra=extra)
     return step, requests.sleep_headers(kind, ms)
-
-
-def _plain(value: str | Secret, header: str) -> str:
-    """The value that is sent: the server cannot look up a secret of this process.
-
-    Raises:
-        ConfigurationError: WA109.
-    """
-    if isinstance(value, str):
-        return value
-    found = config.variable(value.env)
-    if found is None:
-        raise ConfigurationError(
-            "WA109", where=f"header {header!r}", found=f"{value.env} is not set"
-        )
-    return value.prefix + found
 
 
 def _refuse_binary(plan: Invoke, name: str) -> None:

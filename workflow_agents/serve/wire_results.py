@@ -13,6 +13,7 @@ from workflow_agents.protocol.codec import Undecodable, decode, encode
 from workflow_agents.protocol.history import Recorded, StepKind
 from workflow_agents.protocol.results import stored_body
 from workflow_agents.protocol.wire_steps import CallAnswer, NotWire, WireStep, unbase64
+from workflow_agents.qstash.run_logs import waiters
 
 _SHOWN_BYTES = 2_000
 
@@ -108,38 +109,12 @@ def _call(asked: Asked, answer: dict[str, Any]) -> tuple[bool, Any]:
 
 
 def _notified(told: dict[str, Any]) -> dict[str, Any]:
-    woken = told.get("notifyResponse") or []
-    found = [woken] if isinstance(woken, dict) else woken
     return {
         "eventId": told.get("eventId", ""),
         "eventData": told.get("eventData"),
-        "notified": waiters(found),
+        "notified": waiters(told.get("notifyResponse")),
         "kept": bool(told.get("kept", False)),
     }
-
-
-def waiters(found: Any) -> list[dict[str, Any]]:
-    """Waiters as the client knows them, from those of a notification's answer."""
-    told: list[dict[str, Any]] = []
-    for one in cast("list[Any]", found if isinstance(found, list) else []):
-        entry = _object(one)
-        waiter = _object(entry.get("waiter", entry))
-        run_id = entry.get("workflowRunId") or _run_of(waiter)
-        deadline = waiter.get("deadline")
-        told.append(
-            {
-                "workflowRunId": run_id,
-                "deadline": deadline if isinstance(deadline, int) else 0,
-            }
-        )
-    return told
-
-
-def _run_of(waiter: dict[str, Any]) -> str:
-    for name, values in _object(waiter.get("headers")).items():
-        if name.lower() == "upstash-workflow-runid" and values:
-            return str(values[0])
-    return ""
 
 
 def _invoked(told: dict[str, Any], child_id: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from typing import Any, get_type_hints
 
@@ -11,6 +11,7 @@ from workflow_agents.context.context import AsyncWorkflowContext, WorkflowFuncti
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.context.revive import adapter, has_model
 from workflow_agents.core.bad_options import wrong_option
+from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.journal import Groups, History, Journal, Keeper, StoredRun
 from workflow_agents.core.limits import Limits
 from workflow_agents.core.options import RunOptions
@@ -101,9 +102,7 @@ class Workflow:
         task_context: Context,
     ) -> Invocation:
         """Call the function. See `engine.served.Served`; `groups`: its history is in lock-step."""
-        invocation = Invocation(
-            journal, history, keeper, self._limits, gate=gate, groups=groups
-        )
+        invocation = Invocation(journal, history, keeper, self._limits, gate=gate, groups=groups)
         main = self._call(invocation, run, options)
         invocation.start(main, task_context)
         return invocation
@@ -178,6 +177,46 @@ class Workflow:
             ]
             raise StepUsageError("WA205", where=f"workflow {self.path!r}", found=found) from error
         return _subscriptable(payload)
+
+
+def served_workflow(
+    path: str,
+    function: WorkflowFunction,
+    *,
+    limits: Limits,
+    retries: int | None = None,
+    retry_delay: str | None = None,
+    flow_control: FlowControl | None = None,
+    label: str | Sequence[str] | None = None,
+    failure_function: FailureFunction | None = None,
+    failure_url: str | None = None,
+    schema: Any = None,
+    initial_payload_parser: Callable[[str], Any] | None = None,
+    env: Mapping[str, str | None] | None = None,
+    redact: Mapping[str, Any] | None = None,
+) -> Workflow:
+    """A workflow with its options as users give them; `Engine.add` tells of each.
+
+    Raises:
+        ConfigurationError: an option cannot be used.
+    """
+    return Workflow(
+        path,
+        function,
+        options=RunOptions.checked(
+            retries=retries,
+            retry_delay=retry_delay,
+            flow_control=flow_control,
+            label=label,
+            failure_url=failure_url,
+            redact=redact,
+        ),
+        failure_function=failure_function,
+        schema=schema,
+        initial_payload_parser=initial_payload_parser,
+        env=env,
+        limits=limits,
+    )
 
 
 def _check_schema(schema: Any) -> None:
