@@ -13,7 +13,7 @@ PACKAGE = ROOT / "workflow_agents"
 
 EVERYWHERE = {"errors", "error_codes", "config", "clock"}  # known to all rooms
 TOP = {"testing", "cli", "notebook"}  # on top: may know all
-PUBLIC = {"__init__", "fastapi"}  # names for users: may know all, hold no logic
+PUBLIC = {"__init__", "fastapi", "flask"}  # names for users: may know all, hold no logic
 
 # room -> the rooms below it that it may know, besides itself and EVERYWHERE
 MAY_KNOW: dict[str, set[str]] = {
@@ -33,11 +33,11 @@ MAY_KNOW: dict[str, set[str]] = {
     "store": {"protocol", "core"},
     "engine": {"protocol", "core", "store"},
     "server": {"protocol", "core", "store", "engine"},
-    "serve": {"protocol", "core", "context", "client", "qstash"},
+    "serve": {"protocol", "core", "context", "client", "qstash", "sync"},
 }
 
 # module -> the rooms that this module alone may know besides
-JOINS = {"serve.serve": {"engine", "store"}}
+JOINS = {"serve.serve": {"engine", "store"}, "serve.agents": {"agents"}}
 
 # what `agents` may see of `context`: the public surface
 CONTEXT_SURFACE = {"context", "context.context"}

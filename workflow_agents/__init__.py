@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from workflow_agents.protocol.secrets import Secret
     from workflow_agents.serve.serve import Engine
     from workflow_agents.serve.workflow import Workflow
+    from workflow_agents.sync.client import Client, DeadLetters, RunHandle
+    from workflow_agents.sync.context import WorkflowContext
 
 __version__ = "0.1.0"
 
@@ -59,8 +61,10 @@ __all__ = [
     "AsyncWorkflowContext",
     "CallResponse",
     "CallSettings",
+    "Client",
     "ConfigurationError",
     "DeadLetter",
+    "DeadLetters",
     "Engine",
     "EventResult",
     "FeedEntry",
@@ -77,6 +81,7 @@ __all__ = [
     "OpenAIModel",
     "RemoteError",
     "RunFailed",
+    "RunHandle",
     "RunLog",
     "Secret",
     "StateError",
@@ -93,6 +98,7 @@ __all__ = [
     "Workflow",
     "WorkflowAbort",
     "WorkflowAgentsError",
+    "WorkflowContext",
     "WorkflowNonRetryableError",
     "WorkflowRetryAfterError",
     "WorkflowTool",
@@ -127,6 +133,8 @@ _ROOMS = {
     "protocol.secrets": ("Secret",),
     "serve.serve": ("Engine",),
     "serve.workflow": ("Workflow",),
+    "sync.client": ("Client", "DeadLetters", "RunHandle"),
+    "sync.context": ("WorkflowContext",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

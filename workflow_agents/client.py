@@ -4,7 +4,7 @@ It speaks to a `Backend`; today that is the embedded engine of this process. Not
 decided here: each method checks what it is given, asks once, and gives back values.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -203,8 +203,16 @@ class AsyncRunHandle:
         deduplicated: the trigger found a run of this id and made no other.
     """
 
-    def __init__(self, backend: Backend, run_id: str, *, deduplicated: bool = False) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        run_id: str,
+        *,
+        deduplicated: bool = False,
+        read: Callable[[Any], Any] | None = None,
+    ) -> None:
         self._backend = backend
+        self._read = read
         self.run_id = run_id
         self.deduplicated = deduplicated
 
@@ -221,7 +229,7 @@ class AsyncRunHandle:
         log = await self._backend.end_of(self.run_id)
         if log.state != "RUN_SUCCESS":
             raise RunFailed(log)
-        return log.result
+        return log.result if self._read is None else self._read(log.result)
 
     async def log(self) -> RunLog:
         """The run and its steps."""
@@ -408,8 +416,12 @@ class AsyncClient:
             UsageError: an option cannot be used; nothing was started.
             StoreError: the store cannot be written; nothing was started.
         """
-        path = self._backend.destination(workflow if url is None else url)
-        content, _ = checked_body(body, where=f"trigger {path}")
+        served = self._served(workflow) if url is None else url
+        path = self._backend.destination(served)
+        as_body = getattr(served, "as_body", None)
+        content, _ = checked_body(
+            body if as_body is None else as_body(body), where=f"trigger {path}"
+        )
         options = RunOptions.checked(
             retries=retries,
             retry_delay=retry_delay,
@@ -429,7 +441,30 @@ class AsyncClient:
         done = await self._backend.trigger(
             path, content, options, run_id=workflow_run_id, not_before=at
         )
-        return AsyncRunHandle(self._backend, done.run_id, deduplicated=done.deduplicated)
+        return AsyncRunHandle(
+            self._backend,
+            done.run_id,
+            deduplicated=done.deduplicated,
+            read=getattr(served, "read_result", None),
+        )
+
+    async def run(self, workflow: Any, body: Any = None, **options: Any) -> Any:
+        """Start a run and wait for its result.
+
+        Args:
+            workflow: as `trigger` takes it; the client of an engine takes an agent too, and
+                its prompt as the body: the result is a `TaskResult` then.
+            body: the payload.
+            options: those of `trigger`.
+
+        Raises:
+            RunFailed: it failed or was cancelled.
+        """
+        return await (await self.trigger(workflow, body, **options)).result()
+
+    def _served(self, workflow: Any) -> Any:
+        """What is served for what was given; its `as_body` and `read_result` say more of it."""
+        return workflow
 
     async def trigger_many(self, triggers: Sequence[Mapping[str, Any]]) -> list[AsyncRunHandle]:
         """Start several runs; each mapping holds the arguments of one `trigger`."""

@@ -29,3 +29,10 @@ def store_path() -> str:
 def public_url() -> str | None:
     """What webhook addresses begin with: UPSTASH_WORKFLOW_URL."""
     return os.environ.get("UPSTASH_WORKFLOW_URL")
+
+
+def only_reloads() -> bool:
+    """Whether this is the process of `flask run --debug` that watches files and serves nothing."""
+    debug = os.environ.get("FLASK_DEBUG", "").lower() not in {"", "0", "false", "no"}
+    cli = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
+    return cli and debug and os.environ.get("WERKZEUG_RUN_MAIN") != "true"

@@ -101,6 +101,15 @@ CODES = _table(
         ("async with Engine(...) as engine: ...", "start the app, whose lifespan starts it"),
     ),
     (
+        "WA112",
+        "a synchronous call on the event loop that has to do it",
+        "the call holds the loop up until it returns, and the loop has to turn to answer it",
+        (
+            "use the asynchronous client there: await engine.client.run(...)",
+            "make the call in a thread: await asyncio.to_thread(...)",
+        ),
+    ),
+    (
         "WA201",
         "a step changed while this run was in progress",
         "finished steps are matched by place and name; this run began with other code",

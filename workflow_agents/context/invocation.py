@@ -23,6 +23,7 @@ from contextvars import Context
 from typing import Any
 
 from workflow_agents.context.branches import BRANCH, Branch, InsideStep
+from workflow_agents.context.threads import Bodies, in_pool
 from workflow_agents.core.failures import failure_of
 from workflow_agents.core.journal import (
     Asked,
@@ -78,7 +79,12 @@ class _Wait:
 
 
 class Invocation:
-    """Runs a workflow function against a journal. See the module."""
+    """Runs a workflow function against a journal. See the module.
+
+    Attributes:
+        bodies: calls the bodies of synchronous steps.
+        holds_thread: the function has a thread of its own, so that its task is not cheap to keep.
+    """
 
     def __init__(
         self,
@@ -93,6 +99,8 @@ class Invocation:
         self.journal = journal
         self.limits = limits
         self.loop = asyncio.get_running_loop()
+        self.bodies: Bodies = in_pool
+        self.holds_thread = False
         self._steps = 0
         self._gate = gate
         self._groups = groups

@@ -7,13 +7,11 @@ recorded; one that waits elsewhere is planned, and its outcome is delivered.
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from contextvars import copy_context
 from typing import Any, TypeVar, cast
 
 from workflow_agents.context.branches import BRANCH, InsideStep
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.context.revive import revive
-from workflow_agents.context.threads import step_threads
 from workflow_agents.core.failures import failure_of, step_failed, to_json
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.journal import Admission, Again, Failure, Plan
@@ -44,7 +42,8 @@ async def run_step(
     while not isinstance(step, Recorded):
         attempts = step.attempts if step is not None else 0
         try:
-            data = _encoded(await _execute(body, name), name, invocation.limits.result_bytes)
+            value = await _execute(invocation, body, name)
+            data = _encoded(value, name, invocation.limits.result_bytes)
         except asyncio.CancelledError:
             if step is not None:
                 # What it waited with, a retry or a slot, goes with it.
@@ -157,14 +156,14 @@ def _encoded(value: object, name: str, limit: int) -> bytes:
     return data
 
 
-async def _execute(body: Body, name: str) -> object:
+async def _execute(invocation: Invocation, body: Body, name: str) -> object:
     """Call the body: on the loop if it is a coroutine function, else in a thread."""
-    token = BRANCH.set(InsideStep(name))
+    inside = InsideStep(name)
+    token = BRANCH.set(inside)
     try:
         if _is_async(body):
             return await body()
-        run = copy_context().run
-        value = await asyncio.get_running_loop().run_in_executor(step_threads(), run, body)
+        value = await invocation.bodies(body, inside)
         # A lambda that calls a coroutine function is as common as the function itself.
         return await value if inspect.isawaitable(value) else value
     finally:

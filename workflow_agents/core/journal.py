@@ -265,3 +265,8 @@ class Deliveries(Protocol):
     def idle(self) -> bool:
         """Whether every branch waits elsewhere, and nothing new was asked since."""
         ...
+
+    @property
+    def holds_thread(self) -> bool:
+        """Whether a thread waits with it, so that it should not be kept while the run is parked."""
+        ...

@@ -301,7 +301,7 @@ class LiveRun:
         keep_ms = self._engine.keep_ms
         # With flow control, going on has to be admitted: only the dispatcher does that.
         alone = self.options.flow_control is not None
-        if not self._soon or keep_ms <= 0 or invocation is None or alone:
+        if not self._soon or keep_ms <= 0 or invocation is None or alone or invocation.holds_thread:
             self.close()
         else:
             self._closer = self._engine.loop.call_later(keep_ms / 1000, self._close_if_parked)

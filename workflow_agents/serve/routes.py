@@ -1,75 +1,118 @@
-"""A workflow behind a route, whoever keeps its runs; what every adapter does the same.
+"""Workflows as routes: the options, and what every framework does with a request; knows none.
 
-An adapter turns its framework's requests into `Request` and a `Response` into its own; all
-between is here. A route is *embedded*, on the engine of this process, or *on the wire*: its
-runs are kept by a QStash server, which a client given to the route names, or the environment.
+An adapter turns its framework's request into a `Request`, asks here, and answers with the
+`Response`. Its own are only how a route is added and when the engine starts.
+
+A route is *embedded*, on the engine of this process, or *on the wire*: its runs are kept by a
+QStash server, which a client given to the route names, or the environment.
 """
 
-import asyncio
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypedDict
+from urllib.parse import urlsplit
 
 from workflow_agents import config
 from workflow_agents.client import AsyncClient
 from workflow_agents.clock import Clock, SystemClock
-from workflow_agents.context.context import WorkflowFunction
 from workflow_agents.core.bad_options import unknown_option, wrong_option
 from workflow_agents.core.checks import checked_size
+from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.limits import Limits
 from workflow_agents.errors import WorkflowAgentsError
 from workflow_agents.qstash.backend import OverHttp
 from workflow_agents.qstash.connection import Connection, connection_from, connection_of
 from workflow_agents.serve.endpoint import Request, Response, Verify, failed, start_run
+from workflow_agents.serve.hand_over import hand_over
 from workflow_agents.serve.serve import Engine
 from workflow_agents.serve.signatures import by_keys, by_receiver, checked_receiver, keys_of
 from workflow_agents.serve.wire_endpoint import WireEndpoint
-from workflow_agents.serve.workflow import Workflow, served_workflow
+from workflow_agents.serve.workflow import (
+    FailureFunction,
+    ServedFunction,
+    Workflow,
+    served_workflow,
+)
+
+HOOK_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+"""A webhook takes each of these at /v2/workflows/hooks/{user}/{run_id}/{event_id}."""
 
 _WIRE_FACTOR = 10
 """A visit brings the whole history of its run, beside the payload."""
 
-ROUTE_OPTIONS = ("qstash_client", "receiver", "url", "base_url")
-"""What a route takes beside the options of its workflow."""
 
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One workflow behind a route.
+class RouteOptions(TypedDict, total=False):
+    """What a route may be told; the first ten are those of `Engine.add`.
 
     Attributes:
-        workflow: that is served.
-        handle: answers a request to it.
-        on_the_wire: its runs are kept by a QStash server.
-        body_bytes: a body that says it is larger is not to be read.
+        retries: how often steps and the function are tried again; default 3.
+        retry_delay: an expression in milliseconds.
+        flow_control: a key whose limits its runs wait for.
+        label: of its runs.
+        failure_function: called with (context, status, response, headers).
+        failure_url: is sent a POST instead.
+        schema: a type that the payload must fit.
+        initial_payload_parser: makes the payload of the body's text.
+        env: what `context.env` is; its QSTASH_* variables count for the route.
+        redact: what logs do not show.
+        qstash_client: a `qstash.AsyncQStash` or `QStash`, whose server keeps the runs.
+        receiver: a `qstash.Receiver`; requests that are not signed are refused. Default, where a
+            QStash server keeps the runs: QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY,
+            if both are set; False: nothing is signed.
+        url: the route's address from outside, and what `context.url` is; default: the request's.
+        base_url: replaces the origin of that; default: UPSTASH_WORKFLOW_URL.
+    """
+
+    retries: int | None
+    retry_delay: str | None
+    flow_control: FlowControl | None
+    label: str | None
+    failure_function: FailureFunction | None
+    failure_url: str | None
+    schema: Any
+    initial_payload_parser: Callable[[str], Any] | None
+    env: Mapping[str, str | None] | None
+    redact: Mapping[str, Any] | None
+    qstash_client: Any
+    receiver: Any
+    url: str | None
+    base_url: str | None
+
+
+class Route(Protocol):
+    """A workflow behind a path.
+
+    Attributes:
+        workflow: what is served.
+        needs_engine: the engine has to turn before it can answer.
     """
 
     workflow: Workflow
-    handle: Callable[[Request], Any]
-    on_the_wire: bool
-    body_bytes: int
+    needs_engine: bool
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request to it."""
+        ...
 
     def too_large(self, content_length: str | None) -> Response | None:
-        """A body that says it is over the limit is not read."""
-        if content_length is None or not content_length.isdigit():
-            return None
-        try:
-            checked_size(int(content_length), self.body_bytes, "body of the request")
-        except WorkflowAgentsError as error:
-            return failed(error)
-        return None
+        """The answer to a body that says it is over the limit, which is then not read."""
+        ...
 
 
 class Routes:
-    """The workflows of one app.
+    """Where the runs of one app are kept, and its routes.
 
     Args:
         engine: keeps the runs, whatever the environment says.
-        store: of the engine that is made, where none is given and none is to be asked.
+        store: of the engine that is made otherwise; it is kept there then, too.
         clock: tells the time.
 
+    Attributes:
+        server: the QStash server that keeps the runs of routes which do not name their own.
+
     Raises:
-        ConfigurationError: WA106, the environment names a QStash server without a token.
+        ConfigurationError: WA106, QSTASH_URL is set without QSTASH_TOKEN.
     """
 
     def __init__(
@@ -81,11 +124,10 @@ class Routes:
         self._clock = clock or SystemClock()
         self._connections: list[Connection] = [] if self.server is None else [self.server]
         self._client: AsyncClient | None = None
-        self._starting = asyncio.Lock()
 
     @property
     def embedded(self) -> bool:
-        """Whether routes are embedded where they do not say otherwise."""
+        """Whether there is an engine in this process: a server takes its place otherwise."""
         return self.server is None
 
     @property
@@ -104,64 +146,26 @@ class Routes:
             self._client = AsyncClient(OverHttp(self.server, self._clock))
         return self._client
 
-    def add(
-        self,
-        path: str,
-        function: WorkflowFunction,
-        *,
-        qstash_client: Any = None,
-        receiver: Any = None,
-        url: str | None = None,
-        base_url: str | None = None,
-        **options: Any,
-    ) -> Route:
-        """Serve a workflow; the options are those of `Serve.post`.
+    def add(self, path: str, function: ServedFunction, options: RouteOptions) -> Route:
+        """Serve a workflow.
 
         Raises:
             ConfigurationError: an option cannot be used.
         """
-        if not isinstance(path, str) or not path.startswith("/"):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
-            raise wrong_option("path", "text that begins with '/'", path)
-        checked_receiver(receiver)
-        env: Mapping[str, str | None] | None = options.get("env")
-        connection = self._connection(qstash_client, env)
-        variables = config.environment() if env is None else env
-        address = _Address(url, base_url or variables.get("UPSTASH_WORKFLOW_URL"))
+        given: dict[str, Any] = {**options}
+        receiver = given.pop("receiver", None)
+        connection = self._connection(given.pop("qstash_client", None), given.get("env"))
+        variables = config.environment() if given.get("env") is None else given["env"]
+        base_url = given.pop("base_url", None) or variables.get("UPSTASH_WORKFLOW_URL")
+        address = _Address(given.pop("url", None), base_url)
         if connection is None:
-            return self._embedded(path, function, receiver, address, options)
-        limits = self._engine.limits if self._engine is not None else Limits()
-        workflow = served_workflow(path, function, limits=limits, **options)
-        verify = _verify(receiver, variables)
-        endpoint = WireEndpoint(workflow, connection, verify, self._clock)
-
-        async def visit(request: Request) -> Response:
-            return await endpoint.handle(address.of(request))
-
-        return Route(workflow, visit, True, _WIRE_FACTOR * limits.payload_bytes)
-
-    def _embedded(
-        self,
-        path: str,
-        function: WorkflowFunction,
-        receiver: Any,
-        address: "_Address",
-        options: Mapping[str, Any],
-    ) -> Route:
-        engine = self.engine
-        workflow = engine.add(path, function, **options)
-        verify = by_receiver(receiver) if receiver else None
-
-        async def start(request: Request) -> Response:
-            await self.ensure_started()
-            seen = address.of(request)
-            try:
-                if verify is not None:
-                    verify(seen, self._clock.now_ms() // 1000)
-            except WorkflowAgentsError as error:
-                return failed(error)
-            return await start_run(engine, workflow, seen)
-
-        return Route(workflow, start, False, engine.limits.payload_bytes)
+            workflow = self.engine.add(path, function, **given)
+            verify = by_receiver(receiver) if receiver else None
+            return _EmbeddedRoute(workflow, self.engine, address, verify, self._clock)
+        limits = Limits() if self._engine is None else self._engine.limits
+        workflow = served_workflow(path, function, limits=limits, **given)
+        endpoint = WireEndpoint(workflow, connection, _verify(receiver, variables), self._clock)
+        return _WireRoute(workflow, endpoint, address, _WIRE_FACTOR * limits.payload_bytes)
 
     def _connection(self, client: Any, env: Mapping[str, Any] | None) -> Connection | None:
         if client is not None:
@@ -173,27 +177,8 @@ class Routes:
         self._connections.append(connection)
         return connection
 
-    async def ensure_started(self) -> None:
-        """An app whose lifespan is not run starts the engine with its first request."""
-        if not self.engine.running:
-            async with self._starting:
-                if not self.engine.running:
-                    await self.engine.start()
-
-    def seen_at(self, origin: str) -> None:
-        """The app is reached there: webhook addresses of an embedded engine begin with it."""
-        if self._engine is not None:
-            self._engine.seen_at(origin)
-
-    async def start(self) -> None:
-        """The app starts."""
-        if self._engine is not None or self.embedded:
-            await self.engine.start()
-
-    async def stop(self) -> None:
-        """The app stops: park every run, close every connection."""
-        if self._engine is not None:
-            await self._engine.stop()
+    async def close_connections(self) -> None:
+        """Close those to QStash servers; they open again when they are needed."""
         for connection in self._connections:
             await connection.close()
 
@@ -207,12 +192,106 @@ class _Address:
 
     def of(self, request: Request) -> Request:
         """The request, at its address from outside."""
-        seen = self.url or rebased(request.url, self.base_url)
-        return Request(seen, request.headers, request.body, request.method)
+        url = self.url or _rebased(request.url, self.base_url)
+        return Request(url, request.headers, request.body, request.method)
 
 
-def rebased(url: str, base_url: str | None) -> str:
-    """The address with another origin."""
+@dataclass(slots=True)
+class _EmbeddedRoute:
+    workflow: Workflow
+    engine: Engine
+    address: _Address
+    verify: Verify | None
+    clock: Clock
+    needs_engine: bool = True
+
+    async def answer(self, request: Request) -> Response:
+        """Start a run with the request's body as its payload."""
+        parts = urlsplit(request.url)
+        self.engine.seen_at(f"{parts.scheme}://{parts.netloc}")
+        seen = self.address.of(request)
+        try:
+            if self.verify is not None:
+                self.verify(seen, self.clock.now_ms() // 1000)
+        except WorkflowAgentsError as error:
+            return failed(error)
+        return await hand_over(start_run(self.engine, self.workflow, seen), self.engine.loop)
+
+    def too_large(self, content_length: str | None) -> Response | None:
+        """See `Route.too_large`."""
+        return too_large(self.engine.limits.payload_bytes, content_length)
+
+
+@dataclass(slots=True)
+class _WireRoute:
+    workflow: Workflow
+    endpoint: WireEndpoint
+    address: _Address
+    limit: int
+    needs_engine: bool = False
+
+    async def answer(self, request: Request) -> Response:
+        """A visit, or what becomes a run on the server."""
+        return await self.endpoint.handle(self.address.of(request))
+
+    def too_large(self, content_length: str | None) -> Response | None:
+        """See `Route.too_large`."""
+        return too_large(self.limit, content_length)
+
+
+async def receive_webhook(engine: Engine, run_id: str, event_id: str, request: Request) -> Response:
+    """Hand a request to the run whose webhook it is for.
+
+    Source: protocol 4.7.
+    """
+    headers: dict[str, list[str]] = {}
+    for name, value in request.headers:
+        headers.setdefault(name.lower(), []).append(value)
+    parts = urlsplit(request.url)
+    body = b"" if request.method in {"GET", "HEAD"} else request.body
+    told = {
+        "method": request.method,
+        "header": headers,
+        "body": base64.b64encode(body).decode(),
+        "proto": parts.scheme,
+        "host": parts.netloc,
+        "url": parts.path + (f"?{parts.query}" if parts.query else ""),
+    }
+    try:
+        await hand_over(engine.receive_webhook(run_id, event_id, told), engine.loop)
+    except WorkflowAgentsError as error:
+        return failed(error)
+    return Response(200, {})
+
+
+def too_large(limit: int, content_length: str | None) -> Response | None:
+    """The answer to a body that says it is over the limit, which is then not read."""
+    if content_length is None or not content_length.isdigit():
+        return None
+    try:
+        checked_size(int(content_length), limit, "body of the request")
+    except WorkflowAgentsError as error:
+        return failed(error)
+    return None
+
+
+def check_route(path: object, options: Mapping[str, Any], where: str) -> None:
+    """Refuse, before there is a function, what no route can be told.
+
+    Raises:
+        ConfigurationError: WA101, WA102 or WA106.
+    """
+    for name in options:
+        if name not in RouteOptions.__annotations__:
+            raise unknown_option(name, RouteOptions.__annotations__, where)
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise wrong_option("path", "text that begins with '/'", path)
+    checked_receiver(options.get("receiver"))
+    if (client := options.get("qstash_client")) is not None:
+        connection_of(client)
+
+
+def _rebased(url: str, base_url: str | None) -> str:
     if not base_url:
         return url
     return f"{base_url.rstrip('/')}/{url.split('://', 1)[-1].partition('/')[2]}"
@@ -224,13 +303,3 @@ def _verify(receiver: Any, env: Mapping[str, str | None]) -> Verify | None:
         return by_receiver(receiver, url=False)
     keys = None if receiver is False else keys_of(env)
     return None if keys is None else by_keys(keys)
-
-
-def refuse_unknown(unknown: Mapping[str, Any], known: set[str], where: str) -> None:
-    """Refuse an option that does not exist.
-
-    Raises:
-        ConfigurationError: WA101, with the nearest option.
-    """
-    for name in unknown:
-        raise unknown_option(name, known, where)

@@ -4,16 +4,18 @@ This is the one room of the SDK side that knows the engine: it hands it the func
 and hands its Journal to their invocations.
 """
 
+import asyncio
+import atexit
+import os
 import random
 from collections.abc import Callable, Mapping
 from contextvars import Context
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from workflow_agents import config
 from workflow_agents.client import AsyncClient
 from workflow_agents.clock import Clock, SystemClock
 from workflow_agents.context.branches import install
-from workflow_agents.context.context import WorkflowFunction
 from workflow_agents.core.bad_options import names_options, wrong_option
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.limits import Limits
@@ -21,10 +23,22 @@ from workflow_agents.core.options import RunOptions
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.engine.http_out import HttpOut, Httpx2Out
 from workflow_agents.engine.in_process import InProcess
+from workflow_agents.errors import StoreError
 from workflow_agents.protocol.times import duration_ms
 from workflow_agents.serve.endpoint import Accepting
-from workflow_agents.serve.workflow import FailureFunction, Workflow, served_workflow
+from workflow_agents.serve.hand_over import OnItsLoop, hand_over
+from workflow_agents.serve.workflow import (
+    FailureFunction,
+    ServedFunction,
+    Workflow,
+    served_workflow,
+)
 from workflow_agents.store.sqlite import SqliteStore, Synchronous
+from workflow_agents.sync.client import Client
+from workflow_agents.sync.loop_thread import BLOCKED, LOOP_THREAD
+
+if TYPE_CHECKING:
+    from workflow_agents.serve.agents import ServedAgent
 
 
 class Engine:
@@ -42,6 +56,13 @@ class Engine:
         print(await run.result())
     ```
 
+    Without await, in scripts and notebooks, it turns on a loop in the background:
+
+    ```python
+    with engine:
+        print(engine.run_sync(checkout, {"order": 7}))
+    ```
+
     Args:
         path: of the store; default: WORKFLOW_AGENTS_STORE, or `.workflow_agents/workflows.db`.
             ":memory:" keeps nothing when the process ends.
@@ -56,7 +77,8 @@ class Engine:
         store: in place of a file; for tests.
 
     Attributes:
-        client: starts and follows runs.
+        client: starts and follows runs; it may be awaited on any loop.
+        sync_client: the same without await.
     """
 
     @names_options
@@ -94,7 +116,11 @@ class Engine:
             inline=self.path == ":memory:" or store is not None,
             base_url=self._fixed_url or "http://localhost:8000",
         )
-        self.client = AsyncClient(InProcess(self._engine))
+        self._process = 0
+        self._agents: dict[str, ServedAgent] = {}
+        backend: Any = OnItsLoop(InProcess(self._engine), lambda: self.loop)
+        self.client: AsyncClient = _EngineClient(self, backend)
+        self.sync_client = Client(self.client)
 
     @property
     def core(self) -> DurableEngine:
@@ -111,10 +137,28 @@ class Engine:
         """Whether it was started."""
         return self._engine.running
 
-    def workflow(self, path: str, **options: Any) -> Callable[[WorkflowFunction], Workflow]:
-        """Serve an async function under a path; see `add` for the options."""
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop that it turns on; None while it is at rest.
 
-        def decorate(function: WorkflowFunction) -> Workflow:
+        Raises:
+            StoreError: WA111, it was started by the process from which this one was forked.
+        """
+        if not self._engine.running:
+            return None
+        if self._process != os.getpid():
+            raise StoreError(
+                "WA111",
+                found=f"expected process {self._process}, which started it, found a fork of it",
+                why="a forked process has none of the threads, and must not share the store",
+                fix=("start the engine after the fork", "serve with one process"),
+            )
+        return self._engine.loop
+
+    def workflow(self, path: str, **options: Any) -> Callable[[ServedFunction], Workflow]:
+        """Serve a function under a path; see `add` for the options."""
+
+        def decorate(function: ServedFunction) -> Workflow:
             return self.add(path, function, **options)
 
         return decorate
@@ -123,7 +167,7 @@ class Engine:
     def add(
         self,
         path: str,
-        function: WorkflowFunction,
+        function: ServedFunction,
         *,
         retries: int | None = None,
         retry_delay: str | None = None,
@@ -136,11 +180,12 @@ class Engine:
         env: Mapping[str, str | None] | None = None,
         redact: Mapping[str, Any] | None = None,
     ) -> Workflow:
-        """Serve an async function under a path.
+        """Serve a function under a path.
 
         Args:
             path: names the workflow; stored runs find their code by it.
-            function: takes the context.
+            function: takes the context: an async function an `AsyncWorkflowContext`, a plain
+                one a `WorkflowContext`.
             retries: how often steps and the function are tried again; default 3.
             retry_delay: an expression in milliseconds: "1000 * (1 + retried)".
             flow_control: a key whose limits its runs wait for.
@@ -175,20 +220,92 @@ class Engine:
         self._engine.serve(_OnEngine(workflow, self._engine))
         return workflow
 
+    def add_agent(self, agent: Any, **options: Any) -> "ServedAgent":
+        """Serve an agent as a workflow of its own, `/agents/<name>`; see `add` for the options.
+
+        `run` does this where it was not done. After a crash it lets the agent's runs go on. An
+        agent of the same name takes the place of the one before.
+
+        Raises:
+            ConfigurationError: WA107, it is no agent; or an option cannot be used.
+        """
+        from workflow_agents.serve.agents import ServedAgent
+
+        served = ServedAgent(agent)
+        known = self._agents.get(served.path)
+        if known is not None and not options:
+            known.agent = agent
+            return known
+        self.add(served.path, served.do_task, **options)
+        self._agents[served.path] = served
+        return served
+
+    async def run(self, workflow: Any, body: Any = None, **options: Any) -> Any:
+        """Start a run of a workflow or an agent and wait for its result.
+
+        Args:
+            workflow: a workflow, its path, or an `Agent`.
+            body: the payload; for an agent its prompt.
+            options: those of `client.trigger`.
+
+        Returns:
+            What the function returned, as JSON gives it back; of an agent a `TaskResult`.
+
+        Raises:
+            RunFailed: it failed or was cancelled.
+        """
+        return await self.client.run(workflow, body, **options)
+
+    def run_sync(self, workflow: Any, body: Any = None, **options: Any) -> Any:
+        """The same without await; also inside a running loop, which stands still meanwhile.
+
+        An interrupt (Ctrl-C) ends the waiting and not the run.
+        """
+        return self.sync_client.run(workflow, body, **options)
+
+    def open(self) -> "Engine":
+        """Start it without await, on a loop in the background; it is closed with the process.
+
+        Raises:
+            StoreError: the store cannot be used.
+        """
+
+        async def start() -> None:
+            # What it starts waits for nobody.
+            BLOCKED.set(None)
+            await self.start()
+
+        LOOP_THREAD.wait(start())
+        atexit.register(self.close)
+        return self
+
+    def close(self) -> None:
+        """Park every run and close the store, without await. Nothing is lost."""
+        atexit.unregister(self.close)
+        LOOP_THREAD.wait(self.stop())
+
+    def __enter__(self) -> "Engine":
+        """Open it."""
+        return self.open()
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
     async def start(self) -> None:
         """Take the store into possession and go on with every run that it holds.
 
         Raises:
             StoreError: the store cannot be used.
         """
-        import asyncio
-
+        self._process = os.getpid()
         install(asyncio.get_running_loop())
         await self._engine.start()
 
     async def stop(self) -> None:
         """Park every run and close the store. Nothing is lost."""
-        await self._engine.stop()
+        loop = self.loop
+        await hand_over(self._engine.stop(), loop if loop and loop.is_running() else None)
 
     async def __aenter__(self) -> "Engine":
         """Start it."""
@@ -222,6 +339,19 @@ class Engine:
         """Webhook addresses begin with this, unless something else was asked for."""
         if self._fixed_url is None:
             self._engine.base_url = origin
+
+
+class _EngineClient(AsyncClient):
+    """The client of an engine: an agent that it is given is served there."""
+
+    def __init__(self, engine: Engine, backend: Any) -> None:
+        super().__init__(backend)
+        self._engine = engine
+
+    def _served(self, workflow: Any) -> Any:
+        if isinstance(workflow, str) or hasattr(workflow, "path"):
+            return workflow
+        return self._engine.add_agent(workflow)
 
 
 def _check_engine_options(path: object, synchronous: object, limits: object) -> None:

@@ -3,11 +3,11 @@
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context
 from typing import Any, get_type_hints
 
-from workflow_agents.context.context import AsyncWorkflowContext, WorkflowFunction
+from workflow_agents.context.context import AsyncWorkflowContext
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.context.revive import adapter, has_model
 from workflow_agents.core.bad_options import wrong_option
@@ -18,8 +18,13 @@ from workflow_agents.core.options import RunOptions
 from workflow_agents.errors import ConfigurationError, StepUsageError
 from workflow_agents.protocol.codec import Undecodable, decode
 from workflow_agents.protocol.headers import Headers
+from workflow_agents.sync.context import WorkflowContext, sync_face
 
 FailureFunction = Callable[..., Any]
+ServedFunction = (
+    Callable[[AsyncWorkflowContext[Any]], Awaitable[Any]] | Callable[[WorkflowContext[Any]], Any]
+)
+"""What is served: takes the context, returns JSON data. A plain function gets the plain context."""
 
 
 class Workflow:
@@ -33,7 +38,7 @@ class Workflow:
     def __init__(
         self,
         path: str,
-        function: WorkflowFunction,
+        function: ServedFunction,
         *,
         options: RunOptions,
         failure_function: FailureFunction | None = None,
@@ -44,14 +49,7 @@ class Workflow:
     ) -> None:
         if not isinstance(path, str) or not path:  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("path", "text such as '/orders'", path)
-        if not inspect.iscoroutinefunction(function):
-            raise ConfigurationError(
-                "WA102",
-                "a workflow is an async function",
-                where=f"workflow {path!r}",
-                found=f"expected async def, found {function!r}"[:200],
-                fix=("async def my_workflow(context): ...",),
-            )
+        hints = _checked_function(path, function)
         for name, given in (
             ("failure_function", failure_function),
             ("initial_payload_parser", initial_payload_parser),
@@ -72,10 +70,11 @@ class Workflow:
             )
         self.path = path
         self.options = options
-        self._function = function
+        self._function: Any = function
+        self._is_async = _is_async(function)
         self._failure_function = failure_function
         self._parser = initial_payload_parser
-        self._schema = schema if schema is not None else _declared(function)
+        self._schema = schema if schema is not None else _declared(function, hints)
         self._env = env
         self._limits = limits
         self.__name__ = getattr(function, "__name__", path)
@@ -108,7 +107,11 @@ class Workflow:
         return invocation
 
     async def _call(self, invocation: Invocation, run: StoredRun, options: RunOptions) -> object:
-        return await self._function(self._context(invocation, run, options))
+        context = self._context(invocation, run, options)
+        if self._is_async:
+            return await self._function(context)
+        face, thread = sync_face(invocation, context)
+        return await thread.call(lambda: self._function(face))
 
     async def on_failure(
         self,
@@ -131,7 +134,8 @@ class Workflow:
             return await function(context, *told)
         import asyncio
 
-        return await asyncio.to_thread(function, context, *told)
+        face, _ = sync_face(invocation, context)
+        return await asyncio.to_thread(function, face, *told)
 
     def _context(
         self, invocation: Invocation, run: StoredRun, options: RunOptions
@@ -181,7 +185,7 @@ class Workflow:
 
 def served_workflow(
     path: str,
-    function: WorkflowFunction,
+    function: ServedFunction,
     *,
     limits: Limits,
     retries: int | None = None,
@@ -228,12 +232,50 @@ def _check_schema(schema: Any) -> None:
         raise wrong_option("schema", "a type that pydantic can check", schema) from error
 
 
-def _declared(function: WorkflowFunction) -> Any:
-    """The type of `AsyncWorkflowContext[T]`, where it is a pydantic model or a dataclass."""
+def _is_async(function: Any) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 -- an object that is called as one
+    )
+
+
+def _checked_function(path: str, function: Any) -> Mapping[str, Any]:
+    """The function's type hints, as far as they are known.
+
+    Raises:
+        ConfigurationError: WA102, it cannot be a workflow.
+    """
+    generates = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    if not callable(function) or generates:
+        raise ConfigurationError(
+            "WA102",
+            "a workflow is a function",
+            where=f"workflow {path!r}",
+            found=f"expected def or async def without yield, found {function!r}"[:200],
+            fix=("async def my_workflow(context): ...", "def my_workflow(context): ..."),
+        )
     try:
         hints = get_type_hints(function)
     except (NameError, TypeError):
-        return None
+        return {}
+    wrong, right = WorkflowContext, AsyncWorkflowContext
+    if not _is_async(function):
+        wrong, right = right, wrong
+    for annotation in hints.values():
+        if (typing.get_origin(annotation) or annotation) is wrong:
+            way = "async def" if wrong is AsyncWorkflowContext else "def"
+            raise ConfigurationError(
+                "WA102",
+                "the workflow is annotated with the other kind of context",
+                where=f"workflow {path!r}",
+                found=f"expected {right.__name__}, found {wrong.__name__}",
+                why="async functions get an AsyncWorkflowContext, plain ones a WorkflowContext",
+                fix=(f"annotate it with {right.__name__}", f"make it {way}"),
+            )
+    return hints
+
+
+def _declared(function: Any, hints: Mapping[str, Any]) -> Any:
+    """The type of `WorkflowContext[T]`, where it is a pydantic model or a dataclass."""
     parameters = [*inspect.signature(function).parameters]
     annotation = hints.get(parameters[0]) if parameters else None
     arguments = typing.get_args(annotation)
