@@ -155,7 +155,14 @@ class StandIn:
 
     async def start(self) -> None:
         self._socket.listen()
-        config = uvicorn.Config(self._asgi, log_config=None, access_log=False, ws="none", lifespan="off", interface="asgi3")  # fmt: skip  # noqa: E501
+        config = uvicorn.Config(
+            self._asgi,
+            log_config=None,
+            access_log=False,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+        )
         self._server = uvicorn.Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         self._http = httpx2.AsyncClient(trust_env=False, timeout=PATIENCE_S)
@@ -244,7 +251,7 @@ class StandIn:
     def _answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Any:
         path, _, query = target.partition("?")
         parts = [unquote(p) for p in path.split("/")[2:]]
-        asked = {n: v for n, v in parse_qs(query).items()}
+        asked = dict(parse_qs(query))
         match method, parts:
             case "POST", ["publish", *_]:
                 destination = target.removeprefix("/v2/publish/")
@@ -281,7 +288,13 @@ class StandIn:
         if not set(item) <= {"destination", "headers", "body", "queue", "method"}:
             self.violations.append(f"a batch item has other members: {sorted(item)}")
         body = item.get("body")
-        raw = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()  # fmt: skip  # noqa: E501
+        raw = (
+            b""
+            if body is None
+            else body.encode()
+            if isinstance(body, str)
+            else json.dumps(body).encode()
+        )
         return item["destination"], {n.lower(): v for n, v in item["headers"].items()}, raw
 
     def _accept_all(self, items: list[tuple[str, dict[str, str], bytes]]) -> list[dict[str, Any]]:
@@ -556,7 +569,7 @@ class StandIn:
                 method,
                 self._led(message.url),
                 headers=[(n.encode(), v.encode()) for n, v in headers.items()],
-                content=body,  # fmt: skip  # noqa: E501
+                content=body,
             )
             status, pairs, content = (
                 answer.status_code,
@@ -580,6 +593,7 @@ class StandIn:
         run, good = message.run, 200 <= status < 300
         is_workflow = message.kind in {"visit", "callback"}
         if is_workflow and status == 489 and seen.get("upstash-nonretryable-error") == "true":
+            run.errors.append({"status": status, "body": body.decode("utf-8", "replace")})
             self._failed(message, status, pairs, body)
         elif is_workflow and good and seen.get("upstash-workflow-sdk-version") != "1":
             run.errors.append({"error": "detected a non-workflow destination"})
@@ -724,7 +738,7 @@ class StandIn:
                 "type": "sequential",
                 "steps": [
                     {**s, "callType": "step", "state": "STEP_SUCCESS", "createdAt": run.created_at}
-                ],  # fmt: skip  # noqa: E501
+                ],
             }
             for s in run.results
         ]
@@ -742,7 +756,7 @@ class StandIn:
             "dlqId": run.dlq_id,
             "labels": (run.configuration.get("upstash-label") or "").split(",")
             if "upstash-label" in run.configuration
-            else None,  # fmt: skip  # noqa: E501
+            else None,
         }
         return told | {n: v for n, v in optional.items() if v is not None}
 
@@ -765,7 +779,9 @@ class StandIn:
             case "POST", ["callback"]:
                 if run.callback_state != "CALLBACK_FAIL":
                     raise Refused(400, "there is no failed callback")
-                self._owe_failure(run, run.configuration, run.configuration["upstash-failure-callback"])  # fmt: skip  # noqa: E501
+                self._owe_failure(
+                    run, run.configuration, run.configuration["upstash-failure-callback"]
+                )
                 return {"workflowRunId": run.id, "workflowCreatedAt": run.created_at}
         raise Refused(404, "no such verb")
 
@@ -783,7 +799,14 @@ class StandIn:
     def _again(self, run: Run, resume: bool, headers: dict[str, str]) -> Any:
         override = {n: v for n, v in headers.items() if _CONFIGURATION.fullmatch(n)}
         configuration = run.configuration | override
-        new = Run(f"wfr_again{next(self._count)}", run.url, self.now_ms, run.payload, configuration, run.content_type)  # fmt: skip  # noqa: E501
+        new = Run(
+            f"wfr_again{next(self._count)}",
+            run.url,
+            self.now_ms,
+            run.payload,
+            configuration,
+            run.content_type,
+        )
         self.runs[new.id] = new
         new.elements = [*run.elements[: run.failed_element + 1]] if resume else [run.elements[0]]
         self._visit(new, len(new.elements) - 1)

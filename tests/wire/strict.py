@@ -146,9 +146,8 @@ def _configuration(found: dict[str, str], *, is_call: bool) -> Iterator[str]:
         }
         if given:
             yield f"configuration is given with the trigger only: {sorted(given)}"
-    if (once(found) or is_call) and "upstash-method" in found:
-        if found.get("upstash-workflow-sdk-version", "1") != "1":
-            yield "upstash-workflow-sdk-version is not 1"
+    if "upstash-method" in found and found.get("upstash-workflow-sdk-version", "1") != "1":
+        yield "upstash-workflow-sdk-version is not 1"
     if "upstash-failure-callback" in found:
         for name, value in FAILURE.items():
             if found.get(name) != value:
@@ -236,6 +235,7 @@ def _sleeps(data: dict[str, Any], found: dict[str, str]) -> Iterator[str]:
             yield f"sleepUntil {data.get('sleepUntil')!r}, but upstash-not-before {until!r}"
     elif delay is not None or until is not None:
         yield f"a delay that no sleep has: {data}"
-    if data["stepType"] in {"Wait", "WaitForWebhook"} and data.get("targetStep"):
-        if not data.get("waitEventId") or not DURATION.fullmatch(data.get("timeout") or ""):
-            yield f"the plan of a wait names no event or no timeout: {data}"
+    waits = data["stepType"] in {"Wait", "WaitForWebhook"} and data.get("targetStep")
+    told = data.get("waitEventId") and DURATION.fullmatch(data.get("timeout") or "")
+    if waits and not told:
+        yield f"the plan of a wait names no event or no timeout: {data}"

@@ -1,4 +1,4 @@
-"""Every kind of step, kept by a QStash server: what is sent, how often it visits, what comes back."""
+"""Every kind of step, kept by a QStash server: what is sent, how often it visits, what returns."""
 
 import asyncio
 import json

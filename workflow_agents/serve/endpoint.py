@@ -5,6 +5,7 @@ the run is stored, which is when its function asks for its first step. A functio
 before that refuses the request: 400.
 """
 
+import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,11 @@ class Response:
     status: int
     data: dict[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def body(self) -> bytes:
+        """The data as JSON text."""
+        return json.dumps(self.data, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 Verify = Callable[[Request, int], None]
