@@ -29,7 +29,7 @@ programs = st.recursive(
     st.lists(st.just("step"), max_size=3),
     lambda inner: st.lists(
         st.one_of(st.just("step"), st.lists(inner, min_size=1, max_size=3)), max_size=3
-    ),  # fmt: skip
+    ),
     max_leaves=8,
 )
 

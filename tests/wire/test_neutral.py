@@ -95,10 +95,8 @@ async def test_on_the_wire(server, variables) -> None:
         context.sleep("nap", "1h")
         return context.run("two", lambda: first + 1)
 
-    handlers = {
-        "/plain": serve(plain)["handler"],
-        "/orders": async_serve(orders)["handler"],
-    }
+    called, awaited = serve(plain), async_serve(orders)
+    handlers = {"/plain": called["handler"], "/orders": awaited["handler"]}
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         """A web framework in ten lines."""
@@ -125,6 +123,8 @@ async def test_on_the_wire(server, variables) -> None:
         run = await server.ended(answer.json()["workflowRunId"])
         assert run.result == result
     await site.stop()
+    await awaited["close"]()
+    await asyncio.to_thread(called["close"])
 
 
 def test_options_are_checked() -> None:

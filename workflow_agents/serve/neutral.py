@@ -36,17 +36,25 @@ class NeutralOptions(RouteOptions, total=False):
 
 
 class AsyncServed(TypedDict):
-    """What `async_serve` gives: the handler, and what is served."""
+    """What `async_serve` gives.
+
+    Attributes:
+        handler: answers a request.
+        workflow: what is served.
+        close: closes the connections to a QStash server; the engine is its owner's to stop.
+    """
 
     handler: Callable[[Any], Awaitable[Response]]
     workflow: Workflow
+    close: Callable[[], Awaitable[None]]
 
 
 class Served(TypedDict):
-    """What `serve` gives: the handler, and what is served."""
+    """What `serve` gives; see `AsyncServed`."""
 
     handler: Callable[[Any], Response]
     workflow: Workflow
+    close: Callable[[], None]
 
 
 def async_serve(function: ServedFunction, **options: Unpack[NeutralOptions]) -> AsyncServed:
@@ -74,7 +82,7 @@ def async_serve(function: ServedFunction, **options: Unpack[NeutralOptions]) -> 
             await asyncio.to_thread(_ensure_started, routes.engine)
         return await _answer(route, request)
 
-    return {"handler": handler, "workflow": route.workflow}
+    return {"handler": handler, "workflow": route.workflow, "close": routes.close_connections}
 
 
 def serve(function: ServedFunction, **options: Unpack[NeutralOptions]) -> Served:
@@ -94,7 +102,10 @@ def serve(function: ServedFunction, **options: Unpack[NeutralOptions]) -> Served
             _ensure_started(routes.engine)
         return LOOP_THREAD.wait(_answer(route, request))
 
-    return {"handler": handler, "workflow": route.workflow}
+    def close() -> None:
+        LOOP_THREAD.wait(routes.close_connections())
+
+    return {"handler": handler, "workflow": route.workflow, "close": close}
 
 
 _starting = threading.Lock()
