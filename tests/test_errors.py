@@ -6,7 +6,7 @@ it is usually made, and reads what they are told.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,11 @@ def routed(path: Any = "/x", **options: Any) -> Callable[[], object]:
     return lambda: Serve(FastAPI(), engine=Engine(":memory:")).post(path, **options)(step_once)
 
 
-def not_async(context: Any) -> None: ...
+def generates(context: Any) -> Iterator[int]:
+    yield 1
+
+
+def wants_await(context: AsyncWorkflowContext[Any]) -> None: ...
 
 
 def two_under_one_path() -> None:
@@ -167,7 +171,9 @@ def two_under_one_path() -> None:
         ("WA102", served(env="PRODUCTION")),
         ("WA102", served(redact="body")),
         ("WA102", served(redact={"payload": True})),
-        ("WA102", lambda: Engine(":memory:").add("/x", not_async)),
+        ("WA102", lambda: Engine(":memory:").add("/x", generates)),
+        ("WA102", lambda: Engine(":memory:").add("/x", wants_await)),
+        ("WA107", lambda: Engine(":memory:").add_agent("/x")),
         ("WA102", lambda: Engine(":memory:").add("", step_once)),
         ("WA102", lambda: Engine(":memory:").add(None, step_once)),
         ("WA102", routed("orders")),
@@ -301,6 +307,13 @@ async def test_an_engine_that_does_not_run() -> None:
     with pytest.raises(WorkflowAgentsError) as raised:
         await engine.client.trigger("/x")
     assert raised.value.code == "WA111"
+    assert_readable(raised.value)
+
+
+async def test_a_synchronous_call_on_the_loop_that_has_to_answer(engine: Engine) -> None:
+    with pytest.raises(WorkflowAgentsError) as raised:
+        engine.run_sync("/x")
+    assert raised.value.code == "WA112"
     assert_readable(raised.value)
 
 

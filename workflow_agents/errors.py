@@ -55,7 +55,7 @@ class WorkflowAgentsError(Exception):
         standing = CODES[code]
         self.code = code
         self.what = what or standing.title
-        self.where = where or _line_of_the_user()
+        self.where = where or line_of_the_user()
         self.found: tuple[str, ...] = (found,) if isinstance(found, str) else tuple(found)
         self.why = why or standing.why
         self.fix: tuple[str, ...] = tuple(fix) or standing.fix
@@ -109,7 +109,7 @@ def _wrapped(text: str, width: int) -> Iterator[str]:
     )
 
 
-def _line_of_the_user() -> str:
+def line_of_the_user() -> str:
     """The innermost line on the stack that is neither ours nor a library's: "app.py:41"."""
     # What `inspect.currentframe` is, without the import of `inspect`.
     frame = sys._getframe(1)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] -- see above

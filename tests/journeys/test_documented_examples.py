@@ -1,7 +1,7 @@
 """The documented examples that are whole applications, and the list of all of them.
 
 Upstash documents its Python SDK on the pages listed here. Each of their Python examples that
-concerns the context, serving, FastAPI, failures or waits runs in these tests, with
+concerns the context, serving, FastAPI, Flask, failures or waits runs in these tests, with
 `workflow_agents` in place of `upstash_workflow`, its helpers filled in and its meaning checked.
 """
 # ruff: noqa: A001, B007  # names and closures are the documentation's
@@ -20,6 +20,9 @@ DOCUMENTED = {
     "quickstarts/fastapi: Implement Sleep Intervals": "waits: sleep_intervals",
     "quickstarts/fastapi: Perform External API Calls": "serve: call_to_the_app_itself",
     "quickstarts/fastapi: Add Authentication": "serve: authentication_by_header",
+    "quickstarts/flask: Define Basic Workflow Endpoint": "flask: basic_endpoint",
+    "quickstarts/flask: Implement Sleep Functionality": "flask: sleep_functionality",
+    "quickstarts/flask: Implement Authentication": "flask: authentication_by_header",
     "sdk/workflow-py: Define a Workflow Endpoint": "context: string_payload",
     "basics/serve: Serve a Workflow Endpoint": "context: two_pieces",
     "basics/serve: Configure Workflow Options": "context: two_pieces",
@@ -69,7 +72,6 @@ DOCUMENTED = {
 """Page and example -> file and how the name of its test begins."""
 
 ELSEWHERE = {
-    "quickstarts/flask: three examples": "Flask is not served by this version",
     "howto/schedule: two examples": "schedules are not part of this version",
     "quickstarts/platforms: serve, async_serve": "a framework without an adapter",
 }

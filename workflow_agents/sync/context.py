@@ -239,7 +239,7 @@ class WorkflowContext(Generic[P]):
         first, second = context.run_async(both)
         ```
         """
-        return self._wait(self._thread.beside(fn(self._here)))
+        return self._wait(self._thread.beside(fn, self._here))
 
     @property
     def _here(self) -> AsyncWorkflowContext[P]:

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from contextvars import Context, ContextVar
 from typing import Any, TypeVar, cast
 
-from workflow_agents.errors import StateError
+from workflow_agents.errors import StateError, WorkflowAgentsError, line_of_the_user
 
 T = TypeVar("T")
 
@@ -66,6 +66,10 @@ class LoopThread:
         future = self.submit(coroutine)
         try:
             return future.result()
+        except WorkflowAgentsError as error:
+            # On the loop's thread nothing is known of the caller's code.
+            error.where = error.where or line_of_the_user()
+            raise
         except BaseException:
             future.cancel()
             raise

@@ -27,6 +27,7 @@ from workflow_agents.context.threads import in_pool
 from workflow_agents.errors import StepUsageError, WorkflowAbort
 
 T = TypeVar("T")
+C = TypeVar("C")
 
 _THREADS = 256
 """How many functions may be under way on one loop; the next waits until one parks or ends."""
@@ -93,7 +94,7 @@ class WorkflowThread:
         self._thread = threading.Thread(
             target=self._work,
             args=(function, copy_context(), room),
-            name=f"workflow-{next(_numbers)}",
+            name=f"workflow-thread-{next(_numbers)}",
             daemon=True,  # user code in it must not keep the process from ending
         )
         self._thread.start()
@@ -123,11 +124,11 @@ class WorkflowThread:
             case _Raised(error):
                 raise error
 
-    async def beside(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    async def beside(self, function: Callable[[C], Coroutine[Any, Any, T]], context: C) -> T:
         """Go through code with branches: the bodies of their steps run beside each other."""
         self._invocation.bodies = in_pool
         try:
-            return await coroutine
+            return await function(context)
         finally:
             self._invocation.bodies = self.run_body
 
