@@ -30,7 +30,7 @@ ONLY_SYNC = {"run_async"}
 # What is set by the constructor is read through a property of the face, or set there too.
 ATTRIBUTES = {
     AsyncWorkflowContext: (
-        "workflow_run_id url request_payload headers env labels created_at".split()
+        ["workflow_run_id", "url", "request_payload", "headers", "env", "labels", "created_at"]
     ),
     AsyncClient: ["dlq"],
     AsyncRunHandle: ["run_id", "deduplicated"],

@@ -27,8 +27,9 @@ VARIABLES = (
 class AppOnLoopback:
     """Any ASGI app, served with its first request."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, lifespan: Any = "auto") -> None:
         self.app = app
+        self._lifespan = lifespan
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -38,7 +39,9 @@ class AppOnLoopback:
     async def start(self) -> None:
         if self._server is None:
             self._socket.listen()
-            config = uvicorn.Config(self.app, log_config=None, access_log=False, ws="none")
+            config = uvicorn.Config(
+                self.app, log_config=None, access_log=False, ws="none", lifespan=self._lifespan
+            )
             self._server = uvicorn.Server(config)
             self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
 

@@ -193,7 +193,8 @@ class _Address:
     def of(self, request: Request) -> Request:
         """The request, at its address from outside."""
         url = self.url or _rebased(request.url, self.base_url)
-        return Request(url, request.headers, request.body, request.method)
+        # They are read more than once, and a framework may give them only once.
+        return Request(url, tuple(request.headers), request.body, request.method)
 
 
 @dataclass(slots=True)
