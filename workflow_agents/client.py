@@ -1,6 +1,6 @@
 """The client: starts runs, follows them, and deals with those that failed.
 
-It speaks to a `Backend`; today that is the embedded engine of this process. Nothing is
+It speaks to a `Backend`: the embedded engine of this process, or a QStash server. Nothing is
 decided here: each method checks what it is given, asks once, and gives back values.
 """
 

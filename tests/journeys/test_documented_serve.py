@@ -26,7 +26,6 @@ from workflow_agents import (
     WorkflowContext,
 )
 
-
 CURRENT, NEXT, OTHER = (f"sig_{letter * 28}" for letter in "abc")
 
 

@@ -385,7 +385,7 @@ class Invocation:
         # An invocation comes to one new thing only.
         self._decided = decided is None or isinstance(decided, Start)
         if isinstance(decided, Start):
-            asked, wait = held[decided.index]
+            asked, wait = held[decided.member]
             self._held.remove(wait)
             body = Waiting(asked.key, asked.kind, asked.name, decided.attempts, due=True)
             wait.future.set_result(body if asked.kind is StepKind.RUN else None)

@@ -118,7 +118,7 @@ class Asked(NamedTuple):
 class Start(NamedTuple):
     """Start this member of the group, which has failed so often before. Hold the others."""
 
-    index: int
+    member: int
     attempts: int
 
 

@@ -35,7 +35,7 @@ class Results(NamedTuple):
 class Execute(NamedTuple):
     """Execute this member and no other; its result gets this number."""
 
-    index: int
+    member: int
     number: int
 
 

@@ -19,7 +19,7 @@ from workflow_agents.protocol.history import StepKey
 from workflow_agents.qstash import requests
 from workflow_agents.qstash.connection import Connection, ServerRequest, new_id, plain_headers
 from workflow_agents.qstash.requests import RunAddress
-from workflow_agents.qstash.run_logs import dead_letter_failure, run_log, waiters
+from workflow_agents.qstash.run_logs import dead_letter_failure, objects, run_log, waiters
 
 _PAGE = 10
 """Source: protocol 6.4: grouped runs come ten at a time."""
@@ -101,7 +101,7 @@ class OverHttp:
     ) -> Started:
         """Start a run; its failures are told to the workflow itself, if to nobody else."""
         chosen = f"wfr_{new_id(21)}" if run_id is None else checked_run_id(run_id)
-        answer = await self._connection.send(
+        answer: Any = await self._connection.send(
             requests.trigger(
                 RunAddress(chosen, path),
                 body,
@@ -110,7 +110,7 @@ class OverHttp:
                 not_before=not_before,
             )
         )
-        entry = _object(answer[0] if isinstance(answer, list) and answer else answer)
+        entry = next(iter(objects(answer)), _object(answer))
         return Started(chosen, bool(entry.get("deduplicated")))
 
     async def cancel(self, run_id: str) -> bool:
@@ -195,8 +195,8 @@ class OverHttp:
         while len(found) < limit:
             query = _query({"cursor": cursor, "count": "100"})
             page = _object(await self._get(f"/v2/workflows/dlq?{query}"))
-            for message in page.get("messages") or []:
-                letter = _letter(_object(message))
+            for message in objects(page.get("messages")):
+                letter = _letter(message)
                 if seen:
                     found.append(letter)
                 seen = seen or letter[0].id == before
@@ -219,8 +219,7 @@ class OverHttp:
         verb = "resume/" if resume else "restart/"
         headers = requests.override_headers(options)
         answer = _object(await self._of_letter("POST", verb, dlq_id, headers))
-        runs = answer.get("workflowRuns")
-        told = _object(runs[0]) if isinstance(runs, list) and runs else answer
+        told = next(iter(objects(answer.get("workflowRuns"))), answer)
         return Started(str(told.get("workflowRunId") or ""))
 
     async def fork(
@@ -274,7 +273,7 @@ class OverHttp:
     async def _page(self, query: Mapping[str, str | None]) -> tuple[list[RunLog], str | None]:
         given = _query({"groupBy": "workflowRunId", "count": str(_PAGE), **query})
         page = _object(await self._get(f"/v2/workflows/events?{given}"))
-        runs = [run_log(_object(run)) for run in page.get("runs") or []]
+        runs = [run_log(run) for run in objects(page.get("runs"))]
         return runs, page.get("cursor") or None
 
     async def _get(self, path: str) -> Any:

@@ -195,7 +195,7 @@ def steps(
 ) -> ServerRequest:
     """Submit results, or plans: each with the headers that are its own, such as a delay."""
     return _batch(
-        [_item(run.url, step_headers(run) | own, _json(s.to_json())) for s, own in submitted]
+        [_item(run.url, {**step_headers(run), **own}, _json(s.to_json())) for s, own in submitted]
     )
 
 

@@ -4,10 +4,11 @@ import base64
 import binascii
 from typing import Any, cast
 
-from workflow_agents.core.logs import RunLog, StepLog
+from workflow_agents.core.logs import RunLog, StepLog, Steps
 from workflow_agents.protocol.codec import Undecodable, decode
 
 _SHOWN_AS_RESULT = {"STEP_SUCCESS", "STEP_FAILED"}
+_NOTHING: dict[str, Any] = {}
 _WAITS_FOR = (
     "sleepFor",
     "sleepUntil",
@@ -21,9 +22,8 @@ _WAITS_FOR = (
 
 def run_log(run: dict[str, Any]) -> RunLog:
     """One run of `GET /v2/workflows/events`."""
-    groups = [_object(group) for group in run.get("steps") or []]
-    steps = [_object(s) for group in groups for s in group.get("steps") or []]
-    init = next((s for s in steps if s.get("stepType") == "Initial"), {})
+    steps = [step for group in objects(run.get("steps")) for step in objects(group.get("steps"))]
+    init = next((s for s in steps if s.get("stepType") == "Initial"), _NOTHING)
     state = str(run.get("workflowState") or "")
     labels = run.get("labels") or ([run["label"]] if run.get("label") else [])
     return RunLog(
@@ -37,7 +37,9 @@ def run_log(run: dict[str, Any]) -> RunLog:
         result=json_or_text(run.get("workflowRunResponse")),
         failure=_failure(run, steps) if state == "RUN_FAILED" else None,
         dlq_id=run.get("dlqId"),
-        steps=[_step(s) for s in steps if s.get("stepType") != "Initial" and s.get("stepName")],
+        steps=Steps(
+            _step(s) for s in steps if s.get("stepType") != "Initial" and s.get("stepName")
+        ),
     )
 
 
@@ -59,8 +61,8 @@ def _step(step: dict[str, Any]) -> StepLog:
 
 
 def _failure(run: dict[str, Any], steps: list[dict[str, Any]]) -> dict[str, Any]:
-    errors = [_object(e) for step in steps for e in step.get("errors") or []]
-    last = errors[-1] if errors else {}
+    errors = [error for step in steps for error in objects(step.get("errors"))]
+    last = errors[-1] if errors else _NOTHING
     function = _object(run.get("failureFunction"))
     status = last.get("status") or function.get("failStatus") or 500
     body = last.get("body") or function.get("failResponse") or last.get("error") or ""
@@ -127,6 +129,12 @@ def json_or_text(text: Any) -> Any:
         return decode(text)
     except Undecodable:
         return text
+
+
+def objects(value: object) -> list[dict[str, Any]]:
+    """The objects of a JSON list; nothing, where it is none."""
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    return [_object(item) for item in items]
 
 
 def _object(value: object) -> dict[str, Any]:

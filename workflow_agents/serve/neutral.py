@@ -11,7 +11,7 @@ import asyncio
 import inspect
 import json
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypedDict, Unpack, cast
 
 from workflow_agents.core.bad_options import unknown_option, wrong_option
@@ -168,10 +168,9 @@ async def _answer(route: Route, request: Any) -> Response:
 
 def _headers(headers: Any) -> list[tuple[str, str]]:
     """Headers as a mapping or as pairs, of texts or of bytes."""
-    pairs: Any = headers.items() if isinstance(headers, Mapping) else headers
-    if not isinstance(headers, Mapping) and callable(getattr(headers, "items", None)):
-        pairs = headers.items()
-    return [(_text(name), _text(value)) for name, value in pairs]
+    items = getattr(headers, "items", None)
+    pairs = items() if callable(items) else headers
+    return [(_text(name), _text(value)) for name, value in cast("Iterable[Any]", pairs)]
 
 
 def _text(value: Any) -> str:
@@ -182,6 +181,6 @@ def _bytes(body: Any) -> bytes:
     """A body as bytes: text as UTF-8, what a framework has parsed as JSON again."""
     if body is None:
         return b""
-    if isinstance(body, bytes | bytearray | memoryview):
+    if isinstance(body, bytes | bytearray):
         return bytes(body)
     return body.encode() if isinstance(body, str) else json.dumps(body).encode()

@@ -126,9 +126,9 @@ class WireJournal:
         match self._steps.decide(asked):
             case Results(results):
                 return self._outcomes(asked, results)
-            case Execute(index, number):
+            case Execute(member, number):
                 self._member = (number, len(asked))
-                return Start(index, self._retried)
+                return Start(member, self._retried)
             case PlanAll(first):
                 planned = [_planned(ask, first + i, len(asked)) for i, ask in enumerate(asked)]
                 self._come_to(Send(requests.steps(self._run.address, planned)))
