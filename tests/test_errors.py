@@ -208,8 +208,8 @@ def two_under_one_path() -> None:
         ("WA105", lambda: FlowControl("openai", rate=0)),
         ("WA105", lambda: FlowControl("openai", parallelism="3")),
         ("WA105", lambda: FlowControl("openai", rate=1, period="a while")),
-        ("WA106", routed(qstash_client=object())),
-        ("WA106", lambda: AsyncClient("<QSTASH_TOKEN>")),
+        ("WA102", routed(qstash_client=object())),
+        ("WA106", lambda: AsyncClient(token="")),
         ("WA110", two_under_one_path),
         ("WA504", lambda: FlowControl("open ai", rate=1)),
     ],
@@ -222,14 +222,21 @@ def test_a_mistake_where_workflows_are_served(code: str, mistake: Callable[[], o
     assert_readable(raised.value)
 
 
-@pytest.mark.parametrize("variable", ["QSTASH_TOKEN", "QSTASH_URL"])
-def test_an_environment_that_asks_for_a_hosted_service(
-    variable: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(variable, "set")
+def test_a_server_without_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QSTASH_URL", "https://qstash.example.com")
+    monkeypatch.delenv("QSTASH_TOKEN", raising=False)
 
-    with pytest.raises(WorkflowAgentsError, match=f"WA106(?s:.*){variable} is set") as raised:
-        Serve(FastAPI(), engine=Engine(":memory:"))
+    with pytest.raises(WorkflowAgentsError, match=r"WA106(?s:.*)QSTASH_URL is set") as raised:
+        Serve(FastAPI())
+    assert_readable(raised.value)
+    Serve(FastAPI(), engine=Engine(":memory:"))  # an engine that is given is meant
+
+
+async def test_a_server_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workflow_agents.qstash.connection._RETRIES", 0)
+    async with AsyncClient("token", base_url="http://127.0.0.1:9") as client:
+        with pytest.raises(WorkflowAgentsError, match="WA303") as raised:
+            await client.trigger("https://my-app.com/")
     assert_readable(raised.value)
 
 

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "workflow_agents"
 
-EVERYWHERE = {"errors", "error_codes", "config"}  # known to all rooms
+EVERYWHERE = {"errors", "error_codes", "config", "clock"}  # known to all rooms
 TOP = {"testing", "cli", "notebook"}  # on top: may know all
 PUBLIC = {"__init__", "fastapi", "flask"}  # names for users: may know all, hold no logic
 
@@ -20,20 +20,22 @@ MAY_KNOW: dict[str, set[str]] = {
     "errors": set(),
     "error_codes": set(),
     "config": {"protocol"},
+    "clock": set(),
     "protocol": set(),
     "display": set(),
     "core": {"protocol", "display"},
     "context": {"protocol", "core"},
     "approvals": {"protocol", "core"},
     "conversations": {"protocol", "core"},
-    "client": {"protocol", "core", "approvals", "conversations"},
+    "qstash": {"protocol", "core"},
+    "client": {"protocol", "core", "approvals", "conversations", "qstash"},
     "sync": {"protocol", "core", "context", "client", "approvals", "conversations"},
     "agents": {"protocol", "context", "display"},
     "integrations": {"protocol", "core", "context"},
     "store": {"protocol", "core"},
     "engine": {"protocol", "core", "store"},
     "server": {"protocol", "core", "store", "engine"},
-    "serve": {"protocol", "core", "context", "client", "sync"},
+    "serve": {"protocol", "core", "context", "client", "qstash", "sync"},
 }
 
 # module -> the rooms that this module alone may know besides

@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         WebhookResult,
     )
     from workflow_agents.protocol.secrets import Secret
+    from workflow_agents.serve.neutral import async_serve, serve
     from workflow_agents.serve.serve import Engine
     from workflow_agents.serve.workflow import Workflow
     from workflow_agents.sync.client import Client, DeadLetters, RunHandle
@@ -175,12 +176,14 @@ __all__ = [
     "WorkflowRetryAfterError",
     "WorkflowTool",
     "agent_workflow",
+    "async_serve",
     "durable_client",
     "durable_httpx_client",
     "mcp_server",
     "messages_from_json",
     "messages_to_json",
     "model",
+    "serve",
     "tool",
     "watch",
     "workflow_tool",
@@ -243,6 +246,8 @@ _ROOMS = {
         "WebhookResult",
     ),
     "protocol.secrets": ("Secret",),
+    "serve": ("serve",),
+    "serve.neutral": ("async_serve",),
     "serve.serve": ("Engine",),
     "serve.workflow": ("Workflow",),
     "sync.client": ("Client", "DeadLetters", "RunHandle"),
@@ -256,7 +261,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'workflow_agents' has no attribute {name!r}")
     room = importlib.import_module(f"workflow_agents.{_ROOM_OF.get(name, 'errors')}")
-    value = getattr(room, name)
+    # The room `serve` is the function of its name, too.
+    value = room if name == "serve" else getattr(room, name)
     globals()[name] = value
     return value
 

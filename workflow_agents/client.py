@@ -1,6 +1,6 @@
 """The client: starts runs, follows them, and deals with those that failed.
 
-It speaks to a `Backend`; today that is the embedded engine of this process. Nothing is
+It speaks to a `Backend`: the embedded engine of this process, or a QStash server. Nothing is
 decided here: each method checks what it is given, asks once, and gives back values.
 """
 
@@ -243,27 +243,49 @@ class AsyncDeadLetters:
 
 
 class AsyncClient:
-    """Starts and follows runs. `engine.client` and `serve.client` are made already."""
+    """Starts and follows runs: on an engine, or on a QStash server.
 
-    def __init__(self, backend: Backend) -> None:
-        if isinstance(backend, str) or not hasattr(backend, "trigger"):
-            raise ConfigurationError(
-                "WA106",
-                where="AsyncClient(...)",
-                found=f"expected a backend, found {type(backend).__name__}",
-                fix=("use engine.client or serve.client",),
-            )
-        self._backend = backend
-        self.dlq = AsyncDeadLetters(backend)
-        self.conversations = AsyncConversations(backend)
-        self.approvals = AsyncApprovals(backend)
+    `engine.client` and `serve.client` are made already. `AsyncClient("<QSTASH_TOKEN>")` is one
+    of a QStash server, which keeps the runs and visits the workflows at their addresses.
+
+    Args:
+        backend: the token of a QStash server, a client of the `qstash` package, or whatever
+            else keeps runs; default: what QSTASH_TOKEN and QSTASH_URL name.
+        token: of the server, in place of the first argument.
+        base_url: of the server; default: QSTASH_URL, then https://qstash.upstash.io.
+
+    Raises:
+        ConfigurationError: WA106, there is no token.
+    """
+
+    @names_options
+    def __init__(
+        self, backend: Any = None, *, token: str | None = None, base_url: str | None = None
+    ) -> None:
+        self._backend: Backend = _backend(backend, token, base_url)
+        self.dlq = AsyncDeadLetters(self._backend)
+        self.conversations = AsyncConversations(self._backend)
+        self.approvals = AsyncApprovals(self._backend)
+
+    async def close(self) -> None:
+        """Close the connections to a QStash server; they open again when they are needed."""
+        await self._backend.close()
+
+    async def __aenter__(self) -> "AsyncClient":
+        """Itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close its connections."""
+        await self.close()
 
     @names_options
     async def trigger(
         self,
-        workflow: Any,
+        workflow: Any = None,
         body: Any = None,
         *,
+        url: str | None = None,
         headers: Mapping[str, str] | None = None,
         workflow_run_id: str | None = None,
         retries: int | None = None,
@@ -280,6 +302,7 @@ class AsyncClient:
         Args:
             workflow: what `@serve.post` or `@engine.workflow` returned, its path, or its URL.
             body: the payload: str and bytes as they are, anything else as JSON.
+            url: the workflow's URL, in place of the first argument.
             headers: what the workflow sees as `context.headers`.
             workflow_run_id: an id of your own; if a run has it, none is started.
             retries: how often steps and the function are tried again; default 3.
@@ -295,8 +318,8 @@ class AsyncClient:
             UsageError: an option cannot be used; nothing was started.
             StoreError: the store cannot be written; nothing was started.
         """
-        served = self._served(workflow)
-        path = workflow_path(served)
+        served = self._served(workflow) if url is None else url
+        path = self._backend.destination(served)
         as_body = getattr(served, "as_body", None)
         content, _ = checked_body(
             body if as_body is None else as_body(body), where=f"trigger {path}"
@@ -404,7 +427,7 @@ class AsyncClient:
         """
         if run_id is not None:
             return [await self.log(run_id)]
-        path = None if workflow is None else workflow_path(workflow)
+        path = None if workflow is None else self._backend.destination(workflow)
         if state is not None and state not in RUN_STATES:
             raise wrong_option("state", f"one of {', '.join(RUN_STATES)}", state)
         if not isinstance(limit, int) or limit < 1:  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
@@ -414,22 +437,22 @@ class AsyncClient:
         )
 
 
-def workflow_path(workflow: Any) -> str:
-    """The path of a workflow given as itself, as a path, or as a URL.
+def _backend(backend: Any, token: Any, base_url: str | None) -> Backend:
+    """Whoever keeps the runs: as given, or a QStash server."""
+    if backend is not None and not isinstance(backend, str) and hasattr(backend, "destination"):
+        return backend
+    from workflow_agents import config
+    from workflow_agents.clock import SystemClock
+    from workflow_agents.qstash.backend import OverHttp
+    from workflow_agents.qstash.connection import Connection, connection_of
 
-    Raises:
-        ConfigurationError: WA107.
-    """
-    path = getattr(workflow, "path", workflow)
-    if isinstance(path, str) and "://" in path:
-        from urllib.parse import urlsplit
-
-        path = urlsplit(path).path or "/"
-    if not isinstance(path, str):
-        raise ConfigurationError(
-            "WA107", found=f"expected a workflow, its path or its URL, found {workflow!r}"[:200]
-        )
-    return path
+    if backend is not None and not isinstance(backend, str):
+        return OverHttp(connection_of(backend), SystemClock())
+    environment = config.environment()
+    token = backend or token or environment.get("QSTASH_TOKEN")
+    if not isinstance(token, str):
+        raise ConfigurationError("WA106", where="AsyncClient()", found="no token was given")
+    return OverHttp(Connection(token, base_url or environment.get("QSTASH_URL")), SystemClock())
 
 
 def _as_result(value: Any) -> bytes:

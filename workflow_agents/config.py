@@ -36,11 +36,6 @@ def public_url() -> str | None:
     return os.environ.get("UPSTASH_WORKFLOW_URL")
 
 
-def hosted_variables() -> list[str]:
-    """Variables that ask for a QStash server and not for the embedded engine."""
-    return [name for name in ("QSTASH_URL", "QSTASH_TOKEN") if os.environ.get(name)]
-
-
 def only_reloads() -> bool:
     """Whether this is the process of `flask run --debug` that watches files and serves nothing."""
     debug = os.environ.get("FLASK_DEBUG", "").lower() not in {"", "0", "false", "no"}

@@ -63,9 +63,12 @@ CODES = _table(
     ),
     (
         "WA106",
-        "hosted service not available in this version",
-        "QSTASH_TOKEN is set, which asks for a QStash server; this version runs embedded only",
-        ("unset QSTASH_TOKEN and QSTASH_URL to run on the embedded engine",),
+        "a QStash server cannot be used as it is set up",
+        "a QStash server is asked for, and its token is missing or not one",
+        (
+            "set QSTASH_TOKEN, and QSTASH_URL unless it is the hosted one",
+            "unset QSTASH_TOKEN and QSTASH_URL to run on the embedded engine",
+        ),
     ),
     (
         "WA107",
@@ -193,6 +196,12 @@ CODES = _table(
         "an address that cannot be called",
         "only http and https addresses with a host, without credentials, are called",
         ('url="https://example.com/path"',),
+    ),
+    (
+        "WA303",
+        "the QStash server did not take a request",
+        "it could not be reached, it refused the token, or it refused what was asked",
+        ("check QSTASH_URL and QSTASH_TOKEN", "look at what the server answered"),
     ),
     (
         "WA401",

@@ -21,6 +21,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from tests.wire.stand_in import CURRENT_KEY, NEXT_KEY, TOKEN, StandIn
 from workflow_agents import AsyncRunHandle, Engine, RunLog
 from workflow_agents.engine.http_out import HttpRequest, HttpResponse, Httpx2Out
 from workflow_agents.fastapi import Serve
@@ -266,7 +267,28 @@ def app(site: Site) -> FastAPI:
     return site.app
 
 
+@pytest.fixture
+async def qstash(web: Web, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StandIn]:
+    """A QStash server, which the environment names."""
+    server = StandIn(web.led_here)
+    await server.start()
+    monkeypatch.setenv("QSTASH_URL", server.url)
+    monkeypatch.setenv("QSTASH_TOKEN", TOKEN)
+    monkeypatch.setenv("QSTASH_CURRENT_SIGNING_KEY", CURRENT_KEY)
+    monkeypatch.setenv("QSTASH_NEXT_SIGNING_KEY", NEXT_KEY)
+    yield server
+    await server.stop()
+    assert not server.violations
+
+
 @pytest.fixture(autouse=True)
 def _no_hosted_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("QSTASH_URL", "QSTASH_TOKEN", "UPSTASH_WORKFLOW_URL", "WORKFLOW_AGENTS_KEY"):
+    for name in (
+        "QSTASH_URL",
+        "QSTASH_TOKEN",
+        "QSTASH_CURRENT_SIGNING_KEY",
+        "QSTASH_NEXT_SIGNING_KEY",
+        "UPSTASH_WORKFLOW_URL",
+        "WORKFLOW_AGENTS_KEY",
+    ):
         monkeypatch.delenv(name, raising=False)

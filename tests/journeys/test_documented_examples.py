@@ -30,6 +30,7 @@ DOCUMENTED = {
     "basics/serve/advanced: Configuring Environment Variables": "serve: environment",
     "basics/serve/advanced: receiver": "serve: receiver_takes",
     "basics/serve/advanced: Inject Custom QStash Client": "serve: qstash_client",
+    "quickstarts/platforms: serve, async_serve": "serve: platforms_without",
     "basics/context: Serve Workflow in Next.js and FastAPI": "context: context_reaches",
     "basics/context/run: steps in sequence": "context: results_of_synchronous_helpers",
     "basics/context/call: a long essay": "serve: call_of_a_model",
@@ -73,7 +74,6 @@ DOCUMENTED = {
 
 ELSEWHERE = {
     "howto/schedule: two examples": "schedules are not part of this version",
-    "quickstarts/platforms: serve, async_serve": "a framework without an adapter",
 }
 """Python examples of the same documentation that are not run, and why."""
 

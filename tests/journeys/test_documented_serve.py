@@ -4,6 +4,7 @@ The pages are named in `test_documented_examples.py`, which checks that none is 
 """
 # ruff: noqa: A001  # `input` is what the documentation calls the payload
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -13,14 +14,19 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import pytest
+from qstash import Receiver
 
+from tests.wire.conftest import AppOnLoopback
+from tests.wire.stand_in import TOKEN
 from workflow_agents import (
-    AsyncClient,
     AsyncWorkflowContext,
     CallResponse,
-    ConfigurationError,
+    Client,
     Secret,
+    WorkflowContext,
 )
+
+CURRENT, NEXT, OTHER = (f"sig_{letter * 28}" for letter in "abc")
 
 
 def signed(key: str, body: bytes, **claims: Any) -> str:
@@ -35,30 +41,6 @@ def signed(key: str, body: bytes, **claims: Any) -> str:
     payload["body"] = part(hashlib.sha256(body).digest())
     text = f"{part(json.dumps(header).encode())}.{part(json.dumps(payload).encode())}"
     return f"{text}.{part(hmac.digest(key.encode(), text.encode(), 'sha256'))}"
-
-
-@dataclass
-class Receiver:
-    """`qstash.Receiver` as far as a workflow uses it: two keys, and `verify`."""
-
-    current_signing_key: str
-    next_signing_key: str
-
-    def verify(self, *, signature: str, body: str, url: str | None = None) -> None:
-        keys = (self.current_signing_key, self.next_signing_key)
-        text, _, mark = signature.rpartition(".")
-        marks = [
-            base64.urlsafe_b64encode(hmac.digest(key.encode(), text.encode(), "sha256"))
-            for key in keys
-        ]
-        if mark.encode() not in [m.rstrip(b"=") for m in marks]:
-            raise ValueError("the signature fits neither key")
-        claims = json.loads(base64.urlsafe_b64decode(text.split(".")[1] + "=="))
-        found = base64.urlsafe_b64encode(hashlib.sha256(body.encode()).digest()).decode()
-        if claims["body"] != found.rstrip("="):
-            raise ValueError("the body is not the one that was signed")
-        if url is not None and claims["sub"] != url:
-            raise ValueError(f"it was signed for {claims['sub']}")
 
 
 async def test_payload_parser_gets_the_text_of_the_body(site, serve) -> None:
@@ -120,7 +102,7 @@ async def test_receiver_takes_signed_requests_only(site, serve, caplog) -> None:
 
     @serve.post(
         "/api/example",
-        receiver=Receiver(current_signing_key="sig_current", next_signing_key="sig_next"),
+        receiver=Receiver(current_signing_key=CURRENT, next_signing_key=NEXT),
     )
     async def example(context: AsyncWorkflowContext[str]) -> str:
         return await context.run("echo", lambda: context.request_payload)
@@ -135,14 +117,14 @@ async def test_receiver_takes_signed_requests_only(site, serve, caplog) -> None:
     assert "the header is missing" in caplog.text
 
     for key, url, body in [
-        ("sig_other", where, b"hello"),
-        ("sig_current", {"sub": "https://elsewhere.example.com/"}, b"hello"),
-        ("sig_current", where, b"something else"),
+        (OTHER, where, b"hello"),
+        (CURRENT, {"sub": "https://elsewhere.example.com/"}, b"hello"),
+        (CURRENT, where, b"something else"),
     ]:
         forged = {"upstash-signature": signed(key, body, **url)}
         assert (await site.post("/api/example", "hello", headers=forged)).status_code == 500
 
-    for key in ("sig_current", "sig_next"):
+    for key in (CURRENT, NEXT):
         good = {"upstash-signature": signed(key, b"hello", **where)}
         log = await site.run("/api/example", "hello", headers=good)
         assert log.result == "hello"
@@ -150,25 +132,34 @@ async def test_receiver_takes_signed_requests_only(site, serve, caplog) -> None:
     assert len(await site.client.logs()) == 2
 
 
-async def test_qstash_client_asks_for_what_is_not_here(serve) -> None:
+async def test_qstash_client_of_a_route(site, serve, qstash) -> None:
     """Source: basics/serve/advanced, "Inject Custom QStash Client"."""
+    import os
 
-    class AsyncQStash:
-        def __init__(self, token: str) -> None: ...
+    from qstash import AsyncQStash, Receiver
 
-    with pytest.raises(ConfigurationError) as raised:
+    @serve.post(
+        "/api/example",
+        qstash_client=AsyncQStash(os.environ["QSTASH_TOKEN"]),
+        receiver=Receiver(
+            current_signing_key=os.environ["QSTASH_CURRENT_SIGNING_KEY"],
+            next_signing_key=os.environ["QSTASH_NEXT_SIGNING_KEY"],
+        ),
+    )
+    async def example(context: AsyncWorkflowContext[str]) -> str:
+        return await context.run("echo", lambda: context.request_payload)
 
-        @serve.post("/api/example", qstash_client=AsyncQStash("token"))
-        async def example(context: AsyncWorkflowContext[str]) -> None: ...
+    assert (await site.post("/api/example", "hello")).status_code == 500
+    signature = {"upstash-signature": qstash.sign(f"{site.url}/api/example", b"hello")}
+    answer = await site.post("/api/example", "hello", headers=signature)
+    run = await qstash.ended(answer.json()["workflowRunId"])
 
-    assert raised.value.code == "WA106"
-    assert raised.value.fix == ("leave qstash_client out to run on the embedded engine",)
-    with pytest.raises(ConfigurationError, match="WA106"):
-        AsyncClient("<QSTASH_TOKEN>")
+    assert run.result == b'"hello"'
+    assert [visit.status for visit in qstash.visits] == [200, 200]
 
 
 async def test_redacted_trigger(site, serve) -> None:
-    """Source: howto/redact-fields, "Redact Workflow Run Data (Python)"."""
+    """Source: howto/redact-fields, "Redact Workflow Run Data (Python)"; embedded."""
 
     @serve.post("/api/workflow")
     async def workflow(context: AsyncWorkflowContext[dict]) -> dict:
@@ -188,6 +179,75 @@ async def test_redacted_trigger(site, serve) -> None:
     log = await run.log()
     assert log.payload.startswith("REDACTED:")
     assert "world" not in str(log.payload)
+
+
+async def test_redacted_trigger_by_a_client_with_a_token(qstash) -> None:
+    """Source: howto/redact-fields, "Redact Workflow Run Data (Python)", as it stands there."""
+
+    def documented() -> str:
+        client = Client(TOKEN)
+        run = client.trigger(
+            url="https://my-app.com/api/workflow",
+            body={"hello": "world"},
+            redact={"body": True, "header": ["Authorization"]},
+        )
+        client.close()
+        return run.run_id
+
+    run_id = await asyncio.to_thread(documented)
+
+    run = qstash.runs[run_id]
+    assert run.url == "https://my-app.com/api/workflow"
+    assert run.payload == b'{"hello":"world"}'
+    assert run.configuration["upstash-redact-fields"] == "body,header[Authorization]"
+    qstash._due.clear()
+
+
+@pytest.mark.parametrize("kind", ["serve", "async_serve"])
+async def test_platforms_without_an_adapter(qstash, kind) -> None:
+    """Source: quickstarts/platforms: `from upstash_workflow import serve, async_serve`."""
+    from workflow_agents import async_serve, serve
+
+    def plain(context: WorkflowContext[str]) -> str:
+        return context.run("echo", lambda: f"plain {context.request_payload}")
+
+    async def awaited(context: AsyncWorkflowContext[str]) -> str:
+        return await context.run("echo", lambda: f"awaited {context.request_payload}")
+
+    served: Any = serve(plain) if kind == "serve" else async_serve(awaited)
+    handler = served.get("handler")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        request = PlatformRequest((await receive())["body"], scope["headers"], f"{url}/")
+        response = (
+            await asyncio.to_thread(handler, request) if kind == "serve" else await handler(request)
+        )
+        headers = [(n.encode(), v.encode()) for n, v in response.headers.items()]
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+
+    platform = AppOnLoopback(app, lifespan="off")
+    url = platform.url
+    signature = {"upstash-signature": qstash.sign(f"{url}/", b"hello")}
+    answer = await platform.post("/", "hello", headers=signature)
+    run = await qstash.ended(answer.json()["workflowRunId"])
+    await platform.stop()
+    closed = served["close"]()
+    if closed is not None:
+        await closed
+
+    assert run.result == b'"%s hello"' % {"serve": b"plain", "async_serve": b"awaited"}[kind]
+
+
+@dataclass
+class PlatformRequest:
+    """A request as some web framework has it."""
+
+    body: bytes
+    headers: Any
+    url: str
+    method: str = "POST"
 
 
 @pytest.mark.parametrize("header", [None, "Bearer wrong", "Bearer secret_password"])

@@ -11,6 +11,9 @@ between two of them the event loop turns often enough for the first to take its 
 the first execution, also where branches share variables or the first to finish cancels the
 others. With a single branch there is nothing to order, and results return at once.
 
+Where the history is kept in lock-step (`Groups`), every step is held until all branches have
+come to rest, and what they ask for is decided together.
+
 This room knows no store and no HTTP: it asks a `Journal`, and is told by `deliver`.
 """
 
@@ -23,16 +26,21 @@ from workflow_agents.context.branches import BRANCH, Branch, InsideStep
 from workflow_agents.context.threads import Bodies, in_pool
 from workflow_agents.core.failures import failure_of
 from workflow_agents.core.journal import (
+    Asked,
     Closed,
     Completed,
     Ending,
     Failed,
     Failure,
+    Groups,
     History,
     Journal,
     Keeper,
+    Plan,
+    Start,
 )
 from workflow_agents.core.limits import Limits
+from workflow_agents.core.lockstep import in_order
 from workflow_agents.core.replay import Replay, describe, place
 from workflow_agents.errors import HistoryMismatch, LimitError, StepUsageError, WorkflowAbort
 from workflow_agents.protocol.codec import Unencodable, encode, is_text
@@ -61,12 +69,12 @@ _REFUSALS = 100
 class _Wait:
     """A branch that waits, for an outcome or for leave to start a new step."""
 
-    __slots__ = ("branch", "elsewhere", "future", "step")
+    __slots__ = ("asked", "branch", "elsewhere", "future")
 
-    def __init__(self, branch: Branch, *, elsewhere: bool, step: str = "") -> None:
+    def __init__(self, branch: Branch, *, elsewhere: bool, asked: Asked | None = None) -> None:
         self.branch = branch
         self.elsewhere = elsewhere
-        self.step = step
+        self.asked = asked
         self.future: asyncio.Future[Any] = branch.invocation.loop.create_future()
 
 
@@ -86,6 +94,7 @@ class Invocation:
         limits: Limits,
         *,
         gate: Callable[[], "asyncio.Future[None]"] | None = None,
+        groups: Groups | None = None,
     ) -> None:
         self.journal = journal
         self.limits = limits
@@ -94,6 +103,8 @@ class Invocation:
         self.holds_thread = False
         self._steps = 0
         self._gate = gate
+        self._groups = groups
+        self._decided = False
         self._opening: asyncio.Future[None] | None = None
         self._keeper = keeper
         self._replay = Replay(history)
@@ -174,8 +185,13 @@ class Invocation:
         """Whether branches are open beside the root."""
         return self._root.children > 0
 
-    async def begin(self, key: StepKey, kind: StepKind, name: str) -> Recorded | Waiting | None:
-        """What is recorded of this step; None: it is new, and may start now."""
+    async def begin(
+        self, key: StepKey, kind: StepKind, name: str, plan: Plan | None = None
+    ) -> Recorded | Waiting | None:
+        """What is recorded of this step; None: it is new, and may start now.
+
+        `plan` is what it then waits for elsewhere, if it does.
+        """
         if self._gate is not None:
             if self._opening is None:
                 self._opening = self._gate()
@@ -184,14 +200,15 @@ class Invocation:
             self._gate = None
         if self._closing is not None:
             await self._refuse()
+        if self._groups is not None:
+            return await self._hold(Asked(key, kind, name, plan))
         try:
             known = self._replay.ask(key, kind, name)
         except HistoryMismatch as mismatch:
             return await self._mismatched(mismatch)
         if known is None:
             if self._replay.replaying:
-                step = f"{describe(kind, name)} as {place(key)}"
-                await self._hold(_Wait(_current(self), elsewhere=True, step=step))
+                await self._hold(Asked(key, kind, name, plan))
             return None
         if type(known) is Waiting:
             return known if known.due else await self.outcome(key, elsewhere=True)
@@ -312,7 +329,7 @@ class Invocation:
 
     def _release(self) -> bool:
         """The loaded history is handed out: let the steps start that are not in it."""
-        if self._replay.replaying or not self._held:
+        if self._replay.replaying or not self._held or self._groups is not None:
             return False
         held, self._held = self._held, []
         for wait in held:
@@ -321,11 +338,19 @@ class Invocation:
         self._kick()
         return True
 
-    async def _hold(self, wait: _Wait) -> None:
+    async def _hold(self, asked: Asked) -> Recorded | Waiting | None:
+        wait = _Wait(_current(self), elsewhere=True, asked=asked)
         self._held.append(wait)
         self._kick()
         try:
-            await wait.future
+            return await wait.future
+        except asyncio.CancelledError:
+            if self._waits.get(asked.key) is wait:
+                # In lock-step: its outcome was on the way.
+                self._dropped.add(asked.key)
+                del self._waits[asked.key]
+                self._kick()
+            raise
         finally:
             if wait in self._held:
                 self._held.remove(wait)
@@ -340,11 +365,39 @@ class Invocation:
     def _settled(self) -> None:
         head = self._replay.head
         if head is not None and self._replay.replaying:
-            asked = self._held[0].step if self._held else "the code waits for other steps"
-            self._close(Failed(failure_of(_unfit(head, asked))))
+            asked = self._held[0].asked if self._held else None
+            new = f"{describe(asked.kind, asked.name)} as {place(asked.key)}" if asked else ""
+            unfit = _unfit(head, new or "the code waits for other steps")
+            self._close(Failed(failure_of(unfit)))
+        elif head is None and self._groups is not None:
+            self._decide(self._groups)
         elif head is None and not self._is_idle:
             self._is_idle = True
             self._keeper.idle()
+
+    def _decide(self, groups: Groups) -> None:
+        """In lock-step: every branch has come to rest, and these steps are a group."""
+        if self._decided or not self._held:
+            return
+        held = sorted(((w.asked, w) for w in self._held if w.asked), key=lambda h: in_order(h[0]))
+        try:
+            decided = groups.decide([asked for asked, _ in held])
+        except HistoryMismatch as mismatch:
+            self._close(Failed(failure_of(mismatch)))
+            return
+        # An invocation comes to one new thing only.
+        self._decided = decided is None or isinstance(decided, Start)
+        if isinstance(decided, Start):
+            asked, wait = held[decided.member]
+            self._held.remove(wait)
+            body = Waiting(asked.key, asked.kind, asked.name, decided.attempts, due=True)
+            wait.future.set_result(body if asked.kind is StepKind.RUN else None)
+        elif decided is not None:
+            self._held = []
+            for index, outcome in decided:
+                self._waits[outcome.key] = held[index][1]
+                self._replay.add(outcome)
+            self._kick()
 
     # Ends.
 
@@ -379,6 +432,8 @@ class Invocation:
             if isinstance(recorded.key, int) or self._has_finished(recorded.key):
                 unfit = _unfit(recorded, "the function returned without this step")
                 return Failed(failure_of(unfit))
+        if self._groups is not None and self._steps and (unfit := self._groups.left()):
+            return Failed(failure_of(unfit))
         if not self._steps:
             refused = StepUsageError("WA209", found="expected a step, found a return without one")
             return Failed(

@@ -75,7 +75,7 @@ async def wait_step(
     read: Callable[[Any], T],
 ) -> T:
     """Wait for an outcome that comes from elsewhere; `read` makes the result of it."""
-    step = await invocation.begin(key, kind, name)
+    step = await invocation.begin(key, kind, name, plan)
     if step is None:
         step = await _planned(invocation, key, kind, name, plan)
     return read(_result(cast("Recorded", step)))

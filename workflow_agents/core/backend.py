@@ -39,6 +39,10 @@ class Backend(Protocol):
         """Its time."""
         ...
 
+    def destination(self, workflow: Any) -> str:
+        """How it finds a workflow: by its path, or its whole address."""
+        ...
+
     async def trigger(
         self,
         path: str,
@@ -137,4 +141,8 @@ class Backend(Protocol):
 
     async def retry_failure_function(self, dlq_id: str) -> None:
         """Call its failure function again."""
+        ...
+
+    async def close(self) -> None:
+        """Close what was opened for the client alone."""
         ...

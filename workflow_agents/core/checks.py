@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from workflow_agents.core.bad_options import wrong_option
@@ -173,3 +174,19 @@ def checked_pause_key(pause_key: object) -> None:
         raise wrong_option("pause_key", f"text of 1 to {MAX_KEY_LENGTH} characters", pause_key)
     if not is_text(pause_key):
         raise wrong_option("pause_key", f"text of 1 to {MAX_KEY_LENGTH} characters", pause_key)
+
+
+def workflow_path(workflow: Any) -> str:
+    """The path of a workflow given as itself, as a path, or as a URL.
+
+    Raises:
+        ConfigurationError: WA107.
+    """
+    path = getattr(workflow, "path", workflow)
+    if isinstance(path, str) and "://" in path:
+        path = urlsplit(path).path or "/"
+    if not isinstance(path, str):
+        raise ConfigurationError(
+            "WA107", found=f"expected a workflow, its path or its URL, found {workflow!r}"[:200]
+        )
+    return path

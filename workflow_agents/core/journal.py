@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.retry import RetryPolicy
+from workflow_agents.errors import HistoryMismatch
 from workflow_agents.protocol.history import Recorded, StepKey, StepKind, Waiting
 from workflow_agents.protocol.secrets import Secret
 
@@ -112,6 +113,44 @@ class Again(NamedTuple):
 
 Plan = Sleep | Call | WaitForEvent | Invoke | Admission | Again
 """What a step may wait for elsewhere."""
+
+
+class Asked(NamedTuple):
+    """A step that the code asks for, and that is held until every branch has come to rest.
+
+    `plan`: what it will wait for elsewhere, where that is known before it starts.
+    """
+
+    key: StepKey
+    kind: StepKind
+    name: str
+    plan: Plan | None
+
+
+class Start(NamedTuple):
+    """Start this member of the group, which has failed so often before. Hold the others."""
+
+    member: int
+    attempts: int
+
+
+class Groups(Protocol):
+    """Who decides of steps in groups, where a history is kept in lock-step.
+
+    See `core.lockstep`: nothing new starts before every branch has come to rest.
+    """
+
+    def decide(self, asked: Sequence[Asked]) -> Sequence[tuple[int, Recorded]] | Start | None:
+        """Outcomes for all, to be handed out in this order; one to start; or the end of it.
+
+        Raises:
+            HistoryMismatch: the history holds another group in this place.
+        """
+        ...
+
+    def left(self) -> HistoryMismatch | None:
+        """What the history holds and a function that returns has not asked for."""
+        ...
 
 
 class Journal(Protocol):

@@ -15,6 +15,7 @@ from contextvars import Context, copy_context
 from dataclasses import replace
 from typing import Any
 
+from workflow_agents.clock import Clock
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import is_ended
@@ -32,7 +33,6 @@ from workflow_agents.engine.pauses import Pauses
 from workflow_agents.engine.sealing import Sealer
 from workflow_agents.engine.served import Served
 from workflow_agents.engine.streams import Streams
-from workflow_agents.engine.timers import Clock
 from workflow_agents.errors import ConfigurationError, NotFound, StateError, StoreError
 from workflow_agents.protocol.history import EntryKind, StepKey
 from workflow_agents.store.changes import (

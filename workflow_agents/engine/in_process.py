@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from workflow_agents.core.checks import workflow_path
 from workflow_agents.core.lifecycle import Phase, is_ended, phases_of
 from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
@@ -27,6 +28,10 @@ class InProcess:
     def now_ms(self) -> int:
         """The engine's time."""
         return self._engine.clock.now_ms()
+
+    def destination(self, workflow: Any) -> str:
+        """The path of a workflow."""
+        return workflow_path(workflow)
 
     async def trigger(
         self,
@@ -228,3 +233,6 @@ class InProcess:
         """See `Admin.retry_failure_function`."""
         self._engine.ensure_running()
         await self._engine.admin.retry_failure_function(dlq_id)
+
+    async def close(self) -> None:
+        """The engine is its owner's to stop."""

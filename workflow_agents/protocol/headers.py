@@ -46,6 +46,36 @@ def user_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {name.lower(): value for name, value in items if not name.lower().startswith(_DROPPED)}
 
 
+_OF_TRANSPORT = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "host",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    }
+)
+
+
+def forwardable(items: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Those headers of a request that its run is given for all its visits.
+
+    What belongs to this one request is left out: its connection, its signature and the like.
+    Source: protocol 2.8, headers that a server sets itself.
+    """
+    return {
+        name: value
+        for name, value in user_headers(items).items()
+        if name not in _OF_TRANSPORT and not name.startswith("upstash-")
+    }
+
+
 _SENSITIVE = re.compile(r"auth|cookie|credential|key|passw|secret|signature|token", re.I)
 
 

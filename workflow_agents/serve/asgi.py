@@ -15,10 +15,9 @@ from workflow_agents.core.bad_options import names_options, wrong_option
 from workflow_agents.serve.endpoint import Request, Response
 from workflow_agents.serve.routes import (
     HOOK_METHODS,
-    Route,
     RouteOptions,
+    Routes,
     check_route,
-    embedded_engine,
     receive_webhook,
     too_large,
 )
@@ -31,8 +30,9 @@ HOOK_PATH = "/v2/workflows/hooks/{user}/{run_id}/{event_id:path}"
 class Serve:
     """Serves workflows as routes of a FastAPI app.
 
-    The engine is embedded: it starts and stops with the app, on one SQLite file. While the app
-    runs, `serve.client` starts runs and follows them.
+    The engine is embedded: it starts and stops with the app, on one SQLite file. Where
+    QSTASH_TOKEN is set and no engine is given, a QStash server keeps the runs instead. While the
+    app runs, `serve.client` starts runs and follows them.
 
     ```python
     app = FastAPI()
@@ -44,11 +44,11 @@ class Serve:
 
     Args:
         app: gets a route for each workflow, and one for webhooks.
-        engine: in place of one with default options.
-        store: the path of the store, where no engine is given.
+        engine: in place of one with default options; it keeps the runs, whatever is set.
+        store: the path of the store, where no engine is given; the same.
 
     Raises:
-        ConfigurationError: WA106, the environment asks for a QStash server.
+        ConfigurationError: WA106, QSTASH_URL is set without QSTASH_TOKEN.
     """
 
     @names_options
@@ -57,18 +57,24 @@ class Serve:
     ) -> None:
         if not isinstance(app, FastAPI):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("app", "a FastAPI app", app)
-        self.engine = embedded_engine(engine, store)
+        self._routes = Routes(engine, store)
         self._app = app
         self._starting = asyncio.Lock()
         self._wrap_lifespan(app)
-        app.add_api_route(
-            HOOK_PATH, self._receive_webhook, methods=HOOK_METHODS, include_in_schema=False
-        )
+        if self._routes.embedded:
+            app.add_api_route(
+                HOOK_PATH, self._receive_webhook, methods=HOOK_METHODS, include_in_schema=False
+            )
+
+    @property
+    def engine(self) -> Engine:
+        """The embedded engine. Where a QStash server keeps the runs, it is not started."""
+        return self._routes.engine
 
     @property
     def client(self) -> AsyncClient:
         """Starts runs and follows them."""
-        return self.engine.client
+        return self._routes.client
 
     def post(
         self, path: str, **options: Unpack[RouteOptions]
@@ -92,12 +98,14 @@ class Serve:
         check_route(path, options, "@serve.post(...)")
 
         def decorate(function: ServedFunction) -> Workflow:
-            route = Route(self.engine, path, function, options)
+            route = self._routes.add(path, function, options)
 
             async def handle(request: FastAPIRequest) -> JSONResponse:
-                await self._ensure_started()
-                if (refused := self._too_large(request)) is not None:
-                    return refused
+                if route.needs_engine:
+                    await self._ensure_started()
+                refused = route.too_large(request.headers.get("content-length"))
+                if refused is not None:
+                    return _answer(refused)
                 return _answer(await route.answer(await _seen(request)))
 
             name = route.workflow.__name__
@@ -113,13 +121,11 @@ class Serve:
         self, request: FastAPIRequest, run_id: str, event_id: str
     ) -> JSONResponse:
         await self._ensure_started()
-        if (refused := self._too_large(request)) is not None:
-            return refused
+        limit = self.engine.limits.payload_bytes
+        refused = too_large(limit, request.headers.get("content-length"))
+        if refused is not None:
+            return _answer(refused)
         return _answer(await receive_webhook(self.engine, run_id, event_id, await _seen(request)))
-
-    def _too_large(self, request: FastAPIRequest) -> JSONResponse | None:
-        refused = too_large(self.engine, request.headers.get("content-length"))
-        return None if refused is None else _answer(refused)
 
     async def _ensure_started(self) -> None:
         """An app whose lifespan is not run starts the engine with its first request."""
@@ -133,8 +139,11 @@ class Serve:
 
         @contextlib.asynccontextmanager
         async def lifespan(scope_app: Any) -> AsyncGenerator[Any]:
-            async with self.engine, inner(scope_app) as state:
-                yield state
+            async with contextlib.AsyncExitStack() as stack:
+                stack.push_async_callback(self._routes.close_connections)
+                if self._routes.embedded:
+                    await stack.enter_async_context(self.engine)
+                yield await stack.enter_async_context(inner(scope_app))
 
         app.router.lifespan_context = lifespan
 
@@ -144,4 +153,4 @@ async def _seen(request: FastAPIRequest) -> Request:
 
 
 def _answer(response: Response) -> JSONResponse:
-    return JSONResponse(response.data, response.status)
+    return JSONResponse(response.data, response.status, dict(response.headers))

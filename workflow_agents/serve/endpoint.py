@@ -5,12 +5,13 @@ the run is stored, which is when its function asks for its first step. A functio
 before that refuses the request: 400.
 """
 
+import json
 import logging
-from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from workflow_agents.core.journal import Completed, Failed
+from workflow_agents.core.journal import Completed, Failed, Failure
 from workflow_agents.core.options import DEFAULT_OPTIONS, RunOptions
 from workflow_agents.errors import LimitError, NotFound, StoreError, WorkflowAgentsError
 from workflow_agents.protocol.headers import user_headers
@@ -37,6 +38,16 @@ class Response:
 
     status: int
     data: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def body(self) -> bytes:
+        """The data as JSON text."""
+        return json.dumps(self.data, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+Verify = Callable[[Request, int], None]
+"""Takes a request and the time in Unix seconds; raises WA402 where it is not signed."""
 
 
 class Accepting(Protocol):
@@ -68,13 +79,9 @@ class Starter(Protocol):
         ...
 
 
-async def start_run(
-    starter: Starter, workflow: Workflow, request: Request, receiver: Any = None
-) -> Response:
+async def start_run(starter: Starter, workflow: Workflow, request: Request) -> Response:
     """Start a run of the workflow with the request's body as its payload."""
     try:
-        if receiver is not None:
-            _verify(receiver, request)
         options = replace(DEFAULT_OPTIONS, headers=user_headers(request.headers), url=request.url)
         if workflow.options.flow_control is not None:
             return _started(await starter.trigger_run(workflow.path, request.body, options))
@@ -85,22 +92,26 @@ async def start_run(
     if ending is None or isinstance(ending, Completed):
         return _started(accepting.run_id)
     if isinstance(ending, Failed):
-        failure = ending.failure
-        if failure.status == 400:
-            refused = {"message": failure.message, "workflowRunId": NO_RUN}
-            return Response(400, {**refused, **(failure.detail or {})})
-        status = failure.status if failure.status in {429, 489} else 500
-        if failure.detail and failure.detail.get("code") == "WA205":
-            status = 422
-        return Response(
-            status,
-            {
-                "error": failure.error,
-                "message": failure.message,
-                **({"detail": dict(failure.detail)} if failure.detail else {}),
-            },
-        )
+        return refused(ending.failure)
     return Response(503, {"error": "Closed", "message": "the engine was stopped"})
+
+
+def refused(failure: Failure) -> Response:
+    """The function ended before its first step: nothing was started."""
+    if failure.status == 400:
+        told = {"message": failure.message, "workflowRunId": NO_RUN}
+        return Response(400, {**told, **(failure.detail or {})})
+    status = failure.status if failure.status in {429, 489} else 500
+    if failure.detail and failure.detail.get("code") == "WA205":
+        status = 422
+    return Response(
+        status,
+        {
+            "error": failure.error,
+            "message": failure.message,
+            **({"detail": dict(failure.detail)} if failure.detail else {}),
+        },
+    )
 
 
 def failed(error: WorkflowAgentsError) -> Response:
@@ -120,20 +131,3 @@ def failed(error: WorkflowAgentsError) -> Response:
 
 def _started(run_id: str) -> Response:
     return Response(200, {"workflowRunId": run_id, "finishCondition": "success"})
-
-
-def _verify(receiver: Any, request: Request) -> None:
-    """Ask a QStash `Receiver` whether the request is signed.
-
-    Raises:
-        WorkflowAgentsError: WA402; what failed is in the log only.
-    """
-    headers = {name.lower(): value for name, value in request.headers}
-    signature = headers.get("upstash-signature")
-    try:
-        if not signature:
-            raise ValueError("the header is missing")
-        receiver.verify(signature=signature, body=request.body.decode(), url=request.url)
-    except Exception as error:
-        logger.warning("a request to %s was refused: %s", request.url, error)
-        raise WorkflowAgentsError("WA402") from error

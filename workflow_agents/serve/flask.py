@@ -19,10 +19,9 @@ from workflow_agents.errors import WorkflowAgentsError
 from workflow_agents.serve.endpoint import Request, Response, failed
 from workflow_agents.serve.routes import (
     HOOK_METHODS,
-    Route,
     RouteOptions,
+    Routes,
     check_route,
-    embedded_engine,
     receive_webhook,
     too_large,
 )
@@ -56,11 +55,9 @@ class Serve:
         engine: in place of one with default options.
         store: the path of the store, where no engine is given.
 
-    Attributes:
-        engine: starts with the first request that the app gets, whatever it is for.
 
     Raises:
-        ConfigurationError: WA106, the environment asks for a QStash server.
+        ConfigurationError: WA106, QSTASH_URL is set without QSTASH_TOKEN.
     """
 
     @names_options
@@ -69,21 +66,27 @@ class Serve:
     ) -> None:
         if not isinstance(app, flask.Flask):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("app", "a Flask app", app)
-        self.engine = embedded_engine(engine, store)
+        self._routes = Routes(engine, store)
         self._app = app
         self._starting = threading.Lock()
-        app.before_request(self._try_to_start)
-        app.add_url_rule(
-            HOOK_PATH,
-            endpoint="workflow_webhook",
-            view_func=self._receive_webhook,
-            methods=HOOK_METHODS,
-        )
+        if self._routes.embedded:
+            app.before_request(self._try_to_start)
+            app.add_url_rule(
+                HOOK_PATH,
+                endpoint="workflow_webhook",
+                view_func=self._receive_webhook,
+                methods=HOOK_METHODS,
+            )
+
+    @property
+    def engine(self) -> Engine:
+        """The embedded engine. Where a QStash server keeps the runs, it is not started."""
+        return self._routes.engine
 
     @property
     def client(self) -> Client:
         """Starts runs and follows them; `serve.engine.client` is the one to be awaited."""
-        return self.engine.sync_client
+        return self.engine.sync_client if self._routes.embedded else Client(self._routes.client)
 
     def start(self) -> None:
         """Start the engine before the first request comes, so that stored runs go on at once.
@@ -94,12 +97,14 @@ class Serve:
         Raises:
             StoreError: the store cannot be used; WA601: another process has it.
         """
-        if not config.only_reloads():
+        if self._routes.embedded and not config.only_reloads():
             self._ensure_started()
 
     def stop(self) -> None:
         """Park every run and close the store; done anyway when the process ends."""
-        self.engine.close()
+        if self._routes.embedded:
+            self.engine.close()
+        LOOP_THREAD.wait(self._routes.close_connections())
 
     def route(
         self, path: str, **options: Unpack[RouteOptions]
@@ -126,10 +131,14 @@ class Serve:
             options["failure_function"] = self._in_app(failure_function)
 
         def decorate(function: ServedFunction) -> Workflow:
-            route = Route(self.engine, path, self._in_app(function), options)
+            route = self._routes.add(path, self._in_app(function), options)
 
             def view() -> flask.Response:
-                return self._answered(lambda: LOOP_THREAD.wait(route.answer(_seen())))
+                return self._answered(
+                    lambda: LOOP_THREAD.wait(route.answer(_seen())),
+                    route.too_large,
+                    needs_engine=route.needs_engine,
+                )
 
             name = route.workflow.__name__
             if name in self._app.view_functions:
@@ -142,18 +151,28 @@ class Serve:
     def _receive_webhook(self, user: str, run_id: str, event_id: str) -> flask.Response:
         del user  # there is one
         return self._answered(
-            lambda: LOOP_THREAD.wait(receive_webhook(self.engine, run_id, event_id, _seen()))
+            lambda: LOOP_THREAD.wait(receive_webhook(self.engine, run_id, event_id, _seen())),
+            functools.partial(too_large, self.engine.limits.payload_bytes),
+            needs_engine=True,
         )
 
-    def _answered(self, answer: Callable[[], Response]) -> flask.Response:
+    def _answered(
+        self,
+        answer: Callable[[], Response],
+        too_large: Callable[[str | None], Response | None],
+        *,
+        needs_engine: bool,
+    ) -> flask.Response:
         try:
-            self._ensure_started()
-            response = too_large(self.engine, flask.request.headers.get("content-length"))
+            if needs_engine:
+                self._ensure_started()
+            response = too_large(flask.request.headers.get("content-length"))
             response = answer() if response is None else response
         except WorkflowAgentsError as error:
             response = failed(error)
         answered = flask.jsonify(response.data)
         answered.status_code = response.status
+        answered.headers.update(response.headers)
         return answered
 
     def _try_to_start(self) -> None:

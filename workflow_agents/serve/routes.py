@@ -2,25 +2,44 @@
 
 An adapter turns its framework's request into a `Request`, asks here, and answers with the
 `Response`. Its own are only how a route is added and when the engine starts.
+
+A route is *embedded*, on the engine of this process, or *on the wire*: its runs are kept by a
+QStash server, which a client given to the route names, or the environment.
 """
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from dataclasses import dataclass
+from typing import Any, Protocol, TypedDict
 from urllib.parse import urlsplit
 
 from workflow_agents import config
+from workflow_agents.client import AsyncClient
+from workflow_agents.clock import Clock, SystemClock
 from workflow_agents.core.bad_options import unknown_option, wrong_option
 from workflow_agents.core.checks import checked_size
 from workflow_agents.core.flow_control import FlowControl
-from workflow_agents.errors import ConfigurationError, WorkflowAgentsError
-from workflow_agents.serve.endpoint import Request, Response, failed, start_run
+from workflow_agents.core.limits import Limits
+from workflow_agents.errors import WorkflowAgentsError
+from workflow_agents.qstash.backend import OverHttp
+from workflow_agents.qstash.connection import Connection, connection_from, connection_of
+from workflow_agents.serve.endpoint import Request, Response, Verify, failed, start_run
 from workflow_agents.serve.hand_over import hand_over
 from workflow_agents.serve.serve import Engine
-from workflow_agents.serve.workflow import FailureFunction, ServedFunction
+from workflow_agents.serve.signatures import by_keys, by_receiver, checked_receiver, keys_of
+from workflow_agents.serve.wire_endpoint import WireEndpoint
+from workflow_agents.serve.workflow import (
+    FailureFunction,
+    ServedFunction,
+    Workflow,
+    served_workflow,
+)
 
 HOOK_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 """A webhook takes each of these at /v2/workflows/hooks/{user}/{run_id}/{event_id}."""
+
+_WIRE_FACTOR = 10
+"""A visit brings the whole history of its run, beside the payload."""
 
 
 class RouteOptions(TypedDict, total=False):
@@ -35,11 +54,14 @@ class RouteOptions(TypedDict, total=False):
         failure_url: is sent a POST instead.
         schema: a type that the payload must fit.
         initial_payload_parser: makes the payload of the body's text.
-        env: what `context.env` is.
+        env: what `context.env` is; its QSTASH_* variables count for the route.
         redact: what logs do not show.
-        receiver: a `qstash.Receiver`; requests that are not signed are refused.
-        url: what `context.url` is; default: the request's.
-        base_url: replaces the origin of `context.url`.
+        qstash_client: a `qstash.AsyncQStash` or `QStash`, whose server keeps the runs.
+        receiver: a `qstash.Receiver`; requests that are not signed are refused. Default, where a
+            QStash server keeps the runs: QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY,
+            if both are set; False: nothing is signed.
+        url: the route's address from outside, and what `context.url` is; default: the request's.
+        base_url: replaces the origin of that; default: UPSTASH_WORKFLOW_URL.
     """
 
     retries: int | None
@@ -52,45 +74,170 @@ class RouteOptions(TypedDict, total=False):
     initial_payload_parser: Callable[[str], Any] | None
     env: Mapping[str, str | None] | None
     redact: Mapping[str, Any] | None
+    qstash_client: Any
     receiver: Any
     url: str | None
     base_url: str | None
 
 
-class Route:
+class Route(Protocol):
     """A workflow behind a path.
-
-    Args:
-        engine: runs it.
-        path: of the route; stored runs find their code by it.
-        function: the workflow function.
-        options: see `RouteOptions`.
 
     Attributes:
         workflow: what is served.
+        needs_engine: the engine has to turn before it can answer.
+    """
+
+    workflow: Workflow
+    needs_engine: bool
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request to it."""
+        ...
+
+    def too_large(self, content_length: str | None) -> Response | None:
+        """The answer to a body that says it is over the limit, which is then not read."""
+        ...
+
+
+class Routes:
+    """Where the runs of one app are kept, and its routes.
+
+    Args:
+        engine: keeps the runs, whatever the environment says.
+        store: of the engine that is made otherwise; it is kept there then, too.
+        clock: tells the time.
+
+    Attributes:
+        server: the QStash server that keeps the runs of routes which do not name their own.
 
     Raises:
-        ConfigurationError: an option cannot be used.
+        ConfigurationError: WA106, QSTASH_URL is set without QSTASH_TOKEN.
     """
 
     def __init__(
-        self, engine: Engine, path: str, function: ServedFunction, options: RouteOptions
+        self, engine: Engine | None = None, store: str | None = None, clock: Clock | None = None
     ) -> None:
-        given: dict[str, Any] = {**options}
-        self._receiver: Any = given.pop("receiver", None)
-        self._url: str | None = given.pop("url", None)
-        self._base_url: str | None = given.pop("base_url", None)
+        self.server = connection_from() if engine is None and store is None else None
         self._engine = engine
-        self.workflow = engine.add(path, function, **given)
+        self._store = store
+        self._clock = clock or SystemClock()
+        self._connections: list[Connection] = [] if self.server is None else [self.server]
+        self._client: AsyncClient | None = None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether there is an engine in this process: a server takes its place otherwise."""
+        return self.server is None
+
+    @property
+    def engine(self) -> Engine:
+        """The embedded engine; made when it is first asked for."""
+        if self._engine is None:
+            self._engine = Engine(self._store)
+        return self._engine
+
+    @property
+    def client(self) -> AsyncClient:
+        """Starts runs and follows them: on the engine, or on the server."""
+        if self.server is None:
+            return self.engine.client
+        if self._client is None:
+            self._client = AsyncClient(OverHttp(self.server, self._clock))
+        return self._client
+
+    def add(self, path: str, function: ServedFunction, options: RouteOptions) -> Route:
+        """Serve a workflow.
+
+        Raises:
+            ConfigurationError: an option cannot be used.
+        """
+        given: dict[str, Any] = {**options}
+        receiver = given.pop("receiver", None)
+        connection = self._connection(given.pop("qstash_client", None), given.get("env"))
+        variables = config.environment() if given.get("env") is None else given["env"]
+        base_url = given.pop("base_url", None) or variables.get("UPSTASH_WORKFLOW_URL")
+        address = _Address(given.pop("url", None), base_url)
+        if connection is None:
+            workflow = self.engine.add(path, function, **given)
+            verify = by_receiver(receiver) if receiver else None
+            return _EmbeddedRoute(workflow, self.engine, address, verify, self._clock)
+        limits = Limits() if self._engine is None else self._engine.limits
+        workflow = served_workflow(path, function, limits=limits, **given)
+        endpoint = WireEndpoint(workflow, connection, _verify(receiver, variables), self._clock)
+        return _WireRoute(workflow, endpoint, address, _WIRE_FACTOR * limits.payload_bytes)
+
+    def _connection(self, client: Any, env: Mapping[str, Any] | None) -> Connection | None:
+        if client is not None:
+            connection = connection_of(client)
+        elif env is not None and (own := connection_from(env)) is not None:
+            connection = own
+        else:
+            return self.server
+        self._connections.append(connection)
+        return connection
+
+    async def close_connections(self) -> None:
+        """Close those to QStash servers; they open again when they are needed."""
+        for connection in self._connections:
+            await connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """What a request's address is from outside. Source: protocol 11.1, `url` and `baseUrl`."""
+
+    url: str | None
+    base_url: str | None
+
+    def of(self, request: Request) -> Request:
+        """The request, at its address from outside."""
+        url = self.url or _rebased(request.url, self.base_url)
+        # They are read more than once, and a framework may give them only once.
+        return Request(url, tuple(request.headers), request.body, request.method)
+
+
+@dataclass(slots=True)
+class _EmbeddedRoute:
+    workflow: Workflow
+    engine: Engine
+    address: _Address
+    verify: Verify | None
+    clock: Clock
+    needs_engine: bool = True
 
     async def answer(self, request: Request) -> Response:
         """Start a run with the request's body as its payload."""
         parts = urlsplit(request.url)
-        self._engine.seen_at(f"{parts.scheme}://{parts.netloc}")
-        url = self._url or _rebased(request.url, self._base_url)
-        seen = Request(url, request.headers, request.body)
-        started = start_run(self._engine, self.workflow, seen, self._receiver)
-        return await hand_over(started, self._engine.loop)
+        self.engine.seen_at(f"{parts.scheme}://{parts.netloc}")
+        seen = self.address.of(request)
+        try:
+            if self.verify is not None:
+                self.verify(seen, self.clock.now_ms() // 1000)
+        except WorkflowAgentsError as error:
+            return failed(error)
+        return await hand_over(start_run(self.engine, self.workflow, seen), self.engine.loop)
+
+    def too_large(self, content_length: str | None) -> Response | None:
+        """See `Route.too_large`."""
+        return too_large(self.engine.limits.payload_bytes, content_length)
+
+
+@dataclass(slots=True)
+class _WireRoute:
+    workflow: Workflow
+    endpoint: WireEndpoint
+    address: _Address
+    limit: int
+    needs_engine: bool = False
+
+    async def answer(self, request: Request) -> Response:
+        """A visit, or what becomes a run on the server."""
+        return await self.endpoint.handle(self.address.of(request))
+
+    def too_large(self, content_length: str | None) -> Response | None:
+        """See `Route.too_large`."""
+        return too_large(self.limit, content_length)
 
 
 async def receive_webhook(engine: Engine, run_id: str, event_id: str, request: Request) -> Response:
@@ -118,26 +265,15 @@ async def receive_webhook(engine: Engine, run_id: str, event_id: str, request: R
     return Response(200, {})
 
 
-def too_large(engine: Engine, content_length: str | None) -> Response | None:
+def too_large(limit: int, content_length: str | None) -> Response | None:
     """The answer to a body that says it is over the limit, which is then not read."""
     if content_length is None or not content_length.isdigit():
         return None
     try:
-        checked_size(int(content_length), engine.limits.payload_bytes, "body of the request")
+        checked_size(int(content_length), limit, "body of the request")
     except WorkflowAgentsError as error:
         return failed(error)
     return None
-
-
-def embedded_engine(engine: Engine | None, store: str | None) -> Engine:
-    """The engine of an app: the one that it is given, or one with default options.
-
-    Raises:
-        ConfigurationError: WA106, the environment asks for a QStash server.
-    """
-    if hosted := config.hosted_variables():
-        raise ConfigurationError("WA106", found=f"{', '.join(hosted)} is set")
-    return engine or Engine(store)
 
 
 def check_route(path: object, options: Mapping[str, Any], where: str) -> None:
@@ -146,26 +282,25 @@ def check_route(path: object, options: Mapping[str, Any], where: str) -> None:
     Raises:
         ConfigurationError: WA101, WA102 or WA106.
     """
-    if "qstash_client" in options:
-        raise ConfigurationError(
-            "WA106",
-            where="option 'qstash_client'",
-            found="a QStash client was given",
-            fix=("leave qstash_client out to run on the embedded engine",),
-        )
     for name in options:
         if name not in RouteOptions.__annotations__:
             raise unknown_option(name, RouteOptions.__annotations__, where)
     if not isinstance(path, str) or not path.startswith("/"):
         raise wrong_option("path", "text that begins with '/'", path)
-    receiver = options.get("receiver")
-    if receiver is not None and not callable(getattr(receiver, "verify", None)):
-        raise wrong_option("receiver", "a qstash.Receiver", receiver)
+    checked_receiver(options.get("receiver"))
+    if (client := options.get("qstash_client")) is not None:
+        connection_of(client)
 
 
 def _rebased(url: str, base_url: str | None) -> str:
-    base_url = base_url or config.public_url()
     if not base_url:
         return url
-    path = url.split("://", 1)[-1].partition("/")[2]
-    return f"{base_url.rstrip('/')}/{path}"
+    return f"{base_url.rstrip('/')}/{url.split('://', 1)[-1].partition('/')[2]}"
+
+
+def _verify(receiver: Any, env: Mapping[str, str | None]) -> Verify | None:
+    if receiver:
+        # Source: protocol 8.3. Behind a proxy the address that was signed is another one.
+        return by_receiver(receiver, url=False)
+    keys = None if receiver is False else keys_of(env)
+    return None if keys is None else by_keys(keys)

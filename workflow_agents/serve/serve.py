@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from workflow_agents import config
 from workflow_agents.client import AsyncClient
+from workflow_agents.clock import Clock, SystemClock
 from workflow_agents.context.branches import install
 from workflow_agents.core.bad_options import names_options, wrong_option
 from workflow_agents.core.flow_control import FlowControl
@@ -22,12 +23,16 @@ from workflow_agents.core.options import RunOptions
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.engine.http_out import HttpOut, Httpx2Out
 from workflow_agents.engine.in_process import InProcess
-from workflow_agents.engine.timers import Clock, SystemClock
-from workflow_agents.errors import ConfigurationError, StoreError
+from workflow_agents.errors import StoreError
 from workflow_agents.protocol.times import duration_ms
 from workflow_agents.serve.endpoint import Accepting
 from workflow_agents.serve.hand_over import OnItsLoop, hand_over
-from workflow_agents.serve.workflow import FailureFunction, ServedFunction, Workflow
+from workflow_agents.serve.workflow import (
+    FailureFunction,
+    ServedFunction,
+    Workflow,
+    served_workflow,
+)
 from workflow_agents.store.sqlite import SqliteStore, Synchronous
 from workflow_agents.sync.client import Client
 from workflow_agents.sync.loop_thread import BLOCKED, LOOP_THREAD
@@ -207,22 +212,20 @@ class Engine:
         Raises:
             ConfigurationError: an option cannot be used; nothing is served.
         """
-        workflow = Workflow(
+        workflow = served_workflow(
             path,
             function,
-            options=RunOptions.checked(
-                retries=retries,
-                retry_delay=retry_delay,
-                flow_control=flow_control,
-                label=label,
-                failure_url=failure_url,
-                redact=redact,
-            ),
+            limits=self._limits,
+            retries=retries,
+            retry_delay=retry_delay,
+            flow_control=flow_control,
+            label=label,
             failure_function=failure_function,
+            failure_url=failure_url,
             schema=schema,
             initial_payload_parser=initial_payload_parser,
             env=self._environment if env is None else env,
-            limits=self._limits,
+            redact=redact,
         )
         return self.include(workflow)
 
@@ -313,10 +316,7 @@ class Engine:
 
         Raises:
             StoreError: the store cannot be used.
-            ConfigurationError: WA106, the environment asks for a QStash server.
         """
-        if self._environment is None and (hosted := config.hosted_variables()):
-            raise ConfigurationError("WA106", found=f"{', '.join(hosted)} is set")
         self._process = os.getpid()
         install(asyncio.get_running_loop())
         await self._engine.start()

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import inspect
 import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context
 from typing import Any, get_type_hints
 
@@ -12,7 +12,8 @@ from workflow_agents.context.context import AsyncWorkflowContext
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.context.revive import adapter, has_model
 from workflow_agents.core.bad_options import wrong_option
-from workflow_agents.core.journal import History, Journal, Keeper, StoredRun
+from workflow_agents.core.flow_control import FlowControl
+from workflow_agents.core.journal import Groups, History, Journal, Keeper, StoredRun
 from workflow_agents.core.limits import Limits
 from workflow_agents.core.options import RunOptions
 from workflow_agents.errors import ConfigurationError, StepUsageError
@@ -119,11 +120,13 @@ class Workflow:
         journal: Journal,
         keeper: Keeper,
         *,
-        gate: Any,
+        gate: Any = None,
+        groups: Groups | None = None,
         task_context: Context,
     ) -> Invocation:
-        """Call the function. See `engine.served.Served`."""
-        invocation = self.invocation_type(journal, history, keeper, self._limits, gate=gate)
+        """Call the function. See `engine.served.Served`; `groups`: its history is in lock-step."""
+        make = self.invocation_type
+        invocation = make(journal, history, keeper, self._limits, gate=gate, groups=groups)
         main = self._call(invocation, run, options)
         invocation.start(main, task_context)
         return invocation
@@ -151,13 +154,13 @@ class Workflow:
         # It is never started: a failure function makes no steps.
         invocation = Invocation(journal, History([], []), keeper, self._limits)
         context = self._context(invocation, run, options)
-        status, message = failure.get("status", 500), failure["message"]
+        told = failure.get("status", 500), failure["message"], failure.get("headers", {})
         if inspect.iscoroutinefunction(function):
-            return await function(context, status, message, {})
+            return await function(context, *told)
         import asyncio
 
         face, _ = sync_face(invocation, context)
-        return await asyncio.to_thread(function, face, status, message, {})
+        return await asyncio.to_thread(function, face, *told)
 
     def _context(
         self, invocation: Invocation, run: StoredRun, options: RunOptions
@@ -204,6 +207,46 @@ class Workflow:
             ]
             raise StepUsageError("WA205", where=f"workflow {self.path!r}", found=found) from error
         return _subscriptable(payload)
+
+
+def served_workflow(
+    path: str,
+    function: ServedFunction,
+    *,
+    limits: Limits,
+    retries: int | None = None,
+    retry_delay: str | None = None,
+    flow_control: FlowControl | None = None,
+    label: str | Sequence[str] | None = None,
+    failure_function: FailureFunction | None = None,
+    failure_url: str | None = None,
+    schema: Any = None,
+    initial_payload_parser: Callable[[str], Any] | None = None,
+    env: Mapping[str, str | None] | None = None,
+    redact: Mapping[str, Any] | None = None,
+) -> Workflow:
+    """A workflow with its options as users give them; `Engine.add` tells of each.
+
+    Raises:
+        ConfigurationError: an option cannot be used.
+    """
+    return Workflow(
+        path,
+        function,
+        options=RunOptions.checked(
+            retries=retries,
+            retry_delay=retry_delay,
+            flow_control=flow_control,
+            label=label,
+            failure_url=failure_url,
+            redact=redact,
+        ),
+        failure_function=failure_function,
+        schema=schema,
+        initial_payload_parser=initial_payload_parser,
+        env=env,
+        limits=limits,
+    )
 
 
 def _check_schema(schema: Any) -> None:

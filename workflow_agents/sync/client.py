@@ -220,9 +220,10 @@ class Client:
     @names_options
     def trigger(
         self,
-        workflow: Any,
+        workflow: Any = None,
         body: Any = None,
         *,
+        url: str | None = None,
         headers: Mapping[str, str] | None = None,
         workflow_run_id: str | None = None,
         retries: int | None = None,
@@ -240,6 +241,7 @@ class Client:
                 self._client.trigger(
                     workflow,
                     body,
+                    url=url,
                     headers=headers,
                     workflow_run_id=workflow_run_id,
                     retries=retries,
@@ -253,6 +255,10 @@ class Client:
                 )
             )
         )
+
+    def close(self) -> None:
+        """Close the connections to a QStash server; they open again when they are needed."""
+        return _wait(self._client.close())
 
     def trigger_many(self, triggers: Sequence[Mapping[str, Any]]) -> list[RunHandle]:
         """Start several runs; each mapping holds the arguments of one `trigger`."""

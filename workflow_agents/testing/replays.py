@@ -14,7 +14,7 @@ from typing import Any, NoReturn, cast
 
 from workflow_agents.context.branches import install
 from workflow_agents.context.invocation import Invocation
-from workflow_agents.core.journal import Completed, Ending, Failed, Journal
+from workflow_agents.core.journal import Completed, Ending, Failed, Journal, Plan
 from workflow_agents.core.options import RunOptions
 from workflow_agents.core.replay import describe
 from workflow_agents.errors import HistoryMismatch
@@ -198,11 +198,13 @@ class _Dry(Invocation):
         self.awaited: list[str] = []
         self._waiting = {waiting.key for waiting in arguments[1].waiting}
 
-    async def begin(self, key: StepKey, kind: StepKind, name: str) -> Recorded:
+    async def begin(
+        self, key: StepKey, kind: StepKind, name: str, plan: Plan | None = None
+    ) -> Recorded:
         """See `Invocation.begin`; returns only what is recorded."""
         if key in self._waiting:
             self.awaited.append(describe(kind, name))
-        known = await super().begin(key, kind, name)
+        known = await super().begin(key, kind, name, plan)
         if isinstance(known, Recorded):
             return known
         self.fresh.append(describe(kind, name))
@@ -236,7 +238,11 @@ class _Listener:
         """See `Journal.record`."""
         raise AssertionError("a dry invocation records nothing")
 
-    plan = notify = new_event_id = webhook_url = record
+    plan = notify = remember = new_event_id = webhook_url = record
+
+    async def recall(self, *_: object, **_named: object) -> tuple[int, list[bytes]]:
+        """See `Journal.recall`: what was read is not part of a recorded history."""
+        return 0, []
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The clock: the one place of the engine that knows what time it is."""
+"""The clock: the one place that knows what time it is."""
 
 import time
 from typing import Protocol

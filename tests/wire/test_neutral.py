@@ -1,0 +1,136 @@
+"""`serve` and `async_serve`: workflows on a framework that has no adapter."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from workflow_agents import (
+    AsyncWorkflowContext,
+    ConfigurationError,
+    Engine,
+    WorkflowContext,
+    async_serve,
+    serve,
+)
+
+Context = AsyncWorkflowContext[Any]
+
+
+@dataclass
+class PlainRequest:
+    """As a framework may have it: everything at hand."""
+
+    url: str = "http://localhost/orders"
+    body: Any = b""
+    headers: Any = field(default_factory=dict)
+    method: str = "POST"
+
+
+class StarletteLike(PlainRequest):
+    """A body that is awaited, headers as pairs of bytes."""
+
+    def __init__(self, **given: Any) -> None:
+        body = given.pop("body", b"")
+        super().__init__(**given)
+        self.headers = [(n.encode(), v.encode()) for n, v in dict(self.headers).items()]
+
+        async def read() -> bytes:
+            return body
+
+        self.body = read
+
+
+async def orders(context: Context) -> Any:
+    seen = context.request_payload, context.headers.get("x-tenant")
+    return await context.run("see", lambda: list(seen))
+
+
+@pytest.mark.parametrize("shape", [PlainRequest, StarletteLike])
+async def test_embedded(shape) -> None:
+    async with Engine(":memory:") as engine:
+        served = async_serve(orders, path="/orders", engine=engine)
+        request = shape(body=b'{"id": 1}', headers={"X-Tenant": "acme"})
+        response = await served["handler"](request)
+
+        assert response.status == 200
+        run_id = json.loads(response.body)["workflowRunId"]
+        assert await engine.client.handle(run_id).result() == [{"id": 1}, "acme"]
+        again = await engine.client.trigger(served["workflow"], {"id": 2})
+        assert await again.result() == [{"id": 2}, None]
+
+
+async def test_embedded_on_the_engine_of_the_process(tmp_path, monkeypatch) -> None:
+    from workflow_agents.serve import neutral
+
+    monkeypatch.setenv("WORKFLOW_AGENTS_STORE", str(tmp_path / "own.db"))
+    monkeypatch.setattr(neutral, "_of_the_process", [])
+
+    def plain(context: WorkflowContext[Any]) -> str:
+        return context.run("one", lambda: "plain")
+
+    handler = serve(plain)["handler"]
+    awaited = async_serve(orders)["handler"]
+    [routes] = neutral._of_the_process
+    responses = await asyncio.gather(
+        asyncio.to_thread(handler, PlainRequest(body="")), awaited(PlainRequest(body="text"))
+    )
+    results = [
+        await routes.client.handle(response.data["workflowRunId"]).result()
+        for response in responses
+    ]
+    await asyncio.to_thread(routes.engine.close)
+
+    assert results == ["plain", ["text", None]]
+
+
+async def test_on_the_wire(server, variables) -> None:
+    """The same handlers take the visits of a server."""
+    from tests.wire.conftest import AppOnLoopback
+
+    def plain(context: WorkflowContext[Any]) -> Any:
+        first = context.run("one", lambda: context.request_payload)
+        context.sleep("nap", "1h")
+        return context.run("two", lambda: first + 1)
+
+    called, awaited = serve(plain), async_serve(orders)
+    handlers = {"/plain": called["handler"], "/orders": awaited["handler"]}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """A web framework in ten lines."""
+        if scope["type"] != "http":
+            return
+        body = (await receive())["body"]
+        url = f"{site.url}{scope['path']}"
+        handler = handlers[scope["path"]]
+        request = PlainRequest(url, body, scope["headers"], scope["method"])
+        answer = (
+            await asyncio.to_thread(handler, request)
+            if scope["path"] == "/plain"
+            else await handler(request)
+        )
+        headers = [(n.encode(), v.encode()) for n, v in answer.headers.items()]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    site = AppOnLoopback(app)
+    for path, body, result in (("/plain", b"1", b"2"), ("/orders", b"2", b"[2,null]")):
+        signature = {"upstash-signature": server.sign(f"{site.url}{path}", body)}
+        answer = await site.post(path, body, headers=signature)
+        assert answer.status_code == 200, answer.text
+        run = await server.ended(answer.json()["workflowRunId"])
+        assert run.result == result
+    await site.stop()
+    await awaited["close"]()
+    await asyncio.to_thread(called["close"])
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(ConfigurationError, match=r"WA101(?s:.*)did you mean 'retries'"):
+        async_serve(orders, retrys=1)  # type: ignore[call-arg]
+    with pytest.raises(ConfigurationError, match="WA102"):
+        serve(orders, engine=object())  # type: ignore[typeddict-item]
+    with pytest.raises(ConfigurationError, match="WA102"):
+        serve(orders, path="orders")

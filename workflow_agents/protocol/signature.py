@@ -1,0 +1,119 @@
+"""Signatures of deliveries: a compact JWS over the hash of the body, by one of two keys.
+
+Only HS256 is read and written, and marks are compared in constant time. There are two keys so
+that they can be rotated: deliveries are signed with the current one, and the next one is taken
+too. No clock is read here. Source: protocol 8.2 to 8.4.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+LIFETIME_S = 300
+_HEADER = {"alg": "HS256", "typ": "JWT"}
+
+
+class BadSignature(ValueError):
+    """The signature does not fit; the text says why, and quotes nothing secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeys:
+    """The two keys of a server.
+
+    Attributes:
+        current: deliveries are signed with it.
+        following: it will be the current one after the next rotation.
+    """
+
+    current: str = field(repr=False)
+    following: str = field(repr=False)
+
+    def verify(self, signature: str, body: bytes, *, now_s: int, url: str | None = None) -> None:
+        """Check that the body was signed with one of the keys, a short time ago.
+
+        Args:
+            signature: the header `Upstash-Signature`.
+            body: as it came.
+            now_s: Unix seconds.
+            url: where it was sent; None: wherever.
+
+        Raises:
+            BadSignature: it fits neither key, is out of date, or was made for something else.
+        """
+        head, _, mark = signature.rpartition(".")
+        keys = (self.current, self.following)
+        if not any(hmac.compare_digest(_mark(key, head), mark.encode()) for key in keys if key):
+            raise BadSignature("it fits neither key")
+        header, claims = (_read(part) for part in [*head.split("."), "", ""][:2])
+        if header.get("alg") != "HS256":
+            raise BadSignature("it is not HS256")
+        if claims.get("iss") != "Upstash":
+            raise BadSignature("it is not issued by Upstash")
+        if _seconds(claims, "exp") <= now_s:
+            raise BadSignature("it has expired")
+        if _seconds(claims, "nbf") > now_s:
+            raise BadSignature("it is not valid yet")
+        if url is not None and claims.get("sub") != url:
+            raise BadSignature("it was made for another address")
+        found = str(claims.get("body", "")).rstrip("=")
+        if not hmac.compare_digest(found.encode(), _hash(body).encode()):
+            raise BadSignature("the body is not the one that was signed")
+
+
+def sign(key: str, body: bytes, *, url: str, now_s: int, token_id: str) -> str:
+    """The signature of a body that is sent to an address.
+
+    Args:
+        key: the current key.
+        body: as it is sent.
+        url: where it is sent.
+        now_s: Unix seconds.
+        token_id: makes this signature unlike any other.
+    """
+    claims = {
+        "iss": "Upstash",
+        "sub": url,
+        "exp": now_s + LIFETIME_S,
+        "nbf": 0,
+        "iat": now_s,
+        "jti": token_id,
+        "body": _hash(body),
+    }
+    head = ".".join(
+        _base64(json.dumps(p, separators=(",", ":")).encode()) for p in (_HEADER, claims)
+    )
+    return f"{head}.{_mark(key, head).decode()}"
+
+
+def _mark(key: str, head: str) -> bytes:
+    return _base64(hmac.digest(key.encode(), head.encode(), "sha256")).encode()
+
+
+def _hash(body: bytes) -> str:
+    return _base64(hashlib.sha256(body).digest())
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _read(part: str) -> dict[str, Any]:
+    try:
+        data = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, binascii.Error, RecursionError):
+        raise BadSignature("it is no JSON web token") from None
+    if not isinstance(data, dict):
+        raise BadSignature("it is no JSON web token")
+    return cast("dict[str, Any]", data)
+
+
+def _seconds(claims: dict[str, Any], name: str) -> float:
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadSignature(f"it has no {name}")
+    return value

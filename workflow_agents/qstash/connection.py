@@ -1,0 +1,178 @@
+"""The connection to a QStash server: one request, one answer, another try where none came.
+
+What is asked is built in `qstash.requests`; nothing of the protocol's meaning is known here.
+"""
+
+import asyncio
+import math
+import secrets
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from workflow_agents import config
+from workflow_agents.core.bad_options import wrong_option
+from workflow_agents.errors import ConfigurationError, RemoteError
+from workflow_agents.protocol.codec import Undecodable, decode
+from workflow_agents.protocol.secrets import Secret
+
+DEFAULT_URL = "https://qstash.upstash.io"
+"""Source: protocol 9."""
+
+_RETRIES = 5
+_TIMEOUT_S = 60
+
+
+class ServerRequest(NamedTuple):
+    """What is asked of a server; `path` begins with /v2 and may hold a query."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes = b""
+
+
+class Connection:
+    """To one QStash server, under one token.
+
+    Args:
+        token: of the server.
+        base_url: of the server.
+
+    Raises:
+        ConfigurationError: WA106, there is no token.
+    """
+
+    def __init__(self, token: str, base_url: str | None = None) -> None:
+        if not isinstance(token, str) or not token:  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            raise ConfigurationError("WA106", found=f"expected a token, found {token!r}"[:80])
+        base_url = base_url or DEFAULT_URL
+        if not base_url.startswith(("http://", "https://")):
+            raise wrong_option("base_url", "an http or https address", base_url)
+        self.token = token
+        self.base_url = base_url.rstrip("/")
+        self._client: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def send(self, request: ServerRequest) -> Any:
+        """Ask, and return the JSON that is answered; None where the answer is no JSON.
+
+        Raises:
+            RemoteError: WA303; `status` is the server's, 0 where no answer came.
+        """
+        status, body = await self._exchange(request)
+        if not 200 <= status < 300:
+            text = body.decode("utf-8", "replace")[:500]
+            raise RemoteError(
+                "WA303",
+                f"the QStash server answered {status}",
+                status=status,
+                body=text,
+                where=f"{request.method} {request.path.partition('?')[0]}"[:200],
+                found=f"expected a 2xx status, found {status}: {text}",
+            )
+        try:
+            return decode(body)
+        except Undecodable:
+            return None
+
+    async def _exchange(self, request: ServerRequest) -> tuple[int, bytes]:
+        import httpx2
+
+        client = self._open()
+        headers = {"authorization": f"Bearer {self.token}", **request.headers}
+        for attempt in range(1 + _RETRIES):
+            try:
+                answer = await client.request(
+                    request.method,
+                    self.base_url + request.path,
+                    headers=[(n.encode(), v.encode()) for n, v in headers.items()],
+                    content=request.body,
+                )
+            except httpx2.TransportError as error:
+                if attempt == _RETRIES:
+                    raise RemoteError(
+                        "WA303",
+                        "the QStash server cannot be reached",
+                        where=self.base_url,
+                        found=f"{type(error).__name__}: {error}"[:300],
+                    ) from error
+                # Source: protocol 6.1.
+                await asyncio.sleep(0.05 * math.exp(attempt))
+            else:
+                return answer.status_code, answer.content
+        raise AssertionError("unreachable")
+
+    def _open(self) -> Any:
+        """The HTTP client of the loop that runs; connections belong to their loop."""
+        import httpx2
+
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            self._loop = loop
+            self._client = httpx2.AsyncClient(
+                trust_env=False, follow_redirects=False, timeout=_TIMEOUT_S
+            )
+        return self._client
+
+    async def close(self) -> None:
+        """Close its connections; they open again with the next request."""
+        if self._client is not None and self._loop is asyncio.get_running_loop():
+            client, self._client = self._client, None
+            await client.aclose()
+
+
+def plain_headers(headers: Mapping[str, str | Secret]) -> dict[str, str]:
+    """Header values as they are sent: a server cannot look up a secret of this process.
+
+    Raises:
+        ConfigurationError: WA109, a secret names a variable that is not set.
+    """
+    plain: dict[str, str] = {}
+    for name, value in headers.items():
+        if isinstance(value, Secret):
+            found = config.variable(value.env)
+            if found is None:
+                raise ConfigurationError(
+                    "WA109", where=f"header {name!r}", found=f"{value.env} is not set"
+                )
+            value = value.prefix + found
+        plain[name] = value
+    return plain
+
+
+def new_id(length: int) -> str:
+    """Random characters of `[A-Za-z0-9_-]`."""
+    return secrets.token_urlsafe(length)[:length]
+
+
+def connection_of(client: Any) -> Connection:
+    """The connection that a client of the `qstash` package has, or one of ours as it is.
+
+    Raises:
+        ConfigurationError: WA102, it is neither.
+    """
+    if isinstance(client, Connection):
+        return client
+    http = getattr(client, "http", None)
+    token, base_url = getattr(http, "_token", None), getattr(http, "_base_url", None)
+    if not isinstance(token, str) or not isinstance(base_url, str):
+        raise wrong_option("qstash_client", "a qstash.QStash or qstash.AsyncQStash", client)
+    return Connection(token.removeprefix("Bearer "), base_url)
+
+
+def connection_from(env: Any = None) -> Connection | None:
+    """The connection that QSTASH_TOKEN and QSTASH_URL ask for; None: they ask for none.
+
+    Args:
+        env: in place of the environment.
+
+    Raises:
+        ConfigurationError: WA106, there is an address and no token.
+    """
+    variables = config.environment() if env is None else env
+    token, url = variables.get("QSTASH_TOKEN"), variables.get("QSTASH_URL")
+    if token:
+        return Connection(token, url)
+    if url:
+        raise ConfigurationError("WA106", found="QSTASH_URL is set, and QSTASH_TOKEN is not")
+    return None
