@@ -10,8 +10,8 @@ Json = dict[str, Any]
 NOISY_CORES = 0.4  # others using more cores than this disturb a measurement
 UNSTEADY = 1.5  # highest over lowest
 
-# workload -> the floor that does it best: alone inline, together in groups
-FLOOR_OF = {
+# workload -> the floor that does it best: alone inline, together in groups; None: it brings its own
+FLOOR_OF: dict[str, str | None] = {
     "W1": "floor-inline",
     "W2": "floor-group",
     "W3L": "floor-inline",
@@ -21,6 +21,7 @@ FLOOR_OF = {
     "W7": "floor-inline",
     "W7L": "floor-inline",
     "S1": "floor-group",
+    "A1": None,
 }
 
 
@@ -109,6 +110,14 @@ FIGURES: dict[str, tuple[str, list[Figure]]] = {
             Figure("syncs_per_step_together", "a step, 50 runs at once", 0.1),
         ],
     ),
+    "A1": (
+        "an agent, 50 turns with a tool call each",
+        [
+            Figure("added_ms", "CPU that the agents layer adds, ms a turn", 10),
+            Figure("agent_ms", "CPU in all, ms a turn", None),
+            Figure("bare_ms", "CPU of the same steps without it, ms a turn", None),
+        ],
+    ),
 }
 
 
@@ -146,7 +155,7 @@ def rows(results: Json) -> Iterator[tuple[str, ...]]:
         if "ours" not in engines:
             continue
         about, figures = FIGURES[workload]
-        ours, floor = engines["ours"], engines.get(FLOOR_OF[workload])
+        ours, floor = engines["ours"], engines.get(FLOOR_OF[workload] or "")
         for i, figure in enumerate(figures):
             pick = ("lowest" if figure.more else "highest") if figure.worst else "median"
             value = ours[figure.key][pick]

@@ -27,6 +27,7 @@ PARAMETERS: dict[str, dict[str, int]] = {
     "W7": {"n": 300, "kill_at": 150},
     "W7L": {"n": 5_000, "kill_at": 4_800},
     "S1": {"n": 200, "at_once": 50},
+    "A1": {"turns": 50},
 }
 EDGE = 200  # steps at either end of a long run that are compared
 
@@ -209,6 +210,12 @@ class Measurement:
         await asyncio.gather(*(self.run(f"s1-{k}", "seq", n // 10) for k in range(lanes)))
         self.emit(stretch="together", start=start, end=time.time(), steps=n // 10 * lanes)
 
+    async def agents(self) -> None:
+        """A1: what the agents layer adds to a turn, beside the same steps without it."""
+        from benchmarks.agents import cpu_per_turn
+
+        self.emit(**await cpu_per_turn(self.folder, self.parameters["turns"]))
+
 
 # what a process is asked for -> what it does
 PARTS: dict[str, Callable[[Measurement], Coroutine[Any, Any, None]]] = {
@@ -221,6 +228,7 @@ PARTS: dict[str, Callable[[Measurement], Coroutine[Any, Any, None]]] = {
     "first life": Measurement.first_life,
     "second life": Measurement.second_life,
     "S1": Measurement.syncs,
+    "A1": Measurement.agents,
 }
 
 

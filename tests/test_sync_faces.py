@@ -15,13 +15,18 @@ from workflow_agents import (
     RunHandle,
     WorkflowContext,
 )
+from workflow_agents.approvals import AsyncApprovals
 from workflow_agents.client import AsyncDeadLetters
+from workflow_agents.conversations import AsyncConversations
+from workflow_agents.sync.people import Approvals, Conversations
 
 PAIRS = [
     (AsyncWorkflowContext, WorkflowContext),
     (AsyncClient, Client),
     (AsyncRunHandle, RunHandle),
     (AsyncDeadLetters, DeadLetters),
+    (AsyncApprovals, Approvals),
+    (AsyncConversations, Conversations),
 ]
 
 ONLY_SYNC = {"run_async"}
@@ -30,11 +35,22 @@ ONLY_SYNC = {"run_async"}
 # What is set by the constructor is read through a property of the face, or set there too.
 ATTRIBUTES = {
     AsyncWorkflowContext: (
-        ["workflow_run_id", "url", "request_payload", "headers", "env", "labels", "created_at"]
+        [
+            "workflow_run_id",
+            "url",
+            "request_payload",
+            "headers",
+            "env",
+            "labels",
+            "created_at",
+            "origin",
+        ]
     ),
-    AsyncClient: ["dlq"],
+    AsyncClient: ["dlq", "approvals", "conversations"],
     AsyncRunHandle: ["run_id", "deduplicated"],
     AsyncDeadLetters: [],
+    AsyncApprovals: [],
+    AsyncConversations: [],
 }
 
 
@@ -44,7 +60,7 @@ def members(cls: type) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("twin", "face"), PAIRS)
 def test_the_same_names(twin: type, face: type) -> None:
-    expected = {*members(twin), *ATTRIBUTES[twin]} - {"dlq"}
+    expected = {*members(twin), *ATTRIBUTES[twin]} - {"dlq", "approvals", "conversations"}
     assert {*members(face)} - ONLY_SYNC == expected
 
 
@@ -84,11 +100,11 @@ def test_a_face_is_thin(twin: type, face: type) -> None:
 def test_attributes_are_those_of_an_instance() -> None:
     client = Engine(":memory:").client
     handle = client.handle("wfr_x")
-    for instance in (client, client.dlq, handle):
+    for instance in (client, client.dlq, client.approvals, client.conversations, handle):
         cls = next(c for c in type(instance).__mro__ if c in ATTRIBUTES)
         public = [name for name in vars(instance) if not name.startswith("_")]
         assert sorted(public) == sorted(ATTRIBUTES[cls])
-    assert hasattr(Client(client), "dlq")
+    assert all(hasattr(Client(client), name) for name in ATTRIBUTES[AsyncClient])
 
 
 def test_an_engine_runs_the_same_things_either_way() -> None:

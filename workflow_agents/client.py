@@ -9,18 +9,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from workflow_agents.approvals import AsyncApprovals
+from workflow_agents.conversations import AsyncConversations, ConversationKeeper
 from workflow_agents.core.bad_options import names_options, unknown_option, wrong_option
 from workflow_agents.core.checks import call_headers, checked_body, checked_event_id
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.lifecycle import RUN_STATES
 from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
-from workflow_agents.errors import ConfigurationError, StateError
+from workflow_agents.errors import ConfigurationError, StateError, StepUsageError
+from workflow_agents.protocol.approvals import OpenWait
+from workflow_agents.protocol.codec import Unencodable, encode
+from workflow_agents.protocol.history import StepKey
 from workflow_agents.protocol.results import NotifiedWaiter
 from workflow_agents.protocol.times import duration_ms, instant_ms
 
 Duration = int | float | str | timedelta
 Instant = int | float | datetime | str
+
+
+UNCHANGED: Any = object()
+"""Stands for what a fork is not given, since None is a value."""
 
 
 class TriggeredRun(Protocol):
@@ -45,7 +54,7 @@ class Letter(Protocol):
     callback: str | None
 
 
-class Backend(Protocol):
+class Backend(ConversationKeeper, Protocol):
     """Whoever keeps the runs."""
 
     def now_ms(self) -> int:
@@ -74,6 +83,10 @@ class Backend(Protocol):
 
     async def waiters(self, event_id: str) -> list[dict[str, Any]]:
         """Who waits for it."""
+        ...
+
+    async def waits(self, prefix: str, limit: int) -> Sequence[OpenWait]:
+        """The waits for events whose ids begin so, by id, with what is told of them."""
         ...
 
     async def log(self, run_id: str, *, steps: bool) -> RunLog:
@@ -110,6 +123,18 @@ class Backend(Protocol):
 
     async def again(self, dlq_id: str, options: RunOptions, *, resume: bool) -> TriggeredRun:
         """A new run of it."""
+        ...
+
+    async def fork(
+        self,
+        run_id: str,
+        options: RunOptions,
+        *,
+        step: StepKey | None,
+        body: bytes | None,
+        result: bytes | None,
+    ) -> TriggeredRun:
+        """A new run with the beginning of another."""
         ...
 
     async def delete_letter(self, dlq_id: str) -> None:
@@ -227,6 +252,47 @@ class AsyncRunHandle:
         """End the run as cancelled. False: it had ended before."""
         return await self._backend.cancel(self.run_id)
 
+    @names_options
+    async def fork(
+        self,
+        step: StepKey | None = None,
+        *,
+        result: Any = UNCHANGED,
+        body: Any = UNCHANGED,
+        retries: int | None = None,
+        retry_delay: str | None = None,
+        flow_control: FlowControl | None = None,
+        label: str | Sequence[str] | None = None,
+    ) -> "AsyncRunHandle":
+        """Start a run that begins like this one and goes its own way from a step on.
+
+        Whatever was recorded before the step is taken over and does not run again; the step and
+        all that was recorded after it run again, waits ask again. This run is not changed.
+
+        Args:
+            step: its key (`StepLog.step`) or, if it is the only one, its name; None: the run
+                starts from the top.
+            result: gives the step this result in place of running it: the reply of another
+                model, a corrected value.
+            body: another payload. The steps that are taken over stay as they were.
+            retries: of the new run; default: as this one, like the rest.
+            retry_delay: an expression in milliseconds.
+            flow_control: a key whose limits the new run waits for.
+            label: of the new run.
+
+        Raises:
+            NotFound: WA212, no such step.
+        """
+        if step is None and result is not UNCHANGED:
+            raise wrong_option("result", "nothing, unless a step is given", result)
+        content = None if body is UNCHANGED else checked_body(body, where="fork, body")[0]
+        given = None if result is UNCHANGED else _as_result(result)
+        options = RunOptions.checked(
+            retries=retries, retry_delay=retry_delay, flow_control=flow_control, label=label
+        )
+        done = await self._backend.fork(self.run_id, options, step=step, body=content, result=given)
+        return AsyncRunHandle(self._backend, done.run_id)
+
     def __repr__(self) -> str:
         return f"AsyncRunHandle({self.run_id!r})"
 
@@ -288,6 +354,8 @@ class AsyncClient:
             )
         self._backend = backend
         self.dlq = AsyncDeadLetters(backend)
+        self.conversations = AsyncConversations(backend)
+        self.approvals = AsyncApprovals(backend)
 
     @names_options
     async def trigger(
@@ -461,6 +529,14 @@ def workflow_path(workflow: Any) -> str:
             "WA107", found=f"expected a workflow, its path or its URL, found {workflow!r}"[:200]
         )
     return path
+
+
+def _as_result(value: Any) -> bytes:
+    try:
+        return encode(value)
+    except Unencodable as error:
+        where = f"fork, result at {error.path}"
+        raise StepUsageError("WA204", where=where, found=error.reason) from error
 
 
 def _dead_letter(letter: Letter, log: RunLog) -> DeadLetter:

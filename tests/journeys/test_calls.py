@@ -94,6 +94,45 @@ async def test_raise_for_status_makes_it_an_error(site, web, serve) -> None:
     assert "404" in retry.data["message"]
 
 
+async def test_an_answer_without_what_is_expected_is_tried_again(site, web, calling) -> None:
+    answers = [HttpAnswer(200, b"<html>", {}), {"error": "busy"}, {"choices": []}]
+    web.answer(API, lambda _request: answers.pop(0))
+    calling(retries=3, retry_delay="0", expect=["choices"])
+
+    run = await site.trigger("/call")
+    assert await run.result() == [200, "dict", {"choices": []}]
+    first = await site.told(run, "STEP_RETRY")
+    second = await site.told(run, "STEP_RETRY", times=2)
+    assert first.data["error"] == "answered 200 without a JSON object"
+    assert second.data["error"] == "answered 200 without 'choices'"
+
+
+async def test_an_answer_that_never_holds_what_is_expected_fails_the_step(
+    site, web, calling
+) -> None:
+    web.answer(API, {"error": "busy"})
+    calling(retries=1, retry_delay="0", expect=["choices"])
+
+    kind, error, message, attempts = (await site.run("/call")).result
+
+    assert (kind, error, attempts) == ("failed", "RemoteError", 2)
+    assert message == f"WA301 {API}/x answered 200 without 'choices'"
+
+
+async def test_what_is_expected_concerns_good_answers_only(site, web, calling) -> None:
+    web.answer(API, HttpAnswer(404, b"text", {}))
+    calling(expect=["choices"])
+
+    assert (await site.run("/call")).result == [404, "str", "text"]
+
+
+@pytest.mark.parametrize("expect", ["choices", [1]])
+async def test_an_expectation_is_a_list_of_names(site, calling, expect) -> None:
+    calling(expect=expect)
+    answer = await site.post("/call")
+    assert answer.json()["detail"]["code"] == "WA102"
+
+
 async def test_a_call_is_retried_on_500_with_one_idempotency_key(site, web, calling) -> None:
     answers = [HttpAnswer(500, b"", {}), HttpAnswer(503, b"", {}), {"ok": True}]
     web.answer(API, lambda _request: answers.pop(0))

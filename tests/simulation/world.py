@@ -28,7 +28,8 @@ from workflow_agents import Engine, Limits, StoreError
 from workflow_agents.protocol.codec import encode
 from workflow_agents.store.sqlite import SqliteStore
 from workflow_agents.testing.faults import Crash, Database, Faults, FaultyHttp
-from workflow_agents.testing.virtual_time import VirtualClock, VirtualLoop, VirtualTime
+from workflow_agents.testing.processes import run_process
+from workflow_agents.testing.virtual_time import VirtualClock, VirtualTime
 
 
 class World:
@@ -81,18 +82,18 @@ class World:
     def _live(self) -> bool:
         """One process. True: everything has ended, and it has stopped in order."""
         self._watch.process_began()
-        loop = VirtualLoop(self._time)
-        loop.set_exception_handler(self._unhandled)
-        store = self._database.store(self._faults)
         try:
-            return loop.run_until_complete(self._process(self._new_engine(store)))
+            return run_process(
+                lambda store: self._process(self._new_engine(store)),
+                self._database,
+                self._faults,
+                self._time,
+                unhandled=self._unhandled,
+            )
         except Crash:
             self._watch.fired["crash"] += 1
             self._time.advance(self._random.choice((0, 0, 5, 700)))
             return False
-        finally:
-            self._database.crash()
-            loop.abandon()
 
     def _new_engine(self, store: SqliteStore) -> Engine:
         engine = Engine(
@@ -177,7 +178,7 @@ class World:
         else:
             self._clock.step(ms)
 
-    def _unhandled(self, _loop: Any, context: dict[str, Any]) -> None:
+    def _unhandled(self, context: dict[str, Any]) -> None:
         self._watch.problems.append(f"nobody handled: {context}")
 
     # What must be true.
@@ -216,18 +217,12 @@ class World:
 
 
 _database: Database | None = None
-_template: bytes = b""
 
 
 def _empty_database() -> Database:
     """A database with nothing in it; one connection serves all scenarios of the process."""
-    global _database, _template
+    global _database
     if _database is None:
         _database = Database()
-        store = _database.store(Faults())
-        store.open()
-        store.close()
-        _database.crash()
-        _template = _database.snapshot()
-    _database.restore(_template)
+    _database.empty()
     return _database

@@ -99,6 +99,24 @@ def checked_event_id(event_id: object, where: str) -> str:
     )
 
 
+def checked_conversation(key: object) -> str:
+    """The key of a conversation: any text on one line that is not empty.
+
+    Raises:
+        ConfigurationError: WA504.
+    """
+    longest = _DEFAULT.name_characters
+    if isinstance(key, str) and 0 < len(key) <= longest and key.isprintable():
+        return key
+    raise ConfigurationError(
+        "WA504",
+        "a conversation needs a key",
+        where="conversation",
+        found=f"expected text on one line of at most {longest} characters, found {key!r}"[:200],
+        fix=('conversation="user-42"',),
+    )
+
+
 def checked_run_id(run_id: object) -> str:
     """A run id as it is stored: with its prefix.
 

@@ -5,7 +5,7 @@ step, park. The keeper answers, and delivers what arrives from elsewhere by call
 invocation's `deliver`. Nothing here does I/O.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -30,7 +30,9 @@ class Sleep(NamedTuple):
 class Call(NamedTuple):
     """An HTTP request that the keeper makes for the run.
 
-    `body` is sent as it is; `headers` have lower-case names.
+    `body` is sent as it is; `headers` have lower-case names. What makes an answer good is in
+    `acceptance`; the last one is recorded as it is, or as a failure of the step if it is not
+    2xx and `raise_for_status`, or without the members that `expect` names.
     """
 
     url: str
@@ -41,13 +43,18 @@ class Call(NamedTuple):
     timeout_ms: int | None
     flow_control: FlowControl | None
     raise_for_status: bool = False
+    expect: tuple[str, ...] = ()
 
 
 class WaitForEvent(NamedTuple):
-    """Wait for a notification, at most `timeout_ms`."""
+    """Wait for a notification, at most `timeout_ms`.
+
+    `details`, JSON data, are shown to whoever is to send it.
+    """
 
     event_id: str
     timeout_ms: int
+    details: Any = None
 
 
 class Invoke(NamedTuple):
@@ -128,6 +135,21 @@ class Journal(Protocol):
         self, key: StepKey, name: str, event_id: str, data: bytes, run_id: str | None
     ) -> None:
         """Wake who waits for the event and record the step, in one."""
+        ...
+
+    def recall(
+        self, conversation: str, *, up_to: int | None, last: int | None
+    ) -> Awaitable[tuple[int, list[bytes]]]:
+        """Messages of a conversation, and which of them is the newest.
+
+        `up_to`: those up to that one, None: all; of these the newest `last`, None: all.
+        """
+        ...
+
+    def remember(
+        self, key: StepKey, name: str, conversation: str, messages: Sequence[bytes]
+    ) -> None:
+        """Append to a conversation and record the step, in one."""
         ...
 
     def new_event_id(self) -> str:

@@ -65,7 +65,7 @@ class StepLog:
     waits_for: Any = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class RunLog:
     """One run and its steps.
 
@@ -81,6 +81,8 @@ class RunLog:
         failure: why it failed: error, message, status, attempts.
         dlq_id: of the dead letter it became.
         invoker: the row of the run that invoked it.
+        forked_from: the id of the run that it was forked from; known with its steps.
+        resumed_from: the id of the failed run that it goes on with; known with its steps.
         steps: in the order in which they were first heard of.
     """
 
@@ -95,10 +97,54 @@ class RunLog:
     failure: dict[str, Any] | None = None
     dlq_id: str | None = None
     invoker: int | None = None
-    steps: list[StepLog] = field(default_factory=list[StepLog])
+    forked_from: str | None = None
+    resumed_from: str | None = None
+    steps: "Steps" = field(default_factory=lambda: Steps())
+
+    def __post_init__(self) -> None:
+        self.steps = Steps(self.steps)
+
+    def __repr__(self) -> str:
+        """One line, the state last."""
+        from workflow_agents.display import runs
+
+        return runs.line(self)
+
+    def _repr_html_(self) -> str:
+        from workflow_agents.display import runs
+
+        return runs.run(self)
+
+    def _repr_markdown_(self) -> str:
+        from workflow_agents.display import runs
+
+        return runs.markdown(self)
 
 
-def fold_steps(entries: Iterable[FeedEntry]) -> list[StepLog]:
+class Steps(list[StepLog]):
+    """The steps of a run; notebooks show them as a table."""
+
+    def __repr__(self) -> str:
+        """A line for each, branches indented."""
+        from workflow_agents.display import runs
+
+        return "\n".join(runs.plain_steps(self))
+
+    def _repr_html_(self) -> str:
+        from workflow_agents.display import runs
+
+        return runs.steps(self)
+
+    def to_pandas(self) -> Any:
+        """A pandas `DataFrame`, a row for each step."""
+        import dataclasses
+        import importlib
+
+        pandas: Any = importlib.import_module("pandas")
+        return pandas.DataFrame([dataclasses.asdict(step) for step in self])
+
+
+def fold_steps(entries: Iterable[FeedEntry]) -> Steps:
     """The steps that the entries of one run tell of."""
     steps: dict[StepKey, StepLog] = {}
     for entry in entries:
@@ -125,4 +171,4 @@ def fold_steps(entries: Iterable[FeedEntry]) -> list[StepLog]:
             step.waits_for = entry.data
         elif state == "STEP_PROGRESS":
             step.waits_for = entry.data
-    return [*steps.values()]
+    return Steps(steps.values())

@@ -4,21 +4,24 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from workflow_agents.core.forks import found, left_out_from
 from workflow_agents.core.lifecycle import Phase, wire_state
 from workflow_agents.core.logs import FeedEntry, RunLog, fold_steps
 from workflow_agents.core.options import RunOptions
 from workflow_agents.core.redaction import redacted
+from workflow_agents.core.resume import left_out
 from workflow_agents.engine.ends import CALLBACK_FAIL, CALLBACK_IN_PROGRESS, DeliveryKind
-from workflow_agents.engine.intake import Triggered
+from workflow_agents.engine.intake import Inheritance, Triggered
 from workflow_agents.errors import NotFound, StateError
-from workflow_agents.protocol.codec import Undecodable, decode
-from workflow_agents.protocol.history import EntryKind, StepKind
+from workflow_agents.protocol.codec import Undecodable, decode, encode
+from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind
 from workflow_agents.protocol.results import read_body
 from workflow_agents.store.changes import (
     AddDelivery,
     Applied,
     Broken,
     Change,
+    DeleteConversation,
     Entry,
     SetCallback,
     TakeDeadLetter,
@@ -119,7 +122,19 @@ class Admin:
             for entry in entries:
                 if entry.kind == EntryKind.DEAD_LETTER_ADDED.name:
                     log.dlq_id = entry.data["dlqId"]
+                elif entry.kind == EntryKind.RUN_STARTED.name and entry.data:
+                    log.forked_from = entry.data.get("forkedFrom")
+                    log.resumed_from = entry.data.get("resumedFrom")
         return log
+
+    async def delete_conversation(self, key: str) -> bool:
+        """Remove a conversation. False: there is none."""
+        now = self._engine.clock.now_ms()
+        entry = Entry(0, now, EntryKind.CONVERSATION_DELETED, data=encode({"conversation": key}))
+        outcome = await self._engine.commits.apply(Change((DeleteConversation(key),), (entry,)))
+        if isinstance(outcome, Broken):
+            raise outcome.error
+        return isinstance(outcome, Applied)
 
     # Dead letters.
 
@@ -139,13 +154,55 @@ class Admin:
         """A new run of a dead letter: with the steps that it had done, or from the top."""
         _, row = self.letter(dlq_id)
         stored = RunOptions.from_json(json.loads(row.options)) if row.options else RunOptions()
+        origin = (stored.origin or row.run_id) if resume else None
         return await self._engine.intake.trigger(
             row.workflow,
             row.input or b"",
-            replace(options.over(stored), depth=stored.depth, url=stored.url),
-            inherit=row.id if resume else None,
+            replace(options.over(stored), depth=stored.depth, url=stored.url, origin=origin),
+            inherit=self._resumed(row) if resume else None,
             dead_letter=(dlq_id, row.id),
         )
+
+    async def fork(
+        self,
+        run_id: str,
+        options: RunOptions,
+        *,
+        step: StepKey | None,
+        body: bytes | None,
+        result: bytes | None,
+    ) -> Triggered:
+        """A new run that begins with what this one had recorded before a step.
+
+        Args:
+            run_id: of the run, ended or not.
+            options: over those of the run.
+            step: its key or name; None: from the top.
+            body: another input; None: the same.
+            result: is the outcome of the step, which then does not run; None: it runs again.
+
+        Raises:
+            NotFound: WA606, no such run; WA212, no such step.
+        """
+        row = self.find(run_id)
+        recorded = self._engine.store.history(row.id).recorded
+        at = None if step is None else found(recorded, step, run_id=row.run_id)
+        key = None if at is None else at.key
+        instead = None
+        if at is not None and result is not None:
+            instead = Recorded(at.key, at.kind, at.name, ok=True, data=result)
+        lineage = {"forkedFrom": row.run_id, "step": key}
+        stored = RunOptions.from_json(json.loads(row.options)) if row.options else RunOptions()
+        return await self._engine.intake.trigger(
+            row.workflow,
+            row.input or b"" if body is None else body,
+            replace(options.over(stored), depth=stored.depth, url=stored.url),
+            inherit=Inheritance(row.id, left_out_from(recorded, key), lineage, instead),
+        )
+
+    def _resumed(self, row: RunRow) -> Inheritance:
+        failed = left_out(self._engine.store.history(row.id).recorded)
+        return Inheritance(row.id, failed, {"resumedFrom": row.run_id})
 
     async def delete_letter(self, dlq_id: str) -> None:
         """Remove a dead letter; its run stays in the logs."""

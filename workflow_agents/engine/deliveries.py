@@ -12,6 +12,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from workflow_agents.core.acceptance import shortcoming
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.failures import failure_of, to_json
 from workflow_agents.core.journal import Call, Failure
@@ -24,7 +25,7 @@ from workflow_agents.engine.ends import (
 from workflow_agents.engine.http_out import HttpRequest, HttpResponse, NoAnswer
 from workflow_agents.errors import StoreError, WorkflowAgentsError
 from workflow_agents.protocol.codec import encode
-from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
+from workflow_agents.protocol.history import EntryKind, StepKey, StepKind, idempotency_key
 from workflow_agents.protocol.results import stored_body
 from workflow_agents.store.changes import (
     AddDelivery,
@@ -72,6 +73,8 @@ class Deliveries:
             data["delay"] = call.policy.delay.text
         if call.raise_for_status:
             data["raise"] = True
+        if call.expect:
+            data["expect"] = call.expect
         if call.timeout_ms is not None:
             data["timeoutMs"] = call.timeout_ms
         flow = call.flow_control
@@ -92,6 +95,11 @@ class Deliveries:
         self._tasks[row.id] = task
         self._calls[row.run, row.step] = row.id
         task.add_done_callback(lambda _task: self._forget(row))
+
+    @property
+    def busy(self) -> bool:
+        """Whether an attempt is being made."""
+        return bool(self._tasks)
 
     def abort(self, run: int, step: StepKey) -> None:
         """The run no longer waits for this call."""
@@ -137,7 +145,9 @@ class Deliveries:
         data = json.loads(row.data)
         answer, failure = await self._exchange(row, run, data)
         now = self._engine.clock.now_ms()
-        good = answer is not None and 200 <= answer.status < 300
+        expected = data.get("expect", ())
+        lack = None if answer is None else shortcoming(answer.status, answer.body, expected)
+        good = answer is not None and lack is None
         if not good:
             delay = DelayExpression.parse(data["delay"]) if "delay" in data else None
             decision = after_failure(
@@ -149,15 +159,15 @@ class Deliveries:
             if isinstance(decision, Retry):
                 until = now + decision.after_ms
                 why = {"error": failure.message} if answer is None and failure else {}
-                why |= {} if answer is None else {"status": answer.status}
+                why |= {} if answer is None else {"status": answer.status, "error": lack}
                 told = encode({**why, "attempts": row.attempt, "until": until})
                 kind, type_, step = EntryKind.STEP_RETRY, StepKind.CALL, row.step
                 entry = Entry(row.run, now, kind, type_, step, data=told)
                 await self._give_back(row, until, entry)
                 return
-        if answer is not None and not good and data.get("raise"):
+        if answer is not None and lack is not None and (data.get("raise") or answer.status < 300):
             text = answer.body[:_SHOWN_BYTES].decode("utf-8", "replace")
-            message = f"WA301 {data['url']} answered {answer.status}"
+            message = f"WA301 {data['url']} {lack}"
             failure = Failure("RemoteError", message, answer.status, detail={"body": text})
         if answer is not None and failure is None:
             stored = stored_body(answer.body, ",".join(answer.headers.get("content-type", [])))
@@ -187,7 +197,8 @@ class Deliveries:
         engine = self._engine
         try:
             headers = engine.sealer.open_headers(data["headers"])
-            headers.setdefault("idempotency-key", f"{run.run_id}/{row.step}")
+            origin = engine.options_of(run).origin or run.run_id
+            headers.setdefault("idempotency-key", idempotency_key(origin, row.step or 0))
             timeout_ms = data.get("timeoutMs") or engine.call_timeout_ms
             request = HttpRequest(data["method"], data["url"], headers, row.body or b"", timeout_ms)
             return await engine.http.send(request), None

@@ -43,7 +43,7 @@ from workflow_agents.store.changes import (
     Release,
     SetFlow,
 )
-from workflow_agents.store.commits import Commits
+from workflow_agents.store.commits import Commits, Committed
 from workflow_agents.store.interface import RunRow, Store
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,9 @@ class DurableEngine:
         retention_ms: how long ended runs are kept; None: for ever.
         inline: commit on the loop's thread only.
         base_url: what webhook addresses begin with.
+
+    Attributes:
+        on_commit: hears of every batch that was stored; for test kits.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class DurableEngine:
         self.deliveries = Deliveries(self)
         self.admin = Admin(self)
         self.running = False
+        self.on_commit: Committed | None = None
         self._random = randomness
         self._retention_ms = retention_ms
         self._max_live = max_live
@@ -317,6 +321,12 @@ class DurableEngine:
 
     # News.
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way here, and not merely due: code, a request, a commit."""
+        working = any(not live.parked for live in self.live.values())
+        return working or self.deliveries.busy or self.commits.busy
+
     def _news(self, applied: Applied) -> None:
         """Runs were woken: those in hand are told at once, the rest are due."""
         for woken in applied.woken:
@@ -336,6 +346,8 @@ class DurableEngine:
 
     def _committed(self, changes: Sequence[Change], outcomes: Sequence[Outcome]) -> None:
         """Wake who watches a run that something was told of, or waits for its end."""
+        if self.on_commit is not None:
+            self.on_commit(changes, outcomes)
         for change, outcome in zip(changes, outcomes, strict=True):
             if type(outcome) is not Applied:
                 continue

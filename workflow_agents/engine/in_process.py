@@ -6,6 +6,9 @@ from workflow_agents.core.lifecycle import Phase, is_ended, phases_of
 from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
 from workflow_agents.engine.intake import Triggered
+from workflow_agents.protocol.approvals import OpenWait
+from workflow_agents.protocol.codec import decode
+from workflow_agents.protocol.history import StepKey
 from workflow_agents.store.interface import DeadLetterRow
 
 if TYPE_CHECKING:
@@ -60,6 +63,28 @@ class InProcess:
                 found.append({"workflowRunId": row.run_id, "deadline": deadline})
         return found
 
+    async def waits(self, prefix: str, limit: int) -> list[OpenWait]:
+        """The waits for events whose ids begin so, with what is told of them."""
+        self._engine.ensure_running()
+        store = self._engine.store
+        found: list[OpenWait] = []
+        for waiter, entry in store.waiters_like(prefix, limit):
+            row = store.run(waiter.run)
+            if row is not None:
+                told: dict[str, Any] = decode(entry.data) if entry.data else {}
+                found.append(
+                    OpenWait(
+                        waiter.event or "",
+                        row.run_id,
+                        row.workflow,
+                        waiter.name,
+                        entry.at,
+                        waiter.due_at or 0,
+                        told.get("details"),
+                    )
+                )
+        return found
+
     async def log(self, run_id: str, *, steps: bool) -> RunLog:
         """One run."""
         self._engine.ensure_running()
@@ -109,6 +134,30 @@ class InProcess:
                 await news.wait()
                 news.clear()
 
+    async def conversation(self, key: str, last: int | None) -> list[Any]:
+        """The newest messages of a conversation."""
+        self._engine.ensure_running()
+        found = self._engine.store.messages(key, up_to=None, last=last)
+        return [decode(data) for _, data in found]
+
+    async def conversations(self, after: str | None, limit: int) -> list[dict[str, Any]]:
+        """Conversations by key."""
+        self._engine.ensure_running()
+        return [
+            {
+                "key": row.key,
+                "messages": row.messages,
+                "beganAt": row.began_at,
+                "changedAt": row.changed_at,
+            }
+            for row in self._engine.store.conversations(after, limit)
+        ]
+
+    async def delete_conversation(self, key: str) -> bool:
+        """See `Admin.delete_conversation`."""
+        self._engine.ensure_running()
+        return await self._engine.admin.delete_conversation(key)
+
     async def letters(self, before: str | None, limit: int) -> list[tuple[DeadLetterRow, RunLog]]:
         """Dead letters with their runs, the newest first."""
         engine = self._engine
@@ -130,6 +179,19 @@ class InProcess:
         """See `Admin.again`."""
         self._engine.ensure_running()
         return await self._engine.admin.again(dlq_id, options, resume=resume)
+
+    async def fork(
+        self,
+        run_id: str,
+        options: RunOptions,
+        *,
+        step: StepKey | None,
+        body: bytes | None,
+        result: bytes | None,
+    ) -> Triggered:
+        """See `Admin.fork`."""
+        self._engine.ensure_running()
+        return await self._engine.admin.fork(run_id, options, step=step, body=body, result=result)
 
     async def delete_letter(self, dlq_id: str) -> None:
         """See `Admin.delete_letter`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,9 @@ from workflow_agents.core.checks import checked_run_id, checked_size
 from workflow_agents.core.journal import Invoke
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.core.options import RunOptions
-from workflow_agents.core.resume import left_out
 from workflow_agents.errors import LimitError, NotFound
 from workflow_agents.protocol.codec import Undecodable, decode, encode
-from workflow_agents.protocol.history import EntryKind, StepKey
+from workflow_agents.protocol.history import EntryKind, Recorded, StepKey
 from workflow_agents.store.changes import (
     AddRun,
     Applied,
@@ -46,6 +46,23 @@ class Triggered:
     deduplicated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """What a new run begins with of another one.
+
+    Attributes:
+        run: the row of the other.
+        leave_out: the keys of those of its outcomes that are not taken over.
+        lineage: what the new run's first feed entry says of it.
+        instead: the outcome of a step that is put in the place of its own.
+    """
+
+    run: int
+    leave_out: Sequence[StepKey]
+    lineage: dict[str, Any]
+    instead: Recorded | None = None
+
+
 class Intake:
     """Everything that adds runs, or news for them, from outside."""
 
@@ -60,7 +77,7 @@ class Intake:
         *,
         run_id: str | None = None,
         not_before: int | None = None,
-        inherit: int | None = None,
+        inherit: Inheritance | None = None,
         dead_letter: tuple[str, int] | None = None,
     ) -> Triggered:
         """Add a run. Durable when this returns.
@@ -85,19 +102,19 @@ class Intake:
         )
         op = self._add_run(path, body, options, run_id, now)
         if inherit is not None:
-            op.inherit, op.leave_out = inherit, left_out(engine.store.history(inherit).recorded)
+            op.inherit, op.leave_out = inherit.run, inherit.leave_out
         op.flow_key = None if effective.flow_control is None else effective.flow_control.key
         if at_once:
             op.phase, op.due_at, op.token = Phase.LEASED, None, 1
         elif not_before is not None:
             op.due_at = max(not_before, now)
         ops: tuple[Op, ...] = (op,)
-        entries = (Entry(0, now, EntryKind.RUN_STARTED),)
+        entries = _first_entries(inherit, now)
         if dead_letter is not None:
             dlq_id, dead = dead_letter
             ops = (TakeDeadLetter(dlq_id), op)
             heir = encode({"workflowRunId": op.run_id})
-            entries = (*entries, Entry(dead, now, EntryKind.DEAD_LETTER_REMOVED, data=heir))
+            entries = [*entries, Entry(dead, now, EntryKind.DEAD_LETTER_REMOVED, data=heir)]
         stored: asyncio.Future[Outcome] = engine.loop.create_future()
 
         def told(outcome: Outcome) -> None:
@@ -256,3 +273,14 @@ class Intake:
             options=json.dumps(given) if given else None,
             labels=options.labels or engine.served(path).options.labels,
         )
+
+
+def _first_entries(inherit: Inheritance | None, now: int) -> list[Entry]:
+    if inherit is None:
+        return [Entry(0, now, EntryKind.RUN_STARTED)]
+    entries = [Entry(0, now, EntryKind.RUN_STARTED, data=encode(inherit.lineage))]
+    if (given := inherit.instead) is not None:
+        step = Entry(0, now, EntryKind.STEP_SUCCESS, given.kind, given.key, given.name, given.data)
+        step.outcome = True
+        entries.append(step)
+    return entries

@@ -4,11 +4,14 @@ An agent's path is made of its name. A run of it is like any other: after a cras
 soon as an agent of this name is served again.
 """
 
+from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import quote
 
-from workflow_agents.agents.agent import Agent, TaskResult, agent_workflow
+from workflow_agents.agents.agent import Agent
 from workflow_agents.agents.kept_results import from_data, to_data
+from workflow_agents.agents.tasks import TaskResult
+from workflow_agents.agents.workflow import agent_workflow
 from workflow_agents.context.context import AsyncWorkflowContext
 from workflow_agents.errors import ConfigurationError, StepUsageError
 
@@ -24,7 +27,7 @@ class ServedAgent:
     """
 
     def __init__(self, agent: Any) -> None:
-        self.agent = checked_agent(agent)
+        self.agent: Agent[Any] = checked_agent(agent)
         self.path = f"/agents/{quote(self.agent.name, safe='')}"
 
     def as_body(self, body: Any) -> Any:
@@ -33,16 +36,14 @@ class ServedAgent:
 
     def read_result(self, data: Any) -> Any:
         """The `TaskResult` of a run's result."""
+        from pydantic import TypeAdapter
+
         result = from_data(TaskResult, data)
-        output_type = getattr(self.agent, "output_type", None)
-        if output_type is not None:
-            from dataclasses import replace
-
-            from pydantic import TypeAdapter
-
-            output = TypeAdapter[Any](output_type).validate_python(result.output)
-            result = replace(result, output=output)
-        return result
+        output_type: Any = self.agent.output_type
+        if output_type is str:
+            return result
+        output = TypeAdapter[Any](output_type).validate_python(result.output)
+        return replace(result, output=output)
 
     async def do_task(self, context: AsyncWorkflowContext[Any]) -> Any:
         """The workflow function."""
@@ -61,7 +62,7 @@ class ServedAgent:
         return f"ServedAgent({self.path!r})"
 
 
-def checked_agent(agent: Any) -> Agent:
+def checked_agent(agent: Any) -> Agent[Any]:
     """The same, if it is an agent.
 
     Raises:
@@ -72,4 +73,4 @@ def checked_agent(agent: Any) -> Agent:
             "WA107",
             found=f"expected a workflow, its path or its URL, or an agent, found {agent!r}"[:200],
         )
-    return agent
+    return cast("Agent[Any]", agent)

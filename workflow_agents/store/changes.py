@@ -317,11 +317,26 @@ class FreeFlow(NamedTuple):
     at: int
 
 
+class AppendMessages(NamedTuple):
+    """Append messages to a conversation, all at once, whichever others are appended beside."""
+
+    conversation: str
+    at: int
+    messages: Sequence[bytes]
+
+
+class DeleteConversation(NamedTuple):
+    """Must: the conversation has messages; now they are gone."""
+
+    conversation: str
+
+
 Op = (
     AddRun | Guard | Claim | Hold | Park | Unpark | Release | RetryRun | Progress | EndRun
     | AddWaiter | WaitForNotification | Resolve | Notify | DropWaiter | HoldWaiter | Ready
     | AddDelivery | LeaseDelivery | RetryDelivery | HoldDelivery | TakeDelivery | DropDelivery
     | AddDeadLetter | TakeDeadLetter | SetCallback | SetFlow | FlowStart | FreeFlow
+    | AppendMessages | DeleteConversation
 )  # fmt: skip
 
 
@@ -358,6 +373,7 @@ class Applied:
         kept: notifications that it kept for later.
         data: of its last entry, where that was made of what happened before it.
         seq: of an entry that it added.
+        up_to: the last message of the conversation that it appended to.
     """
 
     run: int = 0
@@ -365,6 +381,7 @@ class Applied:
     kept: int = 0
     data: bytes | None = None
     seq: int = 0
+    up_to: int = 0
 
 
 class Refused(NamedTuple):

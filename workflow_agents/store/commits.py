@@ -73,6 +73,11 @@ class Commits:
         self.submit(change, told)
         return future
 
+    @property
+    def busy(self) -> bool:
+        """Whether something was submitted and is not told yet."""
+        return bool(self._pending) or self._writing
+
     async def drain(self) -> None:
         """Wait until everything that was submitted is told."""
         while self._pending or self._writing:
@@ -93,7 +98,11 @@ class Commits:
             self._writing = True
             if self._thread is None:
                 self._thread = ThreadPoolExecutor(1, thread_name_prefix="workflow-writer")
-            self._thread.submit(self._write, batch, changes)
+            try:
+                self._thread.submit(self._write, batch, changes)
+            except RuntimeError:
+                # The interpreter is ending, and starts no thread's work any more.
+                self._tell(batch, self._apply(changes), 0.0)
 
     def _write(self, batch: list[tuple[Change, Told]], changes: list[Change]) -> None:
         began = self._loop.time()

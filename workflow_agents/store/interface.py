@@ -77,6 +77,16 @@ class DeadLetterRow:
 
 
 @dataclass(slots=True)
+class ConversationRow:
+    """What is known of a conversation without reading it."""
+
+    key: str
+    messages: int
+    began_at: int
+    changed_at: int
+
+
+@dataclass(slots=True)
 class FeedRow:
     """A feed entry as it is stored."""
 
@@ -155,6 +165,10 @@ class Store(Protocol):
         """Who waits for an event."""
         ...
 
+    def waiters_like(self, prefix: str, limit: int) -> list[tuple[WaiterRow, FeedRow]]:
+        """Who waits for an event whose id begins so, and the entry that tells of it; by event."""
+        ...
+
     def waiter(self, run: int, step: StepKey) -> WaiterRow | None:
         """One waiter."""
         ...
@@ -177,6 +191,16 @@ class Store(Protocol):
 
     def labels(self, run: int) -> tuple[str, ...]:
         """The labels of a run."""
+        ...
+
+    def messages(
+        self, conversation: str, *, up_to: int | None, last: int | None
+    ) -> list[tuple[int, bytes]]:
+        """Messages of a conversation with their ids, the newest `last` of those up to an id."""
+        ...
+
+    def conversations(self, after: str | None, limit: int) -> list[ConversationRow]:
+        """Conversations by key; `after` is the key of the last one seen."""
         ...
 
     def clean(self, ended_before: int, now: int, limit: int) -> int:

@@ -8,12 +8,18 @@ from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 from workflow_agents.store.changes import WaiterKind
 from workflow_agents.store.interface import (
+    ConversationRow,
     DeadLetterRow,
     DeliveryRow,
     Due,
     FeedRow,
     RunRow,
     WaiterRow,
+)
+from workflow_agents.store.sqlite_conversations import (
+    CONVERSATIONS,
+    MESSAGES,
+    newest_last,
 )
 from workflow_agents.store.sqlite_errors import store_error
 
@@ -200,6 +206,23 @@ class SqliteReads:
         )
         return [_waiter(w) for w in rows]
 
+    def waiters_like(self, prefix: str, limit: int) -> list[tuple[WaiterRow, FeedRow]]:
+        """See `Store.waiters_like`. A text that begins so sorts before this with the last one."""
+        found: list[tuple[WaiterRow, FeedRow]] = []
+        rows = self._all(
+            f"{_WAITER} WHERE event >= ?1 AND event < ?1 || char(1114111) ORDER BY event LIMIT ?2",
+            (prefix, limit),
+        )
+        for waiter in map(_waiter, rows):
+            entry = self._one(
+                f"{_FEED} WHERE f.run = ? AND f.step = ? AND f.kind = ?"
+                " ORDER BY f.seq DESC LIMIT 1",
+                (waiter.run, waiter.step, EntryKind.STEP_WAITING),
+            )
+            if entry is not None:
+                found.append((waiter, _feed(entry)))
+        return found
+
     def waiter(self, run: int, step: StepKey) -> WaiterRow | None:
         """See `Store.waiter`."""
         row = self._one(f"{_WAITER} WHERE run = ? AND step = ?", (run, step))
@@ -240,6 +263,17 @@ class SqliteReads:
         """See `Store.flow_value`."""
         row = self._one("SELECT value FROM flow_keys WHERE flow_key = ?", (flow_key,))
         return None if row is None else row[0]
+
+    def messages(
+        self, conversation: str, *, up_to: int | None, last: int | None
+    ) -> list[tuple[int, bytes]]:
+        """See `Store.messages`."""
+        found = self._all(MESSAGES, (conversation, up_to, -1 if last is None else last))
+        return newest_last(found)
+
+    def conversations(self, after: str | None, limit: int) -> list[ConversationRow]:
+        """See `Store.conversations`."""
+        return [ConversationRow(*row) for row in self._all(CONVERSATIONS, (after, limit))]
 
     def clean(self, ended_before: int, now: int, limit: int) -> int:
         """See `Store.clean`. A few runs at a time, each batch a short transaction."""

@@ -12,6 +12,7 @@ from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 from workflow_agents.store import changes as ops
 from workflow_agents.store.changes import Applied, Entry, WaiterKind, Woken
+from workflow_agents.store.sqlite_conversations import append_messages, delete_conversation
 
 _ASKED_AGAIN = 4
 PAYLOAD_BYTES = 4_096
@@ -452,6 +453,8 @@ WRITES: dict[type, Write] = {
     ops.SetFlow: _always("INSERT OR REPLACE INTO flow_keys VALUES (?, ?)", "flow_key", "value"),
     ops.FlowStart: _flow_start,
     ops.FreeFlow: _free_flow,
+    ops.AppendMessages: append_messages,
+    ops.DeleteConversation: delete_conversation,
 }
 """By type of operation; `AddRun` apart, because later parts of its change need its row."""
 
@@ -469,5 +472,6 @@ WRITES_WITHOUT_CONDITION = frozenset(
         ops.SetFlow,
         ops.FlowStart,
         ops.FreeFlow,
+        ops.AppendMessages,
     }
 )

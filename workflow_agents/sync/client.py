@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from workflow_agents.client import (
+    UNCHANGED,
     AsyncClient,
     AsyncDeadLetters,
     AsyncRunHandle,
@@ -20,8 +21,10 @@ from workflow_agents.client import (
 from workflow_agents.core.bad_options import names_options
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.logs import FeedEntry, RunLog
+from workflow_agents.protocol.history import StepKey
 from workflow_agents.protocol.results import NotifiedWaiter
 from workflow_agents.sync.loop_thread import LOOP_THREAD
+from workflow_agents.sync.people import Approvals, Conversations
 
 _wait = LOOP_THREAD.wait
 
@@ -68,6 +71,33 @@ class RunHandle:
     def cancel(self) -> bool:
         """End the run as cancelled. False: it had ended before."""
         return _wait(self._handle.cancel())
+
+    @names_options
+    def fork(
+        self,
+        step: StepKey | None = None,
+        *,
+        result: Any = UNCHANGED,
+        body: Any = UNCHANGED,
+        retries: int | None = None,
+        retry_delay: str | None = None,
+        flow_control: FlowControl | None = None,
+        label: str | Sequence[str] | None = None,
+    ) -> "RunHandle":
+        """Start a run that begins like this one and goes its own way from a step on."""
+        return RunHandle(
+            _wait(
+                self._handle.fork(
+                    step,
+                    result=result,
+                    body=body,
+                    retries=retries,
+                    retry_delay=retry_delay,
+                    flow_control=flow_control,
+                    label=label,
+                )
+            )
+        )
 
     def __repr__(self) -> str:
         return f"RunHandle({self.run_id!r})"
@@ -116,6 +146,8 @@ class Client:
     def __init__(self, client: Any, **options: Any) -> None:
         self._client = client if isinstance(client, AsyncClient) else AsyncClient(client, **options)
         self.dlq = DeadLetters(self._client.dlq)
+        self.approvals = Approvals(self._client.approvals)
+        self.conversations = Conversations(self._client.conversations)
 
     @names_options
     def trigger(

@@ -4,11 +4,12 @@ Each method is the one of the same name there, handed to the run's task and wait
 does, takes and raises is told there and decided there.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, cast, overload
 
-from workflow_agents.context.context import AsyncWorkflowContext, Duration
+from workflow_agents.context.api import ContextApi
+from workflow_agents.context.context import AsyncWorkflowContext, CurrentStep, Duration
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.core.bad_options import names_options
 from workflow_agents.core.flow_control import FlowControl
@@ -88,6 +89,21 @@ class WorkflowContext(Generic[P]):
         """When the run was created, Unix milliseconds."""
         return self._context.created_at
 
+    @property
+    def origin(self) -> str:
+        """The id of the first run that this one was resumed from; its own, if it was not."""
+        return self._context.origin
+
+    @property
+    def current_step(self) -> CurrentStep | None:
+        """Inside the body of a step, in the thread that it runs in: that step."""
+        return self._context.current_step
+
+    @property
+    def api(self) -> Any:
+        """Calls of well-known services: `openai`, `anthropic`, `resend`; as `call`, waited for."""
+        return ContextApi(cast("Any", self.call))
+
     @overload
     def run(
         self,
@@ -151,6 +167,7 @@ class WorkflowContext(Generic[P]):
         timeout: Duration | None = None,
         flow_control: FlowControl | None = None,
         raise_for_status: bool = False,
+        expect: Sequence[str] = (),
     ) -> CallResponse[Any]:
         """Have the engine make an HTTP request. See `AsyncWorkflowContext.call`."""
         return self._wait(
@@ -165,15 +182,18 @@ class WorkflowContext(Generic[P]):
                 timeout=timeout,
                 flow_control=flow_control,
                 raise_for_status=raise_for_status,
+                expect=expect,
             )
         )
 
     @names_options
     def wait_for_event(
-        self, name: str, event_id: str, *, timeout: Duration = "7d"
+        self, name: str, event_id: str, *, timeout: Duration = "7d", details: Any = None
     ) -> EventResult[Any]:
         """Wait until someone notifies the event, at most for `timeout`."""
-        return self._wait(self._here.wait_for_event(name, event_id, timeout=timeout))
+        return self._wait(
+            self._here.wait_for_event(name, event_id, timeout=timeout, details=details)
+        )
 
     @names_options
     def notify(
@@ -221,6 +241,14 @@ class WorkflowContext(Generic[P]):
     ) -> WebhookResult:
         """Wait for the next request at a webhook; it may be waited for again."""
         return self._wait(self._here.wait_for_webhook(name, webhook, timeout=timeout))
+
+    def recall(self, name: str, conversation: str, *, last: int | None = None) -> list[Any]:
+        """The messages of a conversation that is kept across runs, the oldest first."""
+        return self._wait(self._here.recall(name, conversation, last=last))
+
+    def remember(self, name: str, conversation: str, messages: Sequence[Any]) -> None:
+        """Append messages, JSON data, to a conversation that is kept across runs."""
+        return self._wait(self._here.remember(name, conversation, messages))
 
     def cancel(self) -> None:
         """End this run as cancelled. Does not return."""

@@ -4,9 +4,10 @@ Rules only: a request body comes in, and it either passes or `Refused` is raised
 cover what agents send: parameters, the shape and order of messages, the shape of tools.
 """
 
-import re
-from collections.abc import Iterable
 from typing import Any, cast
+
+from workflow_agents.testing import _rules as rules
+from workflow_agents.testing._rules import Refused
 
 # fmt: off
 PARAMETERS = frozenset([
@@ -20,14 +21,9 @@ PARAMETERS = frozenset([
 ])
 # fmt: on
 
-_NAME = re.compile(r"[a-zA-Z0-9_-]+")
-_MAX_NAME = 64
-_RANGES = {
-    "temperature": (0, 2),
-    "top_p": (0, 1),
-    "frequency_penalty": (-2, 2),
-    "presence_penalty": (-2, 2),
-}
+_MAX_STOPS = 4
+_MOST_TOKENS = 10_000_000
+_CHOICES = ("none", "auto", "required")
 _FIELDS = {
     "system": {"role", "content", "name"},
     "developer": {"role", "content", "name"},
@@ -37,44 +33,6 @@ _FIELDS = {
 }
 
 
-class Refused(Exception):
-    """The API's answer to a request that it does not take.
-
-    Attributes:
-        status: the HTTP status.
-        message: what is wrong, as the API words it.
-        param: the parameter that is meant.
-        error_code: the API's code.
-        kind: the API's type.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        param: str | None = None,
-        error_code: str | None = None,
-        *,
-        status: int = 400,
-        kind: str = "invalid_request_error",
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.param = param
-        self.error_code = error_code
-        self.kind = kind
-
-    def as_json(self) -> dict[str, Any]:
-        """The error as the API sends it."""
-        error = {
-            "message": self.message,
-            "type": self.kind,
-            "param": self.param,
-            "code": self.error_code,
-        }
-        return {"error": error}
-
-
 def check(body: Any) -> None:
     """Pass a request body, or raise `Refused`."""
     if not isinstance(body, dict):
@@ -82,25 +40,101 @@ def check(body: Any) -> None:
     request = cast("dict[str, Any]", body)
     if not request.get("model"):
         raise Refused("you must provide a model parameter")
-    for name in request:
-        if name not in PARAMETERS:
-            raise Refused(f"Unknown parameter: '{name}'.", name, "unknown_parameter")
-    if not isinstance(request["model"], str):
-        raise _wrong_type("model", "a string", request["model"])
-    if request.get("stream"):
+    rules.only(request, PARAMETERS)
+    rules.text(request, "model")
+    _check_messages(rules.array(request, "messages"))
+    _check_numbers(request)
+    _check_reasoning(request)
+    _check_stop(request.get("stop"))
+    _check_stream(request)
+    _check_format(request.get("response_format"), str(request["messages"]))
+    _check_tools(request)
+
+
+def _check_numbers(request: dict[str, Any]) -> None:
+    rules.sampling(request)
+    rules.number(request, "frequency_penalty", -2, 2)
+    rules.number(request, "presence_penalty", -2, 2)
+    for name in ("max_tokens", "max_completion_tokens"):
+        rules.number(request, name, 1, _MOST_TOKENS, whole=True)
+    rules.number(request, "seed", -(2**63), 2**63 - 1, whole=True)
+    rules.number(request, "n", 1, 1, whole=True)
+
+
+def _check_reasoning(request: dict[str, Any]) -> None:
+    """Tokens and effort, which models that reason take under other names, or alone."""
+    both = [n for n in ("max_tokens", "max_completion_tokens") if request.get(n) is not None]
+    if len(both) > 1:
         raise Refused(
-            "Streaming is not supported by this test server.", "stream", "unsupported_value"
+            "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
+            "max_tokens",
+            "invalid_parameter_combination",
         )
-    _check_messages(_list(request, "messages"))
-    for name, (low, high) in _RANGES.items():
-        _check_number(request, name, low, high)
-    if "tools" in request:
-        _check_tools(_list(request, "tools"))
-    elif request.get("tool_choice") is not None or "parallel_tool_calls" in request:
-        name = "tool_choice" if request.get("tool_choice") is not None else "parallel_tool_calls"
+    reasons = rules.REASONING_MODEL.match(request["model"])
+    if reasons and request.get("max_tokens") is not None:
         raise Refused(
-            f"Invalid value for '{name}': '{name}' is only allowed when 'tools' are specified.",
-            name,
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+            "'max_completion_tokens' instead.",
+            "max_tokens",
+            "unsupported_parameter",
+        )
+    effort = request.get("reasoning_effort")
+    if effort is None:
+        return
+    if not reasons:
+        raise Refused("Unrecognized request argument supplied: reasoning_effort")
+    rules.one_of(effort, rules.EFFORTS, "reasoning_effort")
+
+
+def _check_stop(stop: Any) -> None:
+    if stop is None or isinstance(stop, str):
+        return
+    texts = rules.array({"stop": stop}, "stop")
+    if len(texts) > _MAX_STOPS:
+        raise Refused(
+            f"Invalid 'stop': array too long. Expected an array with maximum length {_MAX_STOPS}, "
+            f"but got an array with length {len(texts)} instead.",
+            "stop",
+            "array_above_max_length",
+        )
+    for index, value in enumerate(texts):
+        if not isinstance(value, str):
+            raise rules.wrong_type(f"stop[{index}]", "a string", value)
+
+
+def _check_stream(request: dict[str, Any]) -> None:
+    rules.truth(request, "stream")
+    options = request.get("stream_options")
+    if options is None:
+        return
+    if not request.get("stream"):
+        raise Refused(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            "stream_options",
+        )
+    rules.only(
+        rules.mapping(options, "stream_options"),
+        ("include_usage", "include_obfuscation"),
+        "stream_options",
+    )
+    rules.truth(options, "include_usage", "stream_options")
+
+
+def _check_format(value: Any, conversation: str) -> None:
+    if value is None:
+        return
+    wanted, param = rules.mapping(value, "response_format"), "response_format"
+    kind = rules.text(wanted, "type", param)
+    rules.one_of(kind, ("json_object", "json_schema", "text"), f"{param}.type")
+    rules.only(wanted, ("type", "json_schema") if kind == "json_schema" else ("type",), param)
+    if kind == "json_schema":
+        place = f"{param}.json_schema"
+        rules.output_format(rules.mapping(wanted.get("json_schema"), place), param, place)
+    elif kind == "json_object" and "json" not in conversation.lower():
+        raise Refused(
+            "'messages' must contain the word 'json' in some form, to use 'response_format' of "
+            "type 'json_object'.",
+            "messages",
         )
 
 
@@ -109,10 +143,10 @@ def _check_messages(messages: list[Any]) -> None:
     open_calls: list[str] = []
     for index, value in enumerate(messages):
         where = f"messages[{index}]"
-        message = _object(value, where)
+        message = rules.mapping(value, where)
         role = _check_role(message, where)
         if role == "tool":
-            call_id = _text(message, "tool_call_id", where)
+            call_id = rules.text(message, "tool_call_id", where)
             if call_id not in open_calls:
                 raise Refused(
                     "Invalid parameter: messages with role 'tool' must be a response to a "
@@ -130,7 +164,7 @@ def _check_messages(messages: list[Any]) -> None:
 
 
 def _check_role(message: dict[str, Any], where: str) -> str:
-    role = _text(message, "role", where)
+    role = rules.text(message, "role", where)
     if role not in _FIELDS:
         supported = "'system', 'assistant', 'user', 'function', 'tool', and 'developer'"
         raise Refused(
@@ -138,11 +172,7 @@ def _check_role(message: dict[str, Any], where: str) -> str:
             f"{where}.role",
             "invalid_value",
         )
-    for name in message:
-        if name not in _FIELDS[role]:
-            raise Refused(
-                f"Unknown parameter: '{where}.{name}'.", f"{where}.{name}", "unknown_parameter"
-            )
+    rules.only(message, _FIELDS[role], where)
     return role
 
 
@@ -154,164 +184,71 @@ def _check_content(message: dict[str, Any], where: str, *, needed: bool) -> None
         )
     if isinstance(content, list):
         for index, value in enumerate(cast("list[Any]", content)):
-            _text(_object(value, f"{where}.content[{index}]"), "type", f"{where}.content[{index}]")
+            place = f"{where}.content[{index}]"
+            rules.text(rules.mapping(value, place), "type", place)
     elif content is not None and not isinstance(content, str):
-        raise _wrong_type(f"{where}.content", "one of a string or array of objects", content)
+        raise rules.wrong_type(f"{where}.content", "one of a string or array of objects", content)
 
 
 def _tool_call_ids(message: dict[str, Any], where: str) -> list[str]:
     if message.get("tool_calls") is None:
         return []
     ids: list[str] = []
-    for index, value in enumerate(_list(message, "tool_calls", where)):
+    for index, value in enumerate(rules.array(message, "tool_calls", where)):
         place = f"{where}.tool_calls[{index}]"
-        call = _object(value, place)
-        ids.append(_text(call, "id", place))
-        if _text(call, "type", place) != "function":
-            raise _wrong_value(f"{place}.type", call["type"], ["function"])
-        function = _object(call.get("function"), f"{place}.function")
-        _check_name(function, f"{place}.function")
-        _text(function, "arguments", f"{place}.function")
+        call = rules.mapping(value, place)
+        ids.append(rules.text(call, "id", place))
+        rules.one_of(rules.text(call, "type", place), ["function"], f"{place}.type")
+        function = rules.mapping(call.get("function"), f"{place}.function")
+        rules.function_name(function, f"{place}.function")
+        rules.text(function, "arguments", f"{place}.function")
     if len(set(ids)) < len(ids):
         raise Refused(f"Duplicate value for 'tool_call_id' in {where}.", f"{where}.tool_calls")
     return ids
 
 
-def _check_tools(tools: list[Any]) -> None:
+def _check_tools(request: dict[str, Any]) -> None:
+    if "tools" not in request:
+        for name in ("tool_choice", "parallel_tool_calls"):
+            if request.get(name) is not None:
+                raise Refused(
+                    f"Invalid value for '{name}': '{name}' is only allowed when 'tools' are "
+                    "specified.",
+                    name,
+                )
+        return
     names: list[str] = []
-    for index, value in enumerate(tools):
+    for index, value in enumerate(rules.array(request, "tools")):
         where = f"tools[{index}]"
-        tool = _object(value, where)
-        if _text(tool, "type", where) != "function":
-            raise _wrong_value(f"{where}.type", tool["type"], ["function"])
-        function = _object(tool.get("function"), f"{where}.function")
-        for name in function:
-            if name not in ("name", "description", "parameters", "strict"):
-                place = f"{where}.function.{name}"
-                raise Refused(f"Unknown parameter: '{place}'.", place, "unknown_parameter")
-        name = _check_name(function, f"{where}.function")
+        tool = rules.mapping(value, where)
+        rules.one_of(rules.text(tool, "type", where), ["function"], f"{where}.type")
+        function = rules.mapping(tool.get("function"), f"{where}.function")
+        fields = ("name", "description", "parameters", "strict")
+        rules.only(function, fields, f"{where}.function")
+        name = rules.function(function, f"{where}.function")
         if name in names:
             raise Refused(f"Tool names must be unique: '{name}' is used twice.", where)
         names.append(name)
-        if not isinstance(function.get("description", ""), str):
-            raise _wrong_type(f"{where}.function.description", "a string", function["description"])
-        _check_schema(name, function.get("parameters"), f"{where}.function.parameters")
+    rules.truth(request, "parallel_tool_calls")
+    _check_choice(request.get("tool_choice"), names)
 
 
-def _check_schema(name: str, parameters: Any, where: str) -> None:
-    if parameters is None:
+def _check_choice(choice: Any, names: list[str]) -> None:
+    if choice is None:
         return
-    schema = _object(parameters, where)
-
-    def refuse(problem: str) -> Refused:
-        text = f"Invalid schema for function '{name}': {problem}"
-        return Refused(text, where, "invalid_function_parameters")
-
-    if schema.get("type") != "object":
-        found = f"'type: \"{schema.get('type')}\"'"
-        raise refuse(f"schema must be a JSON Schema of 'type: \"object\"', got {found}.")
-    if not isinstance(schema.get("properties", {}), dict):
-        raise refuse("'properties' is not of type 'object'.")
-    properties: dict[str, Any] = schema.get("properties", {})
-    for key, inner in properties.items():
-        if not isinstance(inner, dict):
-            raise refuse(f"In context=('properties', '{key}'), {inner!r} is not a schema.")
-        if cast("dict[str, Any]", inner).get("type") == "array" and "items" not in inner:
-            raise refuse(f"In context=('properties', '{key}'), array schema missing items.")
-    for key in schema.get("required", []):
-        if key not in properties:
-            raise refuse(f"'required' names '{key}', which is not in 'properties'.")
-
-
-def _check_name(function: dict[str, Any], where: str) -> str:
-    name, place = _text(function, "name", where), f"{where}.name"
-    if len(name) > _MAX_NAME:
-        raise Refused(
-            f"Invalid '{place}': string too long. Expected a string with maximum length "
-            f"{_MAX_NAME}, but got a string with length {len(name)} instead.",
-            place,
-            "string_above_max_length",
-        )
-    if not _NAME.fullmatch(name):
-        raise Refused(
-            f"Invalid '{place}': string does not match pattern. Expected a string that matches "
-            "the pattern '^[a-zA-Z0-9_-]+$'.",
-            place,
-            "invalid_value",
-        )
-    return name
-
-
-def _check_number(request: dict[str, Any], name: str, low: float, high: float) -> None:
-    value = request.get(name)
-    if value is None:
+    if isinstance(choice, str):
+        rules.one_of(choice, _CHOICES, "tool_choice")
         return
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _wrong_type(name, "a decimal number", value)
-    for wrong, side, sign, limit in (
-        (value > high, "above maximum", "<=", high),
-        (value < low, "below minimum", ">=", low),
-    ):
-        if wrong:
-            raise Refused(
-                f"Invalid '{name}': decimal {side} value. Expected a value {sign} {limit}, "
-                f"but got {value} instead.",
-                name,
-                f"decimal_{side.replace(' ', '_').replace('mum', '')}_value",
-            )
-
-
-def _list(holder: dict[str, Any], name: str, where: str = "") -> list[Any]:
-    place = f"{where}.{name}".lstrip(".")
-    if name not in holder:
-        raise _missing(place)
-    value = holder[name]
-    if not isinstance(value, list):
-        raise _wrong_type(place, "an array of objects", value)
-    if not value:
+    wanted = rules.mapping(choice, "tool_choice")
+    rules.one_of(rules.text(wanted, "type", "tool_choice"), ["function"], "tool_choice.type")
+    function = rules.mapping(wanted.get("function"), "tool_choice.function")
+    name = rules.text(function, "name", "tool_choice.function")
+    if name not in names:
         raise Refused(
-            f"Invalid '{place}': empty array. Expected an array with minimum length 1, but got "
-            "an empty array instead.",
-            place,
-            "empty_array",
+            f"Invalid value for 'tool_choice': 'tool_choice.function.name' is '{name}', which is "
+            "not in 'tools'.",
+            "tool_choice",
         )
-    return cast("list[Any]", value)
-
-
-def _object(value: Any, where: str) -> dict[str, Any]:
-    if value is None:
-        raise _missing(where)
-    if not isinstance(value, dict):
-        raise _wrong_type(where, "an object", value)
-    return cast("dict[str, Any]", value)
-
-
-def _text(holder: dict[str, Any], name: str, where: str) -> str:
-    place = f"{where}.{name}"
-    if name not in holder:
-        raise _missing(place)
-    if not isinstance(holder[name], str):
-        raise _wrong_type(place, "a string", holder[name])
-    return holder[name]
-
-
-def _missing(place: str) -> Refused:
-    return Refused(f"Missing required parameter: '{place}'.", place, "missing_required_parameter")
-
-
-def _wrong_type(place: str, expected: str, value: object) -> Refused:
-    kinds = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
-    found = next((text for kind, text in kinds.items() if isinstance(value, kind)), "a number")
-    if value is None:
-        found = "null"
-    text = f"Invalid type for '{place}': expected {expected}, but got {found} instead."
-    return Refused(text, place, "invalid_type")
-
-
-def _wrong_value(place: str, value: object, supported: Iterable[str]) -> Refused:
-    options = ", ".join(f"'{option}'" for option in supported)
-    text = f"Invalid value: '{value}'. Supported values are: {options}."
-    return Refused(text, place, "invalid_value")
 
 
 def _unanswered(call_ids: list[str], index: int) -> Refused:

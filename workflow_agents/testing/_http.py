@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
@@ -13,11 +13,21 @@ _IDLE_SECONDS = 5  # a connection that sends nothing is closed
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """A response to be written."""
+    """A response to be written.
+
+    Attributes:
+        status: its status.
+        body: the whole body; of a stream: nothing.
+        headers: without those of the transfer.
+        parts: the body of a stream, each part sent when it is there.
+        cut: the connection breaks before the body's end.
+    """
 
     status: int
     body: bytes
     headers: Mapping[str, str]
+    parts: Iterable[bytes] | None = None
+    cut: bool = False
 
 
 Handle = Callable[[str, str, Mapping[str, str], bytes], HttpAnswer | None]
@@ -74,10 +84,24 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
-        self.send_header("content-length", str(len(response.body)))
         self.send_header("connection", "close")
+        if response.parts is not None:
+            self._stream(response.parts, cut=response.cut)
+            return
+        length = len(response.body)
+        self.send_header("content-length", str(length * 2 if response.cut else length))
         self.end_headers()
         self.wfile.write(response.body)
+
+    def _stream(self, parts: Iterable[bytes], *, cut: bool) -> None:
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        self.wfile.flush()
+        for part in parts:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+            self.wfile.flush()
+        if not cut:
+            self.wfile.write(b"0\r\n\r\n")
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815  # named by the base
 

@@ -1,16 +1,19 @@
-"""What a scripted model answers: values, and the HTTP response that each becomes."""
+"""What a scripted model answers, as values.
+
+What each API makes of them is in `_chat_wire`, `_responses_wire` and `_messages_wire`.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from workflow_agents.testing._http import HttpAnswer
+BrokenKind = Literal["dropped", "truncated", "html", "empty", "nonsense"]
 
-BrokenKind = Literal["dropped", "truncated", "html", "empty"]
-
-_CREATED = 1_700_000_000
-_GARBAGE = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+_PIECE = re.compile(r"\S*\s*")
+_ARGUMENT_PIECE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +22,17 @@ class Say:
 
     Attributes:
         text: what the model says.
-        finish_reason: "stop"; "length" for an answer that was cut off.
+        finish_reason: "stop"; "length" or "content_filter" for an answer that was cut off.
         usage: prompt and completion tokens; default: the words of both.
+        cached: how many of the prompt tokens the provider had kept.
+        reasoning: how many of the completion tokens were thought and not said.
     """
 
     text: str
     finish_reason: str = "stop"
     usage: tuple[int, int] | None = None
+    cached: int = 0
+    reasoning: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +43,15 @@ class CallTools:
         calls: names with their arguments; text as arguments is sent as it is, valid or not.
         text: what the model says beside.
         usage: prompt and completion tokens; default: the words of both.
+        cached: how many of the prompt tokens the provider had kept.
+        reasoning: how many of the completion tokens were thought and not said.
     """
 
     calls: tuple[tuple[str, Mapping[str, Any] | str], ...]
     text: str | None = None
     usage: tuple[int, int] | None = None
+    cached: int = 0
+    reasoning: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,7 @@ class Broken:
     Attributes:
         kind: "dropped": the connection is closed without one. "truncated": its JSON ends in
             the middle. "html": the page of a gateway. "empty": nothing, under status 200.
+            "nonsense": JSON that has nothing to do with it, under status 200.
     """
 
     kind: BrokenKind
@@ -89,90 +101,63 @@ class Slow:
     then: "Reply"
 
 
-Reply = Say | CallTools | Error | Broken | Slow
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How an answer travels. What is said of events holds for streams.
 
-
-def answer(reply: Say | CallTools | Error | Broken, request: Any, number: str) -> HttpAnswer | None:
-    """The response for a reply; None to drop the connection.
-
-    Args:
-        reply: what was scripted.
-        request: the body of the request.
-        number: of the reply in the script; the ids are made of it, so that they are the same
-            in every run, whichever request comes first.
+    Attributes:
+        then: what is answered.
+        pace: seconds between the events.
+        held: after `after` events the rest waits until this is set; what is not streamed
+            waits as a whole.
+        cut: after `after` events the connection breaks; what is not streamed breaks in the
+            middle.
+        failing: after `after` events the provider reports this, and ends.
+        after: how many events arrive before what is said above happens.
     """
-    match reply:
-        case Error():
-            return _error(reply)
-        case Broken("dropped"):
-            return None
-        case Broken("html"):
-            return HttpAnswer(200, _GARBAGE.encode(), {"content-type": "text/html"})
-        case Broken("empty"):
-            return HttpAnswer(200, b"", {"content-type": "application/json"})
-        case Broken():
-            whole = _completion(Say("This sentence will never be"), request, number)
-            return as_json(200, whole, cut=True)
-        case _:
-            return as_json(200, _completion(reply, request, number))
+
+    then: "Say | CallTools"
+    pace: float = 0.0
+    held: threading.Event | None = None
+    cut: bool = False
+    failing: Error | None = None
+    after: int = 3
 
 
-def as_json(
-    status: int, value: object, headers: Mapping[str, str] | None = None, *, cut: bool = False
-) -> HttpAnswer:
-    """A JSON response; `cut`: only the first half of it."""
-    body = json.dumps(value).encode()
-    if cut:
-        body = body[: len(body) // 2]
-    return HttpAnswer(status, body, {"content-type": "application/json", **(headers or {})})
+Reply = Say | CallTools | Error | Broken | Slow | Sent
 
 
-def _error(reply: Error) -> HttpAnswer:
-    error = {
-        "message": reply.message,
-        "type": reply.kind,
-        "param": reply.param,
-        "code": reply.code,
-    }
-    headers = {} if reply.retry_after is None else {"retry-after": str(reply.retry_after)}
-    return as_json(reply.status, {"error": error}, headers)
-
-
-def _completion(reply: Say | CallTools, request: Any, number: str) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": reply.text, "refusal": None}
-    if isinstance(reply, CallTools):
-        message["tool_calls"] = [
-            {
-                "id": f"call_{number}_{index}",
-                "type": "function",
-                "function": {"name": name, "arguments": _as_text(arguments)},
-            }
-            for index, (name, arguments) in enumerate(reply.calls, 1)
-        ]
-        reason = "tool_calls"
-    else:
-        reason = reply.finish_reason
-    read, written = reply.usage or (_words(request["messages"]), _words([message]))
-    return {
-        "id": f"chatcmpl-{number}",
-        "object": "chat.completion",
-        "created": _CREATED,
-        "model": request["model"],
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reason}],
-        "usage": {
-            "prompt_tokens": read,
-            "completion_tokens": written,
-            "total_tokens": read + written,
-        },
-    }
-
-
-def _as_text(arguments: Mapping[str, Any] | str) -> str:
+def as_text(arguments: Mapping[str, Any] | str) -> str:
+    """The arguments of a call as models send them."""
     return arguments if isinstance(arguments, str) else json.dumps(arguments)
 
 
-def _words(messages: Sequence[Mapping[str, Any]]) -> int:
-    """A stand-in for tokens: the words of the texts, and one for each tool call."""
-    texts = [m["content"] for m in messages if isinstance(m.get("content"), str)]
-    calls = sum(len(m.get("tool_calls") or ()) for m in messages)
-    return sum(len(text.split()) for text in texts) + calls
+def pieces(text: str) -> list[str]:
+    """A text as it is streamed: word by word."""
+    return [piece for piece in _PIECE.findall(text) if piece]
+
+
+def argument_pieces(text: str) -> list[str]:
+    """Arguments as they are streamed: a few characters at a time."""
+    return [text[i : i + _ARGUMENT_PIECE] for i in range(0, len(text), _ARGUMENT_PIECE)]
+
+
+def spent(reply: Say | CallTools, read: int) -> tuple[int, int]:
+    """Prompt and completion tokens: as scripted, or the words of both; a call is one word."""
+    if reply.usage is not None:
+        return reply.usage
+    calls = len(reply.calls) if isinstance(reply, CallTools) else 0
+    return read, words(reply.text) + calls
+
+
+def words(content: Any) -> int:
+    """A stand-in for tokens: the words of all texts in a piece of a conversation."""
+    match content:
+        case str():
+            return len(content.split())
+        case list():
+            return sum(words(part) for part in content)  # pyright: ignore[reportUnknownVariableType] -- JSON
+        case {"text": text}:
+            return words(text)
+        case _:
+            return 0

@@ -1,4 +1,4 @@
-"""A language model for tests: an OpenAI-compatible server on loopback that follows a script.
+"""A language model for tests: a server on loopback that follows a script.
 
     with ScriptedModel() as model:
         model.call_tools(("weather", {"city": "Oslo"}))
@@ -6,22 +6,23 @@
         ...                                   # agents talk to model.base_url
         model.assert_done()
 
-Replies are given in the order of the script. Where agents work in parallel, `when` picks the
-reply by the request, so that a test does not depend on who is faster. Requests are checked as
-strictly as by the real API (`_chat_rules`); one that is refused uses up no reply. Real sockets
-are used, so that clients, engines and other processes can be tested with it. It answers chat
-completions only, and does not stream.
+It speaks OpenAI's chat completions and Responses, and Anthropic's Messages, whole or as a
+stream; one script answers on whichever is asked. Replies are given in the order of the script.
+Where agents work in parallel, `when` picks the reply by the request, so that a test does not
+depend on who is faster. Requests are checked as strictly as by the real APIs (`_chat_rules`,
+`_responses_rules`, `_messages_rules`); one that is refused uses up no reply. Real sockets are
+used, so that clients, engines and other processes can be tested with it.
 """
 
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import unquote
 
-from workflow_agents.testing._chat_rules import Refused, check
+from workflow_agents.testing._apis import BY_PATH, CHAT, Api, ApiName, as_json
 from workflow_agents.testing._http import HttpAnswer, HttpServer
 from workflow_agents.testing._replies import (
     Broken,
@@ -30,10 +31,10 @@ from workflow_agents.testing._replies import (
     Error,
     Reply,
     Say,
+    Sent,
     Slow,
-    answer,
-    as_json,
 )
+from workflow_agents.testing._rules import Refused
 
 __all__ = [
     "Broken",
@@ -43,10 +44,9 @@ __all__ = [
     "Reply",
     "Say",
     "ScriptedModel",
+    "Sent",
     "Slow",
 ]
-
-_PATH = "/v1/chat/completions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,28 +57,55 @@ class RecordedRequest:
         headers: names in lower case.
         body: its JSON.
         agent: the name of the agent that sent it; "" if it does not say.
+        api: the API that was asked.
     """
 
     headers: Mapping[str, str]
     body: dict[str, Any]
     agent: str
+    api: ApiName = "chat"
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """The conversation so far."""
-        return self.body["messages"]
+        """The conversation so far, as the API writes it."""
+        told = self.body["input" if self.api == "responses" else "messages"]
+        return [{"role": "user", "content": told}] if isinstance(told, str) else told
 
     @property
     def prompt(self) -> str:
         """The text of the last user message."""
-        users = [m["content"] for m in self.messages if m["role"] == "user"]
-        return str(users[-1]) if users else ""
+        said = [_text(m["content"]) for m in self.messages if m.get("role") == "user"]
+        return next((text for text in reversed(said) if text), "")
+
+    @property
+    def system(self) -> str:
+        """What the model is told to be."""
+        apart = self.body.get("instructions") or self.body.get("system")
+        if apart:
+            return _text(apart)
+        told = [m for m in self.messages if m.get("role") in ("system", "developer")]
+        return _text(told[0]["content"]) if told else ""
 
     @property
     def tools(self) -> list[str]:
         """The names of the tools that are offered."""
-        return [tool["function"]["name"] for tool in self.body.get("tools", [])]
+        tools: list[dict[str, Any]] = self.body.get("tools") or []
+        return [tool.get("function", tool)["name"] for tool in tools]
 
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is to be a stream."""
+        return bool(self.body.get("stream"))
+
+
+def _text(content: Any) -> str:
+    """The text of a message that may be in parts."""
+    if isinstance(content, str):
+        return content
+    return " ".join(str(part["text"]) for part in content or () if "text" in part)
+
+
+_LOOK_SECONDS = 0.02  # how soon a reply that is held notices the end of the server
 
 Matcher = Callable[[RecordedRequest], bool]
 Scripted = Reply | str | Callable[[RecordedRequest], Reply | str]
@@ -99,7 +126,7 @@ class _Entry:
 
 
 class ScriptedModel:
-    """A scripted OpenAI-compatible model; a context manager, sync and async.
+    """A scripted model; a context manager, sync and async.
 
     Args:
         api_key: the only key that is accepted; None accepts any.
@@ -122,25 +149,38 @@ class ScriptedModel:
 
     @property
     def base_url(self) -> str:
-        """What a client takes as base URL: "http://127.0.0.1:<port>/v1"."""
+        """What OpenAI's clients take as base URL: "http://127.0.0.1:<port>/v1"."""
+        return f"{self.anthropic_url}/v1"
+
+    @property
+    def anthropic_url(self) -> str:
+        """What Anthropic's clients take as base URL: "http://127.0.0.1:<port>"."""
         if self._server is None:
             raise RuntimeError("the model is not started: use it as `with ScriptedModel() as m`")
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
+        return f"http://127.0.0.1:{self._server.server_port}"
 
     def say(
-        self, text: str, *, finish_reason: str = "stop", usage: tuple[int, int] | None = None
+        self,
+        text: str,
+        *,
+        finish_reason: str = "stop",
+        usage: tuple[int, int] | None = None,
+        cached: int = 0,
+        reasoning: int = 0,
     ) -> Self:
         """Answer in text. `usage`: prompt and completion tokens; default: words."""
-        return self._add(Say(text, finish_reason, usage))
+        return self._add(Say(text, finish_reason, usage, cached, reasoning))
 
     def call_tools(
         self,
         *calls: tuple[str, Mapping[str, Any] | str],
         text: str | None = None,
         usage: tuple[int, int] | None = None,
+        cached: int = 0,
+        reasoning: int = 0,
     ) -> Self:
         """Call tools, all in one turn: `call_tools(("weather", {"city": "Oslo"}))`."""
-        return self._add(CallTools(calls, text, usage))
+        return self._add(CallTools(calls, text, usage, cached, reasoning))
 
     def error(self, status: int, message: str, *, code: str | None = None) -> Self:
         """Answer with an error of the API."""
@@ -157,8 +197,22 @@ class ScriptedModel:
         """Answer after a while."""
         return self._add(Slow(seconds, Say(then) if isinstance(then, str) else then))
 
+    def sent(
+        self,
+        then: Say | CallTools | str,
+        *,
+        pace: float = 0.0,
+        held: threading.Event | None = None,
+        cut: bool = False,
+        failing: Error | None = None,
+        after: int = 3,
+    ) -> Self:
+        """Answer slowly, word by word; or stop in the middle. See `Sent`."""
+        reply = Say(then) if isinstance(then, str) else then
+        return self._add(Sent(reply, pace, held, cut, failing, after))
+
     def broken(self, kind: BrokenKind) -> Self:
-        """Give no usable answer: "dropped", "truncated", "html" or "empty"."""
+        """Give no usable answer: "dropped", "truncated", "html", "empty" or "nonsense"."""
         return self._add(Broken(kind))
 
     def when(self, matches: Matcher, *replies: Scripted, repeat: bool = False) -> Self:
@@ -229,30 +283,32 @@ class ScriptedModel:
     def _handle(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> HttpAnswer | None:
+        api = BY_PATH.get(path.partition("?")[0])
         try:
-            request = self._checked(method, path, headers, body)
+            if api is None:
+                raise Refused(f"Invalid URL ({method} {path})", status=404)
+            request = self._checked(api, method, path, headers, body)
         except Refused as refused:
             with self._lock:
                 self.refused.append(refused.message)
-            return as_json(refused.status, refused.as_json(), {"x-should-retry": "false"})
+            return (api or CHAT).refusal(refused)
         reply, number = self._reply_to(request)
         if reply is None:
             message = f"ScriptedModel has no reply left for {request.agent!r}: {request.prompt!r}"
-            problem = Refused(message, error_code="script_exhausted", kind="server_error")
-            return as_json(500, problem.as_json(), {"x-should-retry": "false"})
+            return api.refusal(
+                Refused(message, error_code="script_exhausted", status=500, kind="server_error")
+            )
         while isinstance(reply, Slow):
             self._ended.wait(reply.seconds)
             reply = reply.then
-        return answer(reply, request.body, number)
+        return self._answer(api, reply, request, number)
 
     def _checked(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+        self, api: Api, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> RecordedRequest:
-        if path.partition("?")[0] != _PATH:
-            raise Refused(f"Invalid URL ({method} {path})", status=404)
         if method != "POST":
             raise Refused(f"Not allowed to {method} on {path}.", status=405)
-        self._check_key(headers.get("authorization", ""))
+        api.check_headers(headers, self._api_key)
         kind = headers.get("content-type", "")
         if kind.partition(";")[0].strip().lower() != "application/json":
             raise Refused(
@@ -264,19 +320,51 @@ class ScriptedModel:
             parsed = json.loads(body)
         except ValueError:
             raise Refused("We could not parse the JSON body of your request.") from None
-        check(parsed)
-        return RecordedRequest(headers, parsed, unquote(headers.get("upstash-agent-name", "")))
+        api.check(parsed)
+        agent = unquote(headers.get("upstash-agent-name", ""))
+        return RecordedRequest(headers, parsed, agent, api.name)
 
-    def _check_key(self, authorization: str) -> None:
-        scheme, _, key = authorization.partition(" ")
-        if scheme != "Bearer" or not key.strip():
-            raise Refused(
-                "You didn't provide an API key. You need to provide your API key in an "
-                "Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
-                status=401,
-            )
-        if self._api_key not in (None, key):
-            raise Refused("Incorrect API key provided.", error_code="invalid_api_key", status=401)
+    def _answer(
+        self,
+        api: Api,
+        reply: Say | CallTools | Error | Broken | Sent,
+        request: RecordedRequest,
+        number: str,
+    ) -> HttpAnswer | None:
+        if isinstance(reply, Error):
+            return api.failure(reply)
+        if isinstance(reply, Broken):
+            return api.broken(reply.kind, request.body, number)
+        sent = reply if isinstance(reply, Sent) else Sent(reply)
+        if request.streams:
+            events = api.events(sent.then, request.body, number)
+            parts = self._travelling(sent, events, api)
+            headers = {"content-type": "text/event-stream; charset=utf-8"}
+            return HttpAnswer(200, b"", headers, parts, cut=sent.cut)
+        if sent.held is not None:
+            self._wait_for(sent.held)
+        if sent.failing is not None:
+            return api.failure(sent.failing)
+        whole = as_json(200, api.whole(sent.then, request.body, number), cut=sent.cut)
+        return HttpAnswer(whole.status, whole.body, whole.headers, cut=sent.cut)
+
+    def _travelling(self, sent: Sent, events: Iterator[bytes], api: Api) -> Iterator[bytes]:
+        """The events as they arrive, or as far as they do."""
+        for number, event in enumerate(events):
+            if number == sent.after:
+                if sent.held is not None:
+                    self._wait_for(sent.held)
+                if sent.failing is not None:
+                    yield api.error_event(sent.failing)
+                if sent.failing is not None or sent.cut:
+                    return
+            if number and sent.pace:
+                self._ended.wait(sent.pace)
+            yield event
+
+    def _wait_for(self, event: threading.Event) -> None:
+        while not self._ended.is_set() and not event.wait(_LOOK_SECONDS):
+            pass
 
     def _reply_to(self, request: RecordedRequest) -> tuple[Reply | None, str]:
         with self._lock:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
-from workflow_agents.agents.agent import TaskResult
 from workflow_agents.agents.kept_results import from_data, to_data
 from workflow_agents.agents.messages import (
     AssistantMessage,
@@ -16,26 +16,30 @@ from workflow_agents.agents.messages import (
     Usage,
     UserMessage,
 )
+from workflow_agents.agents.prices import Price, Prices
+from workflow_agents.agents.spending import CallRecord
+from workflow_agents.agents.tasks import TaskResult
 
 
 def test_a_task_result_survives_json() -> None:
-    result = TaskResult(
-        text="done",
-        finish_reason="stop",
-        messages=(
-            SystemMessage("be brief"),
-            UserMessage("go"),
-            AssistantMessage("", (ToolCall("c1", "find", "{}"),), "tool_calls"),
-            ToolMessage("c1", "find", "no", is_error=True),
-            AssistantMessage("done"),
-        ),
-        usage=Usage(3, 4, 7),
-        usage_by_agent={"a": Usage(3, 4, 7)},
-        turns=2,
+    messages = (
+        SystemMessage("be brief"),
+        UserMessage("go"),
+        AssistantMessage("", (ToolCall("c1", "find", "{}"),), "tool_calls"),
+        ToolMessage("c1", "find", "no", is_error=True),
+        AssistantMessage("done"),
     )
+    model: Any = SimpleNamespace(name="gpt-4o")
+    prices = Prices({"gpt-4o": Price(input="2.50", output="10")}, 0)
+    calls = (CallRecord("a", "gpt-4o", Usage(3, 4, 7), model, prices),)
+    result = TaskResult("done", "done", "a", "stop", messages, messages[1:], calls, 2)
+    assert result.cost_usd is not None
     data = json.loads(json.dumps(to_data(result)))
-    assert data["messages"][1] == {"type": "UserMessage", "content": "go"}
-    assert from_data(TaskResult, data) == result
+    assert data["messages"][1]["type"] == "UserMessage"
+    assert data["messages"][1]["content"] == "go"
+    read = from_data(TaskResult, data)
+    assert read == result
+    assert (read.usage, read.cost_usd) == (result.usage, result.cost_usd)
 
 
 @dataclass

@@ -36,6 +36,10 @@ def result(call_id: str) -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": call_id, "content": "cold"}
 
 
+def wanted(schema: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "n", "schema": schema, **more}}
+
+
 @pytest.fixture
 def model() -> Iterator[ScriptedModel]:
     with ScriptedModel() as scripted:
@@ -75,7 +79,13 @@ def test_it_says_what_the_script_says(model: ScriptedModel, client: httpx2.Clien
                 "finish_reason": "stop",
             }
         ],
-        "usage": {"prompt_tokens": 2, "completion_tokens": 1, "total_tokens": 3},
+        "usage": {
+            "prompt_tokens": 2,
+            "completion_tokens": 1,
+            "total_tokens": 3,
+            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+        },
     }
     assert second["choices"][0]["finish_reason"] == "length"
     assert second["usage"]["total_tokens"] == 11
@@ -112,8 +122,10 @@ def test_errors_and_rate_limits(model: ScriptedModel, client: httpx2.Client):
 
 
 def test_broken_answers(model: ScriptedModel, client: httpx2.Client):
-    model.broken("html").broken("empty").broken("truncated").broken("dropped")
-    html, empty, truncated = ask(client), ask(client), ask(client)
+    model.broken("html").broken("empty").broken("truncated").broken("nonsense")
+    model.broken("dropped")
+    html, empty, truncated, nonsense = ask(client), ask(client), ask(client), ask(client)
+    assert "choices" not in nonsense.json()
     assert html.headers["content-type"] == "text/html"
     assert "Bad Gateway" in html.text
     assert empty.content == b""
@@ -188,7 +200,63 @@ def test_a_script_that_is_not_used_up_says_so(model: ScriptedModel):
         ({"model": ""}, None, "you must provide a model parameter"),
         ({"model": 3}, "model", "expected a string, but got a number"),
         ({"maxtokens": 3}, "maxtokens", "Unknown parameter: 'maxtokens'."),
-        ({"stream": True}, "stream", "not supported by this test server"),
+        ({"stream": "yes"}, "stream", "expected a boolean, but got a string"),
+        ({"stream_options": {}}, "stream_options", "only allowed when 'stream' is enabled"),
+        (
+            {"stream": True, "stream_options": {"usage": True}},
+            "stream_options.usage",
+            "Unknown parameter",
+        ),
+        ({"max_tokens": 0}, "max_tokens", "integer below minimum value"),
+        ({"max_tokens": 1.5}, "max_tokens", "expected an integer"),
+        ({"max_tokens": 5, "max_completion_tokens": 5}, "max_tokens", "at the same time"),
+        ({"model": "o3", "max_tokens": 5}, "max_tokens", "Use 'max_completion_tokens' instead"),
+        ({"model": "o3", "temperature": 0.1}, "temperature", "Only the default (1) value"),
+        ({"reasoning_effort": "low"}, None, "Unrecognized request argument"),
+        ({"model": "o3", "reasoning_effort": "huge"}, "reasoning_effort", "'huge'"),
+        ({"stop": [1]}, "stop[0]", "expected a string"),
+        ({"stop": ["a"] * 5}, "stop", "array too long"),
+        ({"seed": "x"}, "seed", "expected an integer"),
+        ({"parallel_tool_calls": True}, "parallel_tool_calls", "only allowed when 'tools'"),
+        (
+            {"tools": [WEATHER], "parallel_tool_calls": 1},
+            "parallel_tool_calls",
+            "expected a boolean",
+        ),
+        ({"tools": [WEATHER], "tool_choice": "any"}, "tool_choice", "'any'"),
+        (
+            {"tools": [WEATHER], "tool_choice": {"type": "function", "name": "weather"}},
+            "tool_choice.function",
+            "Missing",
+        ),
+        (
+            {"tools": [WEATHER], "tool_choice": {"type": "function", "function": {"name": "x"}}},
+            "tool_choice",
+            "not in 'tools'",
+        ),
+        ({"response_format": {"type": "json"}}, "response_format.type", "'json'"),
+        ({"response_format": {"type": "json_object"}}, "messages", "must contain the word 'json'"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "Missing"),
+        (
+            {"response_format": wanted({"type": "array"})},
+            "response_format",
+            "got 'type: \"array\"'",
+        ),
+        (
+            {"response_format": wanted({"type": "object", "properties": {}}, strict=True)},
+            "response_format",
+            "'additionalProperties' is required",
+        ),
+        (
+            {
+                "response_format": wanted(
+                    {"type": "object", "properties": {"a": {}}, "additionalProperties": False},
+                    strict=True,
+                )
+            },
+            "response_format",
+            "Missing 'a'",
+        ),
         ({"messages": []}, "messages", "empty array"),
         ({"messages": "Hi"}, "messages", "expected an array of objects, but got a string"),
         ({"messages": ["Hi"]}, "messages[0]", "expected an object, but got a string"),

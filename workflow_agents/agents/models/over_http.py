@@ -5,7 +5,7 @@ requested; the engine makes the request; the model reads the answer. The keys of
 references (`Secret`) that the engine resolves at the moment of the call.
 """
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,15 +19,30 @@ from workflow_agents.protocol.secrets import Secret
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """What is to be POSTed to a provider, as JSON."""
+    """What is to be POSTed to a provider, as JSON.
+
+    Attributes:
+        url: where to.
+        headers: lower-case names.
+        body: its JSON.
+        needed: the members that an answer has which is one; without them, the attempt failed.
+        stream: the API whose stream is to be put together to its answer; None: no stream.
+    """
 
     url: str
     headers: dict[str, str | Secret]
     body: dict[str, Any]
+    needed: Sequence[str] = ()
+    stream: str | None = None
 
 
 class HttpModel(Protocol):
     """A model whose turn is one HTTP request."""
+
+    @property
+    def provider_key(self) -> str:
+        """What all requests under one rate limit have in common."""
+        ...
 
     @property
     def call_settings(self) -> CallSettings:
@@ -58,6 +73,7 @@ def ask(context: AgentContext, model: HttpModel, turn: Turn) -> Coroutine[Any, A
         timeout=settings.timeout,
         flow_control=settings.flow_control,
         raise_for_status=True,
+        expect=request.needed,
     )
     return _read(model, turn, answer)
 

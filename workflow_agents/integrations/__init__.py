@@ -1,0 +1,1 @@
+"""Other people's agents and SDKs on durable runs: one argument each."""
