@@ -20,6 +20,8 @@ FLOOR_OF: dict[str, str | None] = {
     "W6": "floor-group",
     "W7": "floor-inline",
     "W7L": "floor-inline",
+    "W8": None,
+    "W8S": None,
     "S1": "floor-group",
     "A1": None,
 }
@@ -101,6 +103,23 @@ FIGURES: dict[str, tuple[str, list[Figure]]] = {
             Figure("next_step_ms", "to the next step, ms", 250),
             Figure("repeated", "bodies repeated", 1, worst=True, ratio=False),
             Figure("lost", "steps lost", 0, worst=True, ratio=False),
+        ],
+    ),
+    "W8": (
+        "100 tool calls on 200,000 tokens",
+        [
+            Figure("store_over_unique", "stored / what is new", 1.5),
+            Figure("growth", "last 10 / first 10 turns", 1.5),
+            Figure("last_ms", "a turn, ms", None),
+            Figure("written_last", "bytes written a turn", None),
+        ],
+    ),
+    "W8S": (
+        "1,000 turns of short messages",
+        [
+            Figure("second_half", "store: second half / first half", 1.2),
+            Figure("bytes_a_turn", "store, bytes a turn", None),
+            Figure("written_last", "bytes written a turn", None),
         ],
     ),
     "S1": (

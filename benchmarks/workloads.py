@@ -26,6 +26,8 @@ PARAMETERS: dict[str, dict[str, int]] = {
     "W6": {"runs": 5_000, "at_once": 50, "sleep_s": 3_600, "settle_s": 10, "idle_s": 5},
     "W7": {"n": 300, "kill_at": 150},
     "W7L": {"n": 5_000, "kill_at": 4_800},
+    "W8": {"turns": 100, "prompt_bytes": 800_000, "result_bytes": 1_500},
+    "W8S": {"turns": 1_000, "prompt_bytes": 200, "result_bytes": 80},
     "S1": {"n": 200, "at_once": 50},
     "A1": {"turns": 50},
 }
@@ -198,6 +200,12 @@ class Measurement:
         result = await self.engine.recover("w7", "seq", self.parameters["n"])
         self.emit(done_ns=time.perf_counter_ns(), total=result["total"])
 
+    async def conversation(self) -> None:
+        """W8, W8S: an agent's conversation, on an engine of its own."""
+        from benchmarks.conversation import converse
+
+        self.emit(**await converse(self.folder, self.parameters))
+
     async def syncs(self) -> None:
         """S1: two stretches whose beginning and end the tracer's times are compared with."""
         await self.warm_up()
@@ -227,6 +235,8 @@ PARTS: dict[str, Callable[[Measurement], Coroutine[Any, Any, None]]] = {
     "W6": Measurement.parked,
     "first life": Measurement.first_life,
     "second life": Measurement.second_life,
+    "W8": Measurement.conversation,
+    "W8S": Measurement.conversation,
     "S1": Measurement.syncs,
     "A1": Measurement.agents,
 }

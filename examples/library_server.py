@@ -1,4 +1,4 @@
-"""A small MCP server on stdio, for `19_mcp_tools.py`."""
+"""A small MCP server on stdio, for `33_mcp_tools.py`."""
 
 from mcp.server.mcpserver import MCPServer
 

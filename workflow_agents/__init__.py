@@ -41,7 +41,15 @@ if TYPE_CHECKING:
     from workflow_agents.context.context import AsyncWorkflowContext, CurrentStep
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.limits import Limits
-    from workflow_agents.core.logs import FeedEntry, RunLog, StepLog
+    from workflow_agents.core.logs import CallRequest, FeedEntry, RunLog, StepLog
+    from workflow_agents.core.stream_events import (
+        StreamEnded,
+        StreamGap,
+        StreamRestarted,
+        StreamStarted,
+        TextDelta,
+        ToolCallDelta,
+    )
     from workflow_agents.errors import (
         AgentStopped,
         ConfigurationError,
@@ -96,6 +104,7 @@ __all__ = [
     "AsyncRunHandle",
     "AsyncWorkflowContext",
     "CallRecord",
+    "CallRequest",
     "CallResponse",
     "CallSettings",
     "ChatMessage",
@@ -137,10 +146,16 @@ __all__ = [
     "StepLog",
     "StepUsageError",
     "StoreError",
+    "StreamEnded",
+    "StreamGap",
+    "StreamRestarted",
+    "StreamStarted",
     "SystemMessage",
     "Task",
     "TaskResult",
+    "TextDelta",
     "ToolCall",
+    "ToolCallDelta",
     "ToolContext",
     "ToolMessage",
     "ToolRetry",
@@ -172,18 +187,9 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "agents.models.anthropic": ("AnthropicModel",),
-    "agents.models.fallback": ("FallbackModel",),
-    "agents.models.langchain": ("LangChainModel",),
-    "agents.models.providers": ("model",),
-    "integrations.http": ("durable_client", "durable_httpx_client"),
-    "notebook": ("watch",),
     "agents.agent": ("Agent",),
     "agents.agent_tool": ("AgentTool",),
-    "agents.guardrails": (
-        "Guardrail",
-        "GuardrailContext",
-    ),
+    "agents.guardrails": ("Guardrail", "GuardrailContext"),
     "agents.mcp": ("mcp_server",),
     "agents.memory": ("Conversation",),
     "agents.messages": (
@@ -197,49 +203,35 @@ _ROOMS = {
         "messages_from_json",
         "messages_to_json",
     ),
+    "agents.models.anthropic": ("AnthropicModel",),
+    "agents.models.fallback": ("FallbackModel",),
+    "agents.models.langchain": ("LangChainModel",),
     "agents.models.openai": ("OpenAIModel",),
-    "agents.models.port": (
-        "CallSettings",
-        "Model",
-        "ModelSettings",
-    ),
+    "agents.models.port": ("CallSettings", "Model", "ModelSettings"),
+    "agents.models.providers": ("model",),
     "agents.prices": ("Price",),
-    "agents.spending": (
-        "CallRecord",
-        "UsageLimits",
-    ),
-    "agents.tasks": (
-        "Task",
-        "TaskResult",
-    ),
+    "agents.spending": ("CallRecord", "UsageLimits"),
+    "agents.tasks": ("Task", "TaskResult"),
     "agents.tool_context": ("ToolContext",),
-    "agents.tools": (
-        "WorkflowTool",
-        "tool",
-    ),
-    "agents.workflow": (
-        "Agents",
-        "agent_workflow",
-    ),
+    "agents.tools": ("WorkflowTool", "tool"),
+    "agents.workflow": ("Agents", "agent_workflow"),
     "agents.workflow_tools": ("workflow_tool",),
     "approvals": ("Approval",),
-    "client": (
-        "AsyncClient",
-        "AsyncRunHandle",
-        "DeadLetter",
-        "RunFailed",
-    ),
-    "context.context": (
-        "AsyncWorkflowContext",
-        "CurrentStep",
-    ),
+    "client": ("AsyncClient", "AsyncRunHandle", "DeadLetter", "RunFailed"),
+    "context.context": ("AsyncWorkflowContext", "CurrentStep"),
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
-    "core.logs": (
-        "FeedEntry",
-        "RunLog",
-        "StepLog",
+    "core.logs": ("CallRequest", "FeedEntry", "RunLog", "StepLog"),
+    "core.stream_events": (
+        "StreamEnded",
+        "StreamGap",
+        "StreamRestarted",
+        "StreamStarted",
+        "TextDelta",
+        "ToolCallDelta",
     ),
+    "integrations.http": ("durable_client", "durable_httpx_client"),
+    "notebook": ("watch",),
     "protocol.results": (
         "CallResponse",
         "EventResult",

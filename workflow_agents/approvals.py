@@ -99,8 +99,9 @@ class AsyncApprovals:
             raise wrong_option("limit", "a whole number from 1", limit)
         prefix = PREFIX if run_id is None else f"{PREFIX}{run_id}:"
         found = map(_approval, await self._backend.waits(prefix, limit))
-        waiting = [approval for approval in found if approval is not None]
-        return sorted(waiting, key=lambda approval: approval.asked_at)
+        # Branches that meet the same limit wait for one decision.
+        waiting = {approval.id: approval for approval in found if approval is not None}
+        return sorted(waiting.values(), key=lambda approval: approval.asked_at)
 
     async def get(self, id: str) -> Approval:
         """One of them.

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from workflow_agents.core.lifecycle import Phase
+from workflow_agents.core.pauses import Pause
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 from workflow_agents.store import migrate
@@ -28,11 +29,13 @@ from workflow_agents.store.changes import (
     Claim,
     DeleteConversation,
     DropDelivery,
+    DropPause,
     DropWaiter,
     EndRun,
     Entry,
     FlowStart,
     FreeFlow,
+    FreeTurns,
     Guard,
     Hold,
     HoldDelivery,
@@ -49,6 +52,7 @@ from workflow_agents.store.changes import (
     RetryRun,
     SetCallback,
     SetFlow,
+    SetPause,
     TakeDeadLetter,
     TakeDelivery,
     Unpark,
@@ -510,9 +514,79 @@ def test_a_step_owes_one_request_and_a_run_may_owe_others(bench: Bench) -> None:
         (0, 2),
         (1, 1),
     ]
-    bench.applied(DropDelivery(run, 1))
+    bench.applied(DropDelivery(run, 1, 10))
     bench.applied(EndRun(run, Phase.FAILED, 20))
     assert [d.step for d in bench.store.due(10, 9).deliveries] == [None, None]
+
+
+# Pauses.
+
+
+def test_a_pause_is_stored_until_its_key_is_free(bench: Bench) -> None:
+    assert bench.store.pause("k") is None
+    bench.applied(SetPause("k", Pause(100, in_a_row=2, window=3, threshold=8, passed=1)))
+    assert bench.store.pause("k") == Pause(100, 2, 3, 8, 1)
+    assert bench.store.pause("other") is None
+    bench.applied(SetPause("k", Pause(90, in_a_row=0, window=4)))
+    assert bench.store.pause("k") == Pause(100, in_a_row=0, window=4)
+    bench.applied(DropPause("k", 99))
+    assert bench.store.pause("k") is not None
+    bench.applied(DropPause("k", 100))
+    assert bench.store.pause("k") is None
+
+
+def test_requests_that_are_held_back_by_their_pause_key(bench: Bench) -> None:
+    one, two, three = (bench.delivery(bench.run(), pause_key="k") for _ in range(3))
+    assert bench.store.under_way("k") == 0
+    bench.applied(LeaseDelivery(one, 0))
+    bench.applied(HoldDelivery(two, 500, paused=True))
+    bench.applied(HoldDelivery(three, 500, paused=True))
+    assert bench.store.under_way("k") == 1
+    assert bench.store.waits_for_turn("k")
+    assert bench.store.due(499, 9).deliveries == []
+
+    bench.applied(FreeFlow("k", 20))
+    assert bench.store.due(20, 9).deliveries == []
+    bench.applied(FreeTurns("k", 20, 1))
+    [row] = bench.store.due(20, 9).deliveries
+    assert (row.id, row.held, row.pause_key, row.refusals, row.refused_at) == (
+        two,
+        True,
+        "k",
+        0,
+        None,
+    )
+    bench.applied(FreeTurns("k", 20, -1))
+    assert len(bench.store.due(20, 9).deliveries) == 2
+    for waiting in (two, three):
+        bench.applied(LeaseDelivery(waiting, 0))
+    assert bench.store.under_way("k") == 3
+    assert not bench.store.waits_for_turn("k")
+
+
+def test_refusals_are_counted_apart(bench: Bench) -> None:
+    delivery = bench.delivery(bench.run(), pause_key="k")
+    for attempt, refused_at in enumerate((100, None, 300)):
+        bench.applied(LeaseDelivery(delivery, attempt))
+        bench.applied(RetryDelivery(delivery, attempt + 1, 10, refused_at))
+    [row] = bench.store.due(10, 9).deliveries
+    assert (row.attempt, row.refusals, row.refused_at) == (3, 2, 100)
+
+
+@pytest.mark.parametrize("how", ["withdrawn", "run ended"])
+def test_who_is_gone_lets_others_have_its_turn(bench: Bench, how: str) -> None:
+    run = bench.run()
+    gone = bench.delivery(run, pause_key="k", flow_key="f")
+    waits = bench.delivery(bench.run(), pause_key="k")
+    limited = bench.delivery(bench.run(), flow_key="f")
+    bench.applied(LeaseDelivery(gone, 0))
+    bench.applied(HoldDelivery(waits, 900, paused=True))
+    bench.applied(HoldDelivery(limited, 900))
+    if how == "withdrawn":
+        bench.applied(DropDelivery(run, 1, 20))
+    else:
+        bench.applied(EndRun(run, Phase.CANCELED, 20))
+    assert sorted(row.id for row in bench.store.due(20, 9).deliveries) == [waits, limited]
 
 
 # Flow control.
@@ -796,6 +870,8 @@ def test_cleaning_removes_what_ended_long_ago_and_nothing_else(bench: Bench) -> 
 
     assert bench.store.clean(400, 1_000, 10) == 1
     assert bench.store.clean(400, 1_000, 10) == 0
+    while bench.store.sweep(2):
+        pass
 
     assert bench.store.run(old) is None
     assert bench.store.dead_letter("d") is None

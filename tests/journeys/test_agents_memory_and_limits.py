@@ -1,5 +1,6 @@
 """What agents remember across runs, and what they may spend: on an engine with a store."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -196,3 +197,23 @@ async def test_a_person_who_refuses_more_ends_the_run(site, limited, model) -> N
     log = await site.ended(run)
     assert log.state == "RUN_FAILED"
     assert "more was refused: too dear" in log.failure["detail"]["found"]
+
+
+async def test_agents_side_by_side_wait_for_one_decision(site, serve, model) -> None:
+    @serve.post("/pair", retries=0)
+    async def pair(context: AsyncWorkflowContext[None]) -> list[str]:
+        agents = agent_workflow(context, limits=UsageLimits(model_calls=1, on_breach="pause"))
+        agent = host(agents, model)
+        tasks = [agents.task(agent=agent, prompt=f"{n}?").run() for n in range(3)]
+        return [result.text for result in await asyncio.gather(*tasks)]
+
+    model.when(lambda _: True, lambda request: request.prompt, repeat=True)
+    run = await site.trigger("/pair")
+    await site.waits(run, "Limit of the run", 2)
+    [first] = await site.client.approvals.list()
+    await site.client.approvals.approve(first)
+    await site.waits(run, "Limit of the run", 3)
+    [second] = await site.client.approvals.list()
+    assert second.id != first.id
+    await site.client.approvals.approve(second)
+    assert (await site.ended(run)).result == ["0?", "1?", "2?"]

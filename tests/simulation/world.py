@@ -25,6 +25,7 @@ from tests.simulation.programs import play
 from tests.simulation.scenario import Report, Scenario, Started, Violation
 from tests.simulation.watch import Watch
 from workflow_agents import Engine, Limits, StoreError
+from workflow_agents.engine.http_out import HttpRequest, HttpResponse
 from workflow_agents.protocol.codec import encode
 from workflow_agents.store.sqlite import SqliteStore
 from workflow_agents.testing.faults import Crash, Database, Faults, FaultyHttp
@@ -48,7 +49,7 @@ class World:
         self._time = VirtualTime()
         self._clock = VirtualClock(self._time)
         self._database = _empty_database()
-        self._watch = Watch(scenario, self._database, self._time, self._faults)
+        self._watch = Watch(scenario, self._database, self._time, self._clock, self._faults)
         self._outside = Outside(scenario, self._database, self._time, self._watch)
         self._disturbances = [*scenario.clock]
         self._failures_told: Counter[str] = Counter()
@@ -99,7 +100,7 @@ class World:
         engine = Engine(
             ":memory:",
             clock=self._clock,
-            http=FaultyHttp(self._faults, self._outside.answer),
+            http=_WatchedHttp(self._faults, self._outside),
             seed=self._random.getrandbits(32),
             store=store,
             keep=self._scenario.keep_ms / 1000,
@@ -214,6 +215,18 @@ class World:
         for step in done_steps(self._database, run.run_id):
             if self._watch.bodies[run_id, step]:
                 self._watch.violated(f"{step} was done, and again in {run_id}", run.run_id)
+
+
+class _WatchedHttp(FaultyHttp):
+    """A network on which it is seen when requests are sent."""
+
+    def __init__(self, faults: Faults, outside: Outside) -> None:
+        super().__init__(faults, outside.answer)
+        self._outside = outside
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        self._outside.request_starts(request)
+        return await super().send(request)
 
 
 _database: Database | None = None

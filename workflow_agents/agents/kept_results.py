@@ -14,20 +14,15 @@ import typing
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
-from typing import Any, NamedTuple, cast, get_type_hints
-
-from workflow_agents.agents.messages import Usage
-from workflow_agents.agents.spending import CallRecord
+from typing import Any, cast, get_type_hints
 
 _OURS = "workflow_agents."
 
 
 def to_data(value: Any) -> Any:
     """A value as JSON data; what is not ours is left to the codec, as a step's result is."""
-    if isinstance(value, CallRecord):
-        cost = None if value.cost_usd is None else str(value.cost_usd)
-        told = {"agent": value.agent, "model": value.model, "usage": to_data(value.usage)}
-        return {"type": "CallRecord", **told, "cost_usd": cost}
+    if hasattr(value, "kept_as"):
+        return {"type": type(value).__name__, **to_data(value.kept_as())}
     if dataclasses.is_dataclass(value) and type(value).__module__.startswith(_OURS):
         members = {f.name: to_data(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"type": type(value).__name__, **members}
@@ -48,8 +43,6 @@ def from_data(annotation: Any, data: object) -> Any:
     cls: Any = origin or annotation
     members, items = _object(data), _array(data)
     if members is not None:
-        if cls is CallRecord:
-            return _call_record(members)
         if dataclasses.is_dataclass(cls):
             return _dataclass(cls, members)
         if len(arguments) == 2 and issubclass(cls, Mapping):
@@ -59,22 +52,6 @@ def from_data(annotation: Any, data: object) -> Any:
         made = [from_data(arguments[0], each) for each in items]
         return tuple(made) if cls is tuple else made
     return data
-
-
-class _KnownCost(NamedTuple):
-    """In the place of the prices of the run: what they came to then."""
-
-    known: Decimal | None
-
-    def cost(self, _model: object, _name: str, _usage: object) -> Decimal | None:
-        """What the call cost."""
-        return self.known
-
-
-def _call_record(data: Mapping[str, Any]) -> CallRecord:
-    cost: Any = _KnownCost(from_data(Decimal, data["cost_usd"]))
-    model: Any = None
-    return CallRecord(data["agent"], data["model"], from_data(Usage, data["usage"]), model, cost)
 
 
 def _one_of(candidates: Sequence[Any], data: object) -> Any:
@@ -95,6 +72,10 @@ def _array(data: object) -> list[Any] | None:
 
 def _dataclass(cls: Any, data: Mapping[str, Any]) -> Any:
     hints = _hints(cls)
+    if hasattr(cls, "from_kept"):
+        return cls.from_kept(
+            {name: from_data(hints.get(name, Any), each) for name, each in data.items()}
+        )
     made = {
         field.name: from_data(hints[field.name], data[field.name])
         for field in dataclasses.fields(cls)

@@ -11,7 +11,7 @@ from workflow_agents.protocol.results import CallResponse, EventResult, InvokeRe
 from workflow_agents.protocol.secrets import Secret
 
 if TYPE_CHECKING:
-    from workflow_agents.context.context import CurrentStep, Duration, FlowControl
+    from workflow_agents.context.context import CurrentStep, Duration, FlowControl, StreamFormat
 
 
 Ask = Callable[[Any, str], Coroutine[Any, Any, Any]]
@@ -63,11 +63,15 @@ class AgentContext(Protocol):
         flow_control: "FlowControl | None" = None,
         raise_for_status: bool = False,
         expect: Sequence[str] = (),
+        stream: "StreamFormat | None" = None,
+        pause_key: str | None = None,
     ) -> Coroutine[Any, Any, CallResponse[Any]]:
         """Have the engine make an HTTP request; its last answer is recorded.
 
         With `raise_for_status`, one other than 2xx fails the step. With `expect`, one of 2xx
-        without these members of a JSON object is a failed attempt like any other.
+        without these members of a JSON object is a failed attempt like any other. With
+        `stream`, the answer is passed on as it comes, and recorded as if it had come whole.
+        Requests of one `pause_key` wait together when the provider asks them to.
         """
         ...
 

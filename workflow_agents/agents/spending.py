@@ -12,7 +12,7 @@ left of everything. The last call may therefore use more tokens than are left; w
 is kept.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
@@ -93,13 +93,25 @@ class CallRecord:
     agent: str
     model: str
     usage: Usage
-    _asked: Priced = field(repr=False, compare=False)
-    _prices: Prices = field(repr=False, compare=False)
+    _cost: Callable[[], Decimal | None] = field(repr=False, compare=False)
 
     @property
     def cost_usd(self) -> Decimal | None:
         """What it cost, in US dollars; None if the price is not known."""
-        return self._prices.cost(self._asked, self.model, self.usage)
+        return self._cost()
+
+    def kept_as(self) -> dict[str, Any]:
+        """What is kept of it with a task's result: what it cost, and not the prices."""
+        cost = self.cost_usd
+        told = {"agent": self.agent, "model": self.model, "usage": self.usage}
+        return {**told, "cost_usd": None if cost is None else str(cost)}
+
+    @classmethod
+    def from_kept(cls, kept: Mapping[str, Any]) -> "CallRecord":
+        """The record that was kept so; its usage is a `Usage` again."""
+        cost = kept.get("cost_usd")
+        known = None if cost is None else Decimal(cost)
+        return cls(kept["agent"], kept["model"], kept["usage"], lambda: known)
 
 
 class Breach(NamedTuple):
@@ -188,7 +200,8 @@ class Spending:
 
     def replied(self, agent: str, model: Priced, reply: ModelReply) -> None:
         """A model call has its reply."""
-        self.add(CallRecord(agent, reply.model or model.name, reply.usage, model, self._prices))
+        name, usage = reply.model or model.name, reply.usage
+        self.add(CallRecord(agent, name, usage, lambda: self._prices.cost(model, name, usage)))
 
     def add(self, call: CallRecord) -> None:
         """A model call was made, here or further in."""

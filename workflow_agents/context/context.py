@@ -26,7 +26,9 @@ from workflow_agents.core.checks import (
     checked_body,
     checked_conversation,
     checked_event_id,
+    checked_pause_key,
     checked_run_id,
+    checked_stream,
 )
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.flow_control import FlowControl
@@ -50,6 +52,7 @@ from workflow_agents.protocol.times import duration_ms, instant_ms
 
 if TYPE_CHECKING:
     from workflow_agents.context.api import ContextApi
+    from workflow_agents.core.assembly import StreamFormat
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -231,6 +234,8 @@ class AsyncWorkflowContext(Generic[P]):
         flow_control: FlowControl | None = None,
         raise_for_status: bool = False,
         expect: Sequence[str] = (),
+        stream: "StreamFormat | None" = None,
+        pause_key: str | None = None,
     ) -> Coroutine[Any, Any, CallResponse[Any]]:
         """Have the engine make an HTTP request, while the run costs nothing.
 
@@ -249,6 +254,13 @@ class AsyncWorkflowContext(Generic[P]):
             expect: members that the JSON object of a 2xx answer has to have. One without
                 them is a failed attempt like a 500: it is tried again, and the last fails
                 the step.
+            stream: the answer is a stream of events in this format: "chat.completions",
+                "responses" or "anthropic.messages". Whoever listens (`handle.stream()`) hears
+                it as it comes; the step's result is what the provider answers without
+                streaming. The body has to ask for it (`"stream": True`).
+            pause_key: shared by all requests to one account of a provider, over all runs.
+                Answered 429, they all wait until the time that the provider names, as rows,
+                and then go on one by one at first. That spends none of the `retries`.
 
         Returns:
             The last answer, whatever its status.
@@ -259,6 +271,8 @@ class AsyncWorkflowContext(Generic[P]):
         """
         key = self._invocation.request(StepKind.CALL, name)
         checked_flow_control(flow_control)
+        checked_stream(stream)
+        checked_pause_key(pause_key)
         if not isinstance(method, str) or not method.isalpha():  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("method", "an HTTP method such as 'POST'", method)
         if isinstance(expect, str) or not all(isinstance(member, str) for member in expect):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
@@ -274,6 +288,8 @@ class AsyncWorkflowContext(Generic[P]):
             flow_control=flow_control,
             raise_for_status=raise_for_status,
             expect=tuple(expect),
+            stream=stream,
+            pause_key=pause_key,
         )
         return self._wait(key, StepKind.CALL, name, plan, CallResponse[Any].read)
 

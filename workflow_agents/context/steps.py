@@ -43,7 +43,8 @@ async def run_step(
         attempts = step.attempts if step is not None else 0
         invocation.body_starts(key, name)
         try:
-            value = await _execute(invocation, body, InsideStep(name, key, attempts + 1))
+            inside = InsideStep(name, key, attempts + 1)
+            value = await _execute(invocation, body, inside)
             data = _encoded(value, name, invocation.limits.result_bytes)
         except asyncio.CancelledError:
             if step is not None:

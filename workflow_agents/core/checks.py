@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from workflow_agents.core.bad_options import wrong_option
+from workflow_agents.core.flow_control import MAX_KEY_LENGTH
 from workflow_agents.core.limits import Limits
 from workflow_agents.errors import ConfigurationError, LimitError, RemoteError, StepUsageError
 from workflow_agents.protocol.codec import Unencodable, encode, is_text
@@ -144,3 +145,31 @@ def checked_size(size: int, limit: int, where: str) -> None:
         raise LimitError(
             "WA501", where=where, found=f"expected at most {limit:,} bytes, found {size:,}"
         )
+
+
+def checked_stream(stream: object) -> None:
+    """Refuse what is no format of a streamed reply.
+
+    Raises:
+        ConfigurationError: WA102.
+    """
+    if stream is None:
+        return
+    from workflow_agents.core.assembly import STREAM_FORMATS
+
+    if stream not in STREAM_FORMATS:
+        raise wrong_option("stream", f"one of {', '.join(map(repr, STREAM_FORMATS))}", stream)
+
+
+def checked_pause_key(pause_key: object) -> None:
+    """Refuse what cannot be a key that requests share.
+
+    Raises:
+        ConfigurationError: WA102.
+    """
+    if pause_key is None:
+        return
+    if not isinstance(pause_key, str) or not 0 < len(pause_key) <= MAX_KEY_LENGTH:
+        raise wrong_option("pause_key", f"text of 1 to {MAX_KEY_LENGTH} characters", pause_key)
+    if not is_text(pause_key):
+        raise wrong_option("pause_key", f"text of 1 to {MAX_KEY_LENGTH} characters", pause_key)

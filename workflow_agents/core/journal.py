@@ -33,6 +33,9 @@ class Call(NamedTuple):
     `body` is sent as it is; `headers` have lower-case names. What makes an answer good is in
     `acceptance`; the last one is recorded as it is, or as a failure of the step if it is not
     2xx and `raise_for_status`, or without the members that `expect` names.
+
+    `stream` names the format of an answer that is read as a stream of events; `pause_key` is
+    what all requests to one provider's account share.
     """
 
     url: str
@@ -44,6 +47,8 @@ class Call(NamedTuple):
     flow_control: FlowControl | None
     raise_for_status: bool = False
     expect: tuple[str, ...] = ()
+    stream: str | None = None
+    pause_key: str | None = None
 
 
 class WaitForEvent(NamedTuple):

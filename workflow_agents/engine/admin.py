@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
 
 _PAGE = 1_000
+_BODIES_SHOWN = 4 * 2**20
+"""Bytes of requests in one log; of a long conversation, each holds all that was said before."""
 
 
 class Admin:
@@ -118,7 +120,7 @@ class Admin:
             log.failure = _plain(row.result)
         if steps:
             entries = self.entries(row)
-            log.steps = fold_steps(entries)
+            log.steps = fold_steps(entries, self._bodies(row, options))
             for entry in entries:
                 if entry.kind == EntryKind.DEAD_LETTER_ADDED.name:
                     log.dlq_id = entry.data["dlqId"]
@@ -135,6 +137,13 @@ class Admin:
         if isinstance(outcome, Broken):
             raise outcome.error
         return isinstance(outcome, Applied)
+
+    def _bodies(self, row: RunRow, options: RunOptions) -> dict[int, tuple[int, Any]]:
+        found = self._engine.store.bodies(row.id, _BODIES_SHOWN)
+        return {
+            seq: (body.size, redacted(_plain(body.data), options.redact) if body.data else None)
+            for seq, body in found.items()
+        }
 
     # Dead letters.
 

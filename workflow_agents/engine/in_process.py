@@ -1,11 +1,14 @@
 """The client's port to an engine in the same process: values in, values out."""
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.lifecycle import Phase, is_ended, phases_of
 from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
+from workflow_agents.core.stream_events import StreamEvent
 from workflow_agents.engine.intake import Triggered
+from workflow_agents.engine.streams import EVERYTHING, Committed, Heard
 from workflow_agents.protocol.approvals import OpenWait
 from workflow_agents.protocol.codec import decode
 from workflow_agents.protocol.history import StepKey
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class InProcess:
-    """See `client.Backend`."""
+    """See `core.backend.Backend`."""
 
     def __init__(self, engine: "DurableEngine") -> None:
         self._engine = engine
@@ -157,6 +160,29 @@ class InProcess:
         """See `Admin.delete_conversation`."""
         self._engine.ensure_running()
         return await self._engine.admin.delete_conversation(key)
+
+    async def stream(self, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
+        """What happens to a run and what is said in it, until it has ended."""
+        engine = self._engine
+        engine.ensure_running()
+        run = engine.admin.find(run_id).id
+        with engine.streams.listening(run) as listener:
+            heard: Heard | None = EVERYTHING
+            while True:
+                if isinstance(heard, Committed):
+                    for entry in engine.admin.entries(engine.admin.find(run_id), after):
+                        if entry.seq > heard.seq:
+                            break
+                        after = entry.seq
+                        yield entry
+                elif heard is not None:
+                    yield heard
+                elif is_ended(engine.admin.find(run_id).phase):
+                    return
+                else:
+                    await listener.wait()
+                    engine.ensure_running()
+                heard = listener.take()
 
     async def letters(self, before: str | None, limit: int) -> list[tuple[DeadLetterRow, RunLog]]:
         """Dead letters with their runs, the newest first."""

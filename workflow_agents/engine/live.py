@@ -33,6 +33,7 @@ from workflow_agents.core.journal import (
     WaitForEvent,
 )
 from workflow_agents.core.options import RunOptions
+from workflow_agents.core.redaction import redacted_headers, shown_headers
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.codec import decode, encode
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind
@@ -157,7 +158,9 @@ class LiveRun:
                 ops.append(self._engine.deliveries.owe_call(self._run, key, plan, now))
                 if plan.flow_control is not None:
                     ops.append(self._engine.set_flow(plan.flow_control))
-                entry.data = encode({"method": plan.method, "url": plan.url})
+                shown = redacted_headers(shown_headers(plan.headers), self.options.redact)
+                entry.data = encode({"method": plan.method, "url": plan.url, "headers": shown})
+                entry.owes = True
                 self._soon.add(key)
             case WaitForEvent(event_id=event_id, timeout_ms=timeout_ms, details=details):
                 waiter.kind, waiter.event = WaiterKind.EVENT, event_id
@@ -191,8 +194,9 @@ class LiveRun:
         self._soon.discard(key)
         self._withdrawn.add(key)
         self._engine.deliveries.abort(self._run, key)
-        entry = Entry(self._run, self._now(), EntryKind.STEP_WITHDRAWN, step=key, name=name)
-        ops: list[Op] = [DropWaiter(self._run, key, self._now()), DropDelivery(self._run, key)]
+        now = self._now()
+        entry = Entry(self._run, now, EntryKind.STEP_WITHDRAWN, step=key, name=name)
+        ops: list[Op] = [DropWaiter(self._run, key, now), DropDelivery(self._run, key, now)]
         self._submit(ops, (entry,))
 
     def notify(

@@ -4,7 +4,6 @@ An agent's path is made of its name. A run of it is like any other: after a cras
 soon as an agent of this name is served again.
 """
 
-from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -27,7 +26,7 @@ class ServedAgent:
     """
 
     def __init__(self, agent: Any) -> None:
-        self.agent: Agent[Any] = checked_agent(agent)
+        self.agent = checked_agent(agent)
         self.path = f"/agents/{quote(self.agent.name, safe='')}"
 
     def as_body(self, body: Any) -> Any:
@@ -36,12 +35,14 @@ class ServedAgent:
 
     def read_result(self, data: Any) -> Any:
         """The `TaskResult` of a run's result."""
-        from pydantic import TypeAdapter
-
-        result = from_data(TaskResult, data)
-        output_type: Any = self.agent.output_type
+        result: TaskResult[Any] = from_data(TaskResult, data)
+        output_type = self.agent.output_type
         if output_type is str:
             return result
+        from dataclasses import replace
+
+        from pydantic import TypeAdapter
+
         output = TypeAdapter[Any](output_type).validate_python(result.output)
         return replace(result, output=output)
 

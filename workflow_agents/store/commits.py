@@ -62,11 +62,15 @@ class Commits:
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
-    def apply(self, change: Change) -> "asyncio.Future[Outcome]":
-        """The same, to be awaited."""
+    def apply(
+        self, change: Change, stored: Callable[[], None] | None = None
+    ) -> "asyncio.Future[Outcome]":
+        """The same, to be awaited; `stored` is called at once when it is durable."""
         future: asyncio.Future[Outcome] = self._loop.create_future()
 
         def told(outcome: Outcome) -> None:
+            if stored is not None and type(outcome) is Applied:
+                stored()
             if not future.done():
                 future.set_result(outcome)
 
@@ -98,11 +102,7 @@ class Commits:
             self._writing = True
             if self._thread is None:
                 self._thread = ThreadPoolExecutor(1, thread_name_prefix="workflow-writer")
-            try:
-                self._thread.submit(self._write, batch, changes)
-            except RuntimeError:
-                # The interpreter is ending, and starts no thread's work any more.
-                self._tell(batch, self._apply(changes), 0.0)
+            self._thread.submit(self._write, batch, changes)
 
     def _write(self, batch: list[tuple[Change, Told]], changes: list[Change]) -> None:
         began = self._loop.time()

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import Phase
+from workflow_agents.core.pauses import Pause
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.store.changes import Change, Outcome
 
@@ -63,6 +64,10 @@ class DeliveryRow:
     flow_key: str | None
     data: bytes
     body: bytes | None
+    held: bool = False
+    pause_key: str | None = None
+    refusals: int = 0
+    refused_at: int | None = None
 
 
 @dataclass(slots=True)
@@ -97,6 +102,19 @@ class FeedRow:
     type: StepKind | None
     step: StepKey | None
     name: str | None
+    data: bytes | None
+
+
+@dataclass(slots=True)
+class Body:
+    """The body of a request that was owed.
+
+    Attributes:
+        size: in bytes.
+        data: None if there was no room for it.
+    """
+
+    size: int
     data: bytes | None
 
 
@@ -161,6 +179,13 @@ class Store(Protocol):
         """Feed entries in order."""
         ...
 
+    def bodies(self, run: int, most: int) -> dict[int, Body]:
+        """The bodies of the requests of a run, by the entry that keeps each.
+
+        As many as have room in `most` bytes, the last first; the same body takes room once.
+        """
+        ...
+
     def waiters_for(self, event: str, run: int | None) -> list[WaiterRow]:
         """Who waits for an event."""
         ...
@@ -189,6 +214,18 @@ class Store(Protocol):
         """The limits of a key."""
         ...
 
+    def pause(self, pause_key: str) -> Pause | None:
+        """The pause of a key, unless it is free."""
+        ...
+
+    def under_way(self, pause_key: str) -> int:
+        """How many requests of a key are leased."""
+        ...
+
+    def waits_for_turn(self, pause_key: str) -> bool:
+        """Whether requests of a key wait that nothing else holds back."""
+        ...
+
     def labels(self, run: int) -> tuple[str, ...]:
         """The labels of a run."""
         ...
@@ -205,6 +242,10 @@ class Store(Protocol):
 
     def clean(self, ended_before: int, now: int, limit: int) -> int:
         """Delete runs that ended before then; how many were deleted."""
+        ...
+
+    def sweep(self, limit: int) -> int:
+        """Delete large data that nothing refers to any more, a part of it; 0: all is done."""
         ...
 
     def check(self) -> list[str]:

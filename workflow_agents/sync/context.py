@@ -6,10 +6,13 @@ does, takes and raises is told there and decided there.
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from workflow_agents.context.api import ContextApi
-from workflow_agents.context.context import AsyncWorkflowContext, CurrentStep, Duration
+from workflow_agents.context.context import (
+    AsyncWorkflowContext,
+    CurrentStep,
+    Duration,
+)
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.core.bad_options import names_options
 from workflow_agents.core.flow_control import FlowControl
@@ -23,7 +26,11 @@ from workflow_agents.protocol.results import (
     WebhookResult,
 )
 from workflow_agents.protocol.secrets import Secret
+from workflow_agents.sync.api import SyncApi
 from workflow_agents.sync.workflow_thread import WorkflowThread
+
+if TYPE_CHECKING:
+    from workflow_agents.core.assembly import StreamFormat
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -91,18 +98,18 @@ class WorkflowContext(Generic[P]):
 
     @property
     def origin(self) -> str:
-        """The id of the first run that this one was resumed from; its own, if it was not."""
+        """The id of the first of the runs that were resumed one after the other."""
         return self._context.origin
 
     @property
     def current_step(self) -> CurrentStep | None:
-        """Inside the body of a step, in the thread that it runs in: that step."""
+        """Inside the body of a step: that step."""
         return self._context.current_step
 
     @property
-    def api(self) -> Any:
-        """Calls of well-known services: `openai`, `anthropic`, `resend`; as `call`, waited for."""
-        return ContextApi(cast("Any", self.call))
+    def api(self) -> SyncApi:
+        """Calls of well-known services: `openai`, `anthropic`, `resend`."""
+        return SyncApi(self._context.api, self._wait)
 
     @overload
     def run(
@@ -168,6 +175,8 @@ class WorkflowContext(Generic[P]):
         flow_control: FlowControl | None = None,
         raise_for_status: bool = False,
         expect: Sequence[str] = (),
+        stream: "StreamFormat | None" = None,
+        pause_key: str | None = None,
     ) -> CallResponse[Any]:
         """Have the engine make an HTTP request. See `AsyncWorkflowContext.call`."""
         return self._wait(
@@ -183,6 +192,8 @@ class WorkflowContext(Generic[P]):
                 flow_control=flow_control,
                 raise_for_status=raise_for_status,
                 expect=expect,
+                stream=stream,
+                pause_key=pause_key,
             )
         )
 
@@ -194,6 +205,16 @@ class WorkflowContext(Generic[P]):
         return self._wait(
             self._here.wait_for_event(name, event_id, timeout=timeout, details=details)
         )
+
+    @names_options
+    def recall(self, name: str, conversation: str, *, last: int | None = None) -> list[Any]:
+        """The messages of a conversation. See `AsyncWorkflowContext.recall`."""
+        return self._wait(self._here.recall(name, conversation, last=last))
+
+    @names_options
+    def remember(self, name: str, conversation: str, messages: Sequence[Any]) -> None:
+        """Append messages to a conversation. See `AsyncWorkflowContext.remember`."""
+        return self._wait(self._here.remember(name, conversation, messages))
 
     @names_options
     def notify(
@@ -241,14 +262,6 @@ class WorkflowContext(Generic[P]):
     ) -> WebhookResult:
         """Wait for the next request at a webhook; it may be waited for again."""
         return self._wait(self._here.wait_for_webhook(name, webhook, timeout=timeout))
-
-    def recall(self, name: str, conversation: str, *, last: int | None = None) -> list[Any]:
-        """The messages of a conversation that is kept across runs, the oldest first."""
-        return self._wait(self._here.recall(name, conversation, last=last))
-
-    def remember(self, name: str, conversation: str, messages: Sequence[Any]) -> None:
-        """Append messages, JSON data, to a conversation that is kept across runs."""
-        return self._wait(self._here.remember(name, conversation, messages))
 
     def cancel(self) -> None:
         """End this run as cancelled. Does not return."""

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 
 from workflow_agents.agents.kept_results import from_data, to_data
@@ -16,7 +15,6 @@ from workflow_agents.agents.messages import (
     Usage,
     UserMessage,
 )
-from workflow_agents.agents.prices import Price, Prices
 from workflow_agents.agents.spending import CallRecord
 from workflow_agents.agents.tasks import TaskResult
 
@@ -27,19 +25,25 @@ def test_a_task_result_survives_json() -> None:
         UserMessage("go"),
         AssistantMessage("", (ToolCall("c1", "find", "{}"),), "tool_calls"),
         ToolMessage("c1", "find", "no", is_error=True),
-        AssistantMessage("done"),
+        AssistantMessage("done", kept=({"type": "thinking"},)),
     )
-    model: Any = SimpleNamespace(name="gpt-4o")
-    prices = Prices({"gpt-4o": Price(input="2.50", output="10")}, 0)
-    calls = (CallRecord("a", "gpt-4o", Usage(3, 4, 7), model, prices),)
-    result = TaskResult("done", "done", "a", "stop", messages, messages[1:], calls, 2)
-    assert result.cost_usd is not None
+    costs = (Decimal("0.00125"), None)
+    result = TaskResult(
+        output="done",
+        text="done",
+        agent="a",
+        finish_reason="stop",
+        messages=messages,
+        new_messages=messages[1:],
+        calls=tuple(CallRecord("a", "m", Usage(3, 4, 7), lambda c=c: c) for c in costs),
+        turns=2,
+    )
     data = json.loads(json.dumps(to_data(result)))
-    assert data["messages"][1]["type"] == "UserMessage"
     assert data["messages"][1]["content"] == "go"
     read = from_data(TaskResult, data)
     assert read == result
-    assert (read.usage, read.cost_usd) == (result.usage, result.cost_usd)
+    assert read.usage == Usage(6, 8, 14)
+    assert [call.cost_usd for call in read.calls] == [*costs]
 
 
 @dataclass

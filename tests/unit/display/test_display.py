@@ -11,8 +11,6 @@ from workflow_agents.agents.messages import (
     Usage,
     UserMessage,
 )
-from workflow_agents.agents.models.openai import OpenAIModel
-from workflow_agents.agents.prices import Prices
 from workflow_agents.agents.spending import CallRecord
 from workflow_agents.agents.tasks import TaskResult
 from workflow_agents.core.logs import RunLog, StepLog, Steps
@@ -65,7 +63,7 @@ def result(text: str = "done") -> TaskResult:
         ToolMessage("c1", text, text, is_error=True),
         AssistantMessage(text),
     )
-    call = CallRecord("a", "m", Usage(1_200, 34, 1_234), OpenAIModel("m"), Prices({}, 0))
+    call = CallRecord("a", "m", Usage(1_200, 34, 1_234), lambda: None)
     return TaskResult(
         output=text,
         text=text,

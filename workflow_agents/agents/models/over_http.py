@@ -7,7 +7,7 @@ references (`Secret`) that the engine resolves at the moment of the call.
 
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from workflow_agents.agents.messages import ModelReply
 from workflow_agents.agents.models.port import CallSettings, Turn
@@ -15,6 +15,9 @@ from workflow_agents.agents.ports import AgentContext
 from workflow_agents.errors import RemoteError, StepFailed
 from workflow_agents.protocol.results import CallResponse, read_body
 from workflow_agents.protocol.secrets import Secret
+
+if TYPE_CHECKING:
+    from workflow_agents.context.context import StreamFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class ModelRequest:
     headers: dict[str, str | Secret]
     body: dict[str, Any]
     needed: Sequence[str] = ()
-    stream: str | None = None
+    stream: "StreamFormat | None" = None
 
 
 class HttpModel(Protocol):
@@ -74,6 +77,8 @@ def ask(context: AgentContext, model: HttpModel, turn: Turn) -> Coroutine[Any, A
         flow_control=settings.flow_control,
         raise_for_status=True,
         expect=request.needed,
+        stream=request.stream,
+        pause_key=model.provider_key,
     )
     return _read(model, turn, answer)
 
