@@ -238,6 +238,35 @@ def test_a_script_ends_without_being_held_up(tmp_path, ending) -> None:
         assert log.state == "RUN_STARTED"
 
 
+def test_a_script_that_ends_on_a_slow_disk_loses_no_attempt(tmp_path) -> None:
+    """Thread pools close before exit handlers are called; the engine closes before both."""
+    script = textwrap.dedent(
+        f"""
+        import asyncio, threading
+        from workflow_agents import AsyncWorkflowContext, Engine
+        from workflow_agents.store import commits
+        commits._SLOW_COMMIT_S = -1.0  # every commit goes to the writer's thread
+        engine = Engine({str(tmp_path / "w.db")!r})
+        begun = threading.Event()
+        @engine.workflow("/w", retries=0)
+        async def w(context: AsyncWorkflowContext) -> None:
+            while True:
+                await context.run("step", begun.set)
+        engine.open()
+        engine.sync_client.trigger(w, workflow_run_id="wfr_busy")
+        begun.wait(30)
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    with make(str(tmp_path / "w.db")) as engine:
+        log = engine.sync_client.log("wfr_busy")
+        assert log.state == "RUN_STARTED"
+        assert all(step.state == "STEP_SUCCESS" for step in log.steps)
+
+
 def test_a_forked_process_is_told(engine) -> None:
     read, write = os.pipe()
     child = os.fork()

@@ -5,11 +5,11 @@ and hands its Journal to their invocations.
 """
 
 import asyncio
-import atexit
 import os
 import random
 from collections.abc import Callable, Mapping
 from contextvars import Context
+from functools import cache
 from typing import TYPE_CHECKING, Any, get_args
 
 from workflow_agents import config
@@ -35,7 +35,7 @@ from workflow_agents.serve.workflow import (
 )
 from workflow_agents.store.sqlite import SqliteStore, Synchronous
 from workflow_agents.sync.client import Client
-from workflow_agents.sync.loop_thread import BLOCKED, LOOP_THREAD
+from workflow_agents.sync.loop_thread import BLOCKED, LOOP_THREAD, at_exit
 
 if TYPE_CHECKING:
     from workflow_agents.serve.agents import ServedAgent
@@ -148,6 +148,11 @@ class Engine:
         return self._engine.running
 
     @property
+    def is_of_this_process(self) -> bool:
+        """Whether this process has started it, and not the one from which it was forked."""
+        return self._process == os.getpid()
+
+    @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
         """The event loop that it turns on; None while it is at rest.
 
@@ -156,7 +161,7 @@ class Engine:
         """
         if not self._engine.running:
             return None
-        if self._process != os.getpid():
+        if not self.is_of_this_process:
             raise StoreError(
                 "WA111",
                 found=f"expected process {self._process}, which started it, found a fork of it",
@@ -295,12 +300,13 @@ class Engine:
             await self.start()
 
         LOOP_THREAD.wait(start())
-        atexit.register(self.close)
+        _close_at_exit()
+        _opened.add(self)
         return self
 
     def close(self) -> None:
         """Park every run and close the store, without await. Nothing is lost."""
-        atexit.unregister(self.close)
+        _opened.discard(self)
         LOOP_THREAD.wait(self.stop())
 
     def __enter__(self) -> "Engine":
@@ -358,6 +364,21 @@ class Engine:
         """Webhook addresses begin with this, unless something else was asked for."""
         if self._fixed_url is None:
             self._engine.base_url = origin
+
+
+_opened: set[Engine] = set()
+
+
+@cache
+def _close_at_exit() -> None:
+    at_exit(_close_opened)
+
+
+def _close_opened() -> None:
+    for engine in [*_opened]:
+        # Those that a fork has from the process before it are not its own to close.
+        if engine.is_of_this_process:
+            engine.close()
 
 
 class _EngineClient(AsyncClient):

@@ -6,10 +6,12 @@ that loop until it returns. An interrupt (Ctrl-C) ends the waiting.
 """
 
 import asyncio
+import atexit
 import contextlib
+import importlib
 import os
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextvars import Context, ContextVar
 from typing import Any, TypeVar, cast
@@ -82,6 +84,17 @@ class LoopThread:
         finally:
             # Not waited for: a generator may be ended by the interpreter's own end.
             self.submit(_close(items))
+
+
+def at_exit(close: Callable[[], None]) -> None:
+    """Have this called when the process ends, while thread pools still take work.
+
+    They are closed before what `atexit` knows is called, and after what is registered here.
+    """
+    # What is registered later is called earlier, and this registers the end of the pools.
+    importlib.import_module("concurrent.futures.thread")
+    register = getattr(threading, "_register_atexit", atexit.register)
+    register(close)
 
 
 LOOP_THREAD = LoopThread()
