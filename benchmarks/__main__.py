@@ -228,7 +228,7 @@ def main() -> None:
     try:
         for repetition in range(args.repeat):
             for workload in workloads:
-                for engine in ("ours", FLOOR_OF[workload]):
+                for engine in filter(None, ("ours", FLOOR_OF[workload])):
                     tell(f"{repetition + 1}/{args.repeat} {workload} {engine}")
                     try:
                         found = quietest(workload, engine, root, args.again)

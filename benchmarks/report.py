@@ -10,8 +10,8 @@ Json = dict[str, Any]
 NOISY_CORES = 0.4  # others using more cores than this disturb a measurement
 UNSTEADY = 1.5  # highest over lowest
 
-# workload -> the floor that does it best: alone inline, together in groups
-FLOOR_OF = {
+# workload -> the floor that does it best: alone inline, together in groups; None: it brings its own
+FLOOR_OF: dict[str, str | None] = {
     "W1": "floor-inline",
     "W2": "floor-group",
     "W3L": "floor-inline",
@@ -20,7 +20,10 @@ FLOOR_OF = {
     "W6": "floor-group",
     "W7": "floor-inline",
     "W7L": "floor-inline",
+    "W8": None,
+    "W8S": None,
     "S1": "floor-group",
+    "A1": None,
 }
 
 
@@ -102,11 +105,36 @@ FIGURES: dict[str, tuple[str, list[Figure]]] = {
             Figure("lost", "steps lost", 0, worst=True, ratio=False),
         ],
     ),
+    "W8": (
+        "100 tool calls on 200,000 tokens",
+        [
+            Figure("store_over_unique", "stored / what is new", 1.5),
+            Figure("growth", "last 10 / first 10 turns", 1.5),
+            Figure("last_ms", "a turn, ms", None),
+            Figure("written_last", "bytes written a turn", None),
+        ],
+    ),
+    "W8S": (
+        "1,000 turns of short messages",
+        [
+            Figure("second_half", "store: second half / first half", 1.2),
+            Figure("bytes_a_turn", "store, bytes a turn", None),
+            Figure("written_last", "bytes written a turn", None),
+        ],
+    ),
     "S1": (
         "disk syncs (strace)",
         [
             Figure("syncs_per_step_alone", "a step, one run", None),
             Figure("syncs_per_step_together", "a step, 50 runs at once", 0.1),
+        ],
+    ),
+    "A1": (
+        "an agent, 50 turns with a tool call each",
+        [
+            Figure("added_ms", "CPU that the agents layer adds, ms a turn", 10),
+            Figure("agent_ms", "CPU in all, ms a turn", None),
+            Figure("bare_ms", "CPU of the same steps without it, ms a turn", None),
         ],
     ),
 }
@@ -146,7 +174,7 @@ def rows(results: Json) -> Iterator[tuple[str, ...]]:
         if "ours" not in engines:
             continue
         about, figures = FIGURES[workload]
-        ours, floor = engines["ours"], engines.get(FLOOR_OF[workload])
+        ours, floor = engines["ours"], engines.get(FLOOR_OF[workload] or "")
         for i, figure in enumerate(figures):
             pick = ("lowest" if figure.more else "highest") if figure.worst else "median"
             value = ours[figure.key][pick]

@@ -26,7 +26,10 @@ PARAMETERS: dict[str, dict[str, int]] = {
     "W6": {"runs": 5_000, "at_once": 50, "sleep_s": 3_600, "settle_s": 10, "idle_s": 5},
     "W7": {"n": 300, "kill_at": 150},
     "W7L": {"n": 5_000, "kill_at": 4_800},
+    "W8": {"turns": 100, "prompt_bytes": 800_000, "result_bytes": 1_500},
+    "W8S": {"turns": 1_000, "prompt_bytes": 200, "result_bytes": 80},
     "S1": {"n": 200, "at_once": 50},
+    "A1": {"turns": 50},
 }
 EDGE = 200  # steps at either end of a long run that are compared
 
@@ -197,6 +200,12 @@ class Measurement:
         result = await self.engine.recover("w7", "seq", self.parameters["n"])
         self.emit(done_ns=time.perf_counter_ns(), total=result["total"])
 
+    async def conversation(self) -> None:
+        """W8, W8S: an agent's conversation, on an engine of its own."""
+        from benchmarks.conversation import converse
+
+        self.emit(**await converse(self.folder, self.parameters))
+
     async def syncs(self) -> None:
         """S1: two stretches whose beginning and end the tracer's times are compared with."""
         await self.warm_up()
@@ -209,6 +218,12 @@ class Measurement:
         await asyncio.gather(*(self.run(f"s1-{k}", "seq", n // 10) for k in range(lanes)))
         self.emit(stretch="together", start=start, end=time.time(), steps=n // 10 * lanes)
 
+    async def agents(self) -> None:
+        """A1: what the agents layer adds to a turn, beside the same steps without it."""
+        from benchmarks.agents import cpu_per_turn
+
+        self.emit(**await cpu_per_turn(self.folder, self.parameters["turns"]))
+
 
 # what a process is asked for -> what it does
 PARTS: dict[str, Callable[[Measurement], Coroutine[Any, Any, None]]] = {
@@ -220,7 +235,10 @@ PARTS: dict[str, Callable[[Measurement], Coroutine[Any, Any, None]]] = {
     "W6": Measurement.parked,
     "first life": Measurement.first_life,
     "second life": Measurement.second_life,
+    "W8": Measurement.conversation,
+    "W8S": Measurement.conversation,
     "S1": Measurement.syncs,
+    "A1": Measurement.agents,
 }
 
 

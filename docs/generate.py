@@ -6,8 +6,10 @@ A test compares them with what this program would write.
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import workflow_agents
+from workflow_agents import testing
 from workflow_agents.error_codes import CODES
 
 DOCS = Path(__file__).parent
@@ -54,15 +56,27 @@ def api_page() -> str:
         "",
         NOTE,
         "",
-        "All of them come from `from workflow_agents import ...`. `help(name)` tells the rest.",
+        "These come from `from workflow_agents import ...`. `help(name)` tells the rest.",
         "",
-        "| name | what it is |",
-        "| --- | --- |",
+        *names_table(workflow_agents),
+        "",
+        "## For tests",
+        "",
+        "These come from `from workflow_agents.testing import ...`: see",
+        "[Testing](guides/testing.md), which also has the fixtures of the pytest plugin.",
+        "",
+        *names_table(testing),
     ]
-    for name in sorted(workflow_agents.__all__, key=str.lower):
-        said = " ".join(first_sentence(getattr(workflow_agents, name)))
-        lines.append(f"| `{name}` | {said.replace('|', chr(92) + '|')} |")
     return "\n".join([*lines, ""])
+
+
+def names_table(module: ModuleType) -> Iterator[str]:
+    """The public names of a module as a table."""
+    yield "| name | what it is |"
+    yield "| --- | --- |"
+    for name in sorted(module.__all__, key=str.lower):
+        said = " ".join(first_sentence(getattr(module, name)))
+        yield f"| `{name}` | {said.replace('|', chr(92) + '|')} |"
 
 
 def first_sentence(thing: object) -> Iterator[str]:

@@ -77,16 +77,22 @@ async def serve(app: Any, serve: Any, sent: list[tuple[str, dict[str, str], str]
 
 def obliging(request: RecordedRequest) -> Reply | str:
     """Call the first tool that is offered; say something when its result is there."""
-    if not request.tools or request.messages[-1]["role"] == "tool":
+    last = request.messages[-1]
+    if not request.tools or last.get("role") != "user" or not isinstance(last["content"], str):
         return "Yes, with pleasure."
-    function = request.body["tools"][0]["function"]
-    return CallTools(
-        ((function["name"], dict.fromkeys(function["parameters"]["properties"], "x")),)
-    )
+    tool = request.body["tools"][0]
+    function = tool.get("function", tool)
+    schema = function.get("parameters") or function["input_schema"]
+    return CallTools(((function["name"], dict.fromkeys(schema["properties"], "x")),))
 
 
 if __name__ == "__main__":
     with ScriptedModel() as model:
         model.when(lambda _request: True, obliging, repeat=True)
-        os.environ |= {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "none-needed"}
+        os.environ |= {
+            "OPENAI_BASE_URL": model.base_url,
+            "OPENAI_API_KEY": "none-needed",
+            "ANTHROPIC_BASE_URL": model.anthropic_url,
+            "ANTHROPIC_API_KEY": "none-needed",
+        }
         run(Path(sys.argv[1]).resolve())

@@ -14,22 +14,38 @@ import pytest
 from fastapi import FastAPI
 
 from workflow_agents import (
+    Agent,
     AsyncClient,
     AsyncWorkflowContext,
+    Conversation,
     Engine,
     FlowControl,
+    GuardrailTripped,
     HistoryMismatch,
     Limits,
+    OpenAIModel,
+    OutputMismatch,
+    Price,
     StepFailed,
+    UsageLimitExceeded,
+    UsageLimits,
     WorkflowAgentsError,
     WorkflowNonRetryableError,
     WorkflowRetryAfterError,
+    mcp_server,
+    messages_from_json,
+    tool,
+    workflow_tool,
 )
+from workflow_agents.agents.messages import ToolMessage
+from workflow_agents.agents.tool_calls import check_errors
+from workflow_agents.agents.tools import toolset
 from workflow_agents.error_codes import CODES, ErrorCode
 from workflow_agents.fastapi import Serve
+from workflow_agents.protocol.approvals import Request, approval_id
 
 PACKAGE = Path(__file__).parents[1] / "workflow_agents"
-RESERVED = {"WA207", "WA210", "WA704"}
+RESERVED = {"WA207", "WA210"}
 """Codes that have a meaning and are raised by nothing yet."""
 
 
@@ -232,6 +248,48 @@ def test_an_unknown_option_names_the_nearest() -> None:
     assert "failure_function" in raised.value.found[0]
 
 
+# mistakes: where agents are made; how they stop
+
+
+MODEL = OpenAIModel("gpt-4o")
+
+
+@pytest.mark.parametrize(
+    ("code", "mistake"),
+    [
+        ("WA702", lambda: Agent(model=MODEL, name="a", output_type=object())),
+        ("WA702", lambda: Agent(model=MODEL, name="a", output_retries=-1)),
+        ("WA702", lambda: Agent(model=MODEL, name="a", handoffs=["billing"])),
+        ("WA702", lambda: Agent(model=MODEL, name="a", input_guardrails=["no secrets"])),
+        ("WA702", lambda: Agent(model=MODEL, name="a", limits={"steps": 3})),
+        ("WA702", lambda: UsageLimits(total_tokens=-1)),
+        ("WA702", lambda: UsageLimits(on_breach="ask")),
+        ("WA702", lambda: Price(input="cheap", output=1)),
+        ("WA702", lambda: Conversation("")),
+        ("WA702", lambda: messages_from_json([{"role": "robot"}])),
+    ],
+)
+def test_a_mistake_where_an_agent_is_made(code: str, mistake: Callable[[], object]) -> None:
+    with pytest.raises(WorkflowAgentsError) as raised:
+        mistake()
+
+    assert raised.value.code == code
+    assert_readable(raised.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OutputMismatch("writer", "no JSON " * 100, "Invalid JSON", 3),
+        GuardrailTripped("it holds a secret", guardrail="no_secrets", agent="writer"),
+        GuardrailTripped("never"),
+        UsageLimitExceeded("total_tokens", 100, 120, "the task", None, "too dear"),
+    ],
+)
+def test_how_an_agent_stops_is_readable(error: WorkflowAgentsError) -> None:
+    assert_readable(error)
+
+
 # mistakes: where runs are started and followed
 
 
@@ -276,6 +334,10 @@ async def engine() -> AsyncIterator[Engine]:
         ("WA504", lambda c: c.trigger("/x", workflow_run_id="7" * 300)),
         ("WA504", lambda c: c.notify("")),
         ("WA504", lambda c: c.notify(7)),
+        ("WA504", lambda c: c.conversations.get("")),
+        ("WA504", lambda c: c.conversations.delete("a\nb")),
+        ("WA102", lambda c: c.conversations.get("user-1", last=0)),
+        ("WA102", lambda c: c.conversations.list(limit="all")),
         ("WA606", lambda c: c.log("wfr_none")),
         ("WA606", lambda c: c.cancel("wfr_none")),
         ("WA606", lambda c: c.handle("wfr_none").result()),
@@ -287,6 +349,10 @@ async def engine() -> AsyncIterator[Engine]:
         ("WA607", lambda c: c.dlq.get("none")),
         ("WA607", lambda c: c.dlq.resume("none")),
         ("WA607", lambda c: c.dlq.delete("none")),
+        ("WA101", lambda c: c.approvals.approve("approval:wfr_none:1", args={})),
+        ("WA102", lambda c: c.approvals.reject(7)),
+        ("WA609", lambda c: c.approvals.get("none")),
+        ("WA609", lambda c: c.approvals.approve("approval:wfr_none:1")),
     ],
 )
 async def test_a_mistake_where_runs_are_started(
@@ -391,11 +457,17 @@ async def not_json() -> Any:
         ("WA204", lambda c: c.run("step", not_json, retries=0)),
         ("WA204", lambda c: c.call("step", url="http://127.0.0.1/", body={1})),
         ("WA204", lambda c: c.invoke("step", "/x", {1})),
+        ("WA204", lambda c: c.wait_for_event("step", "event", details={1})),
         ("WA302", lambda c: c.call("step", url="127.0.0.1/path")),
         ("WA302", lambda c: c.call("step", url="ftp://127.0.0.1/path")),
         ("WA302", lambda c: c.call("step", url="http://me:secret@127.0.0.1/path")),
         ("WA502", lambda c: c.run("step", huge, retries=0)),
         ("WA504", lambda c: c.wait_for_event("step", "")),
+        ("WA101", lambda c: c.recall("step", "user-1", limit=3)),
+        ("WA102", lambda c: c.recall("step", "user-1", last=0)),
+        ("WA204", lambda c: c.remember("step", "user-1", [{1}])),
+        ("WA504", lambda c: c.recall("step", "")),
+        ("WA504", lambda c: c.remember("step", 7, [])),
         ("WA504", lambda c: c.notify("step", "event", workflow_run_id=7)),
     ],
 )
@@ -489,4 +561,80 @@ async def test_a_context_that_outlives_its_function(engine: Engine) -> None:
     with pytest.raises(WorkflowAgentsError) as raised:
         await kept[0].run("step", lambda: 1)
     assert raised.value.code == "WA208"
+    assert_readable(raised.value)
+
+
+# mistakes: about tools and approvals
+
+
+def untyped(city):  # type: ignore[no-untyped-def]
+    """A city."""
+
+
+def weather(city: str) -> str:
+    """The weather of a city."""
+    return city
+
+
+@pytest.mark.parametrize(
+    ("code", "mistake"),
+    [
+        ("WA101", lambda: tool(retrys=1)(weather)),
+        ("WA101", lambda: mcp_server("npx", retrys=1)),
+        ("WA102", lambda: tool(retries=-1)(weather)),
+        ("WA102", lambda: mcp_server("ftp://example.com")),
+        ("WA103", lambda: tool(timeout="soon")(weather)),
+        ("WA104", lambda: tool(retry_delay="sooner")(weather)),
+        ("WA701", lambda: tool(untyped)),
+        ("WA701", lambda: workflow_tool("/x", description="d", schema={"type": "string"})),
+        ("WA701", lambda: workflow_tool("/x", description="", schema={"type": "object"})),
+    ],
+)
+def test_a_mistake_where_a_tool_is_made(code: str, mistake: Callable[[], Any]) -> None:
+    with pytest.raises(WorkflowAgentsError) as raised:
+        mistake()
+
+    assert raised.value.code == code
+    assert_readable(raised.value)
+
+
+async def test_edited_arguments_that_do_not_fit(engine: Engine) -> None:
+    request = Request(
+        kind="approval",
+        agent="clerk",
+        tool="refund",
+        tool_call_id="call_1",
+        description="Refunds.",
+        arguments={"amount": 5},
+        schema={"type": "object", "properties": {"amount": {"type": "integer"}}},
+    )
+
+    async def waits(context: AsyncWorkflowContext[Any]) -> None:
+        event = approval_id(context.workflow_run_id, 1)
+        await context.wait_for_event("wait", event, details=request.to_json())
+
+    engine.add("/waits", waits)
+    run = await engine.client.trigger("/waits")
+    async for entry in run.feed():
+        if entry.kind == "STEP_WAITING":
+            break
+    [approval] = await engine.client.approvals.list()
+
+    with pytest.raises(WorkflowAgentsError) as raised:
+        await engine.client.approvals.approve(approval, arguments={"amount": "x"})
+    assert raised.value.code == "WA610"
+    assert_readable(raised.value)
+    with pytest.raises(WorkflowAgentsError) as raised:
+        await engine.client.approvals.resolve(approval)
+    assert raised.value.code == "WA608"
+    assert_readable(raised.value)
+
+
+def test_a_tool_that_fails_too_often() -> None:
+    made = toolset([tool(max_errors=1)(weather)])
+    failed = ToolMessage("call_1", "weather", "Error: no weather", is_error=True)
+
+    with pytest.raises(WorkflowAgentsError) as raised:
+        check_errors([failed], made, "forecaster")  # pyright: ignore[reportArgumentType]
+    assert raised.value.code == "WA706"
     assert_readable(raised.value)

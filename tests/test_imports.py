@@ -25,9 +25,11 @@ MAY_KNOW: dict[str, set[str]] = {
     "display": set(),
     "core": {"protocol", "display"},
     "context": {"protocol", "core"},
+    "approvals": {"protocol", "core"},
+    "conversations": {"protocol", "core"},
     "qstash": {"protocol", "core"},
-    "client": {"protocol", "core", "qstash"},
-    "sync": {"protocol", "core", "context", "client"},
+    "client": {"protocol", "core", "approvals", "conversations", "qstash"},
+    "sync": {"protocol", "core", "context", "client", "approvals", "conversations"},
     "agents": {"protocol", "context", "display"},
     "integrations": {"protocol", "core", "context"},
     "store": {"protocol", "core"},
@@ -131,6 +133,7 @@ HEAVY = {
     "httpx",
     "httpx2",
     "langchain_core",
+    "mcp",
     "openai",
     "pydantic",
     "starlette",
@@ -144,6 +147,18 @@ def test_importing_the_package_loads_next_to_nothing() -> None:
     assert not tops & (HEAVY | {"asyncio", "sqlite3"}), sorted(tops)
     ours = {name for name in loaded if name.startswith("workflow_agents.")}
     assert not ours, f"loaded before anyone asked for a name: {sorted(ours)}"
+
+
+def test_importing_the_pytest_plugin_loads_next_to_nothing() -> None:
+    """It is loaded by every pytest where this package is installed."""
+    loaded = loaded_by(
+        "import pytest\nbefore = set(sys.modules)\nimport workflow_agents.testing.plugin"
+    )
+    assert loaded == {
+        "workflow_agents",
+        "workflow_agents.testing",
+        "workflow_agents.testing.plugin",
+    }
 
 
 def test_a_first_step_on_the_embedded_engine_loads_nothing_heavy() -> None:

@@ -4,43 +4,52 @@ import ast
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import workflow_agents
+from workflow_agents import testing
 
 ROOT = Path(__file__).parents[1]
+MODULES: list[Any] = [workflow_agents, testing]
+NAMES = [(module, name) for module in MODULES for name in module.__all__]
+
+for_each = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 
 
 def test_the_documented_names_are_the_public_ones() -> None:
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     documented = re.findall(r"^\| `(\w+)` \|", page, re.M)
-    assert sorted(documented) == sorted(workflow_agents.__all__), "run `make docs`"
+    assert sorted(documented) == sorted(name for _, name in NAMES), "run `make docs`"
 
 
-def test_type_checkers_see_the_same_names() -> None:
-    tree = ast.parse((ROOT / "workflow_agents" / "__init__.py").read_text(encoding="utf-8"))
+@for_each
+def test_type_checkers_see_the_same_names(module: Any) -> None:
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     imported = {
         alias.asname or alias.name
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("workflow_agents")
         for alias in node.names
     }
-    assert imported == set(workflow_agents.__all__) - {"__version__"}
+    assert imported == set(module.__all__) - {"__version__"}
 
 
-def test_dir_lists_them() -> None:
-    assert set(workflow_agents.__all__) <= set(dir(workflow_agents))
+@for_each
+def test_dir_lists_them(module: Any) -> None:
+    assert set(module.__all__) <= set(dir(module))
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
+@for_each
+def test_an_unknown_name_is_an_attribute_error(module: Any) -> None:
     with pytest.raises(AttributeError, match="no_such_name"):
-        _ = workflow_agents.no_such_name  # pyright: ignore[reportAttributeAccessIssue]
+        _ = module.no_such_name
 
 
-@pytest.mark.parametrize("name", workflow_agents.__all__)
-def test_a_public_name_says_what_it_is(name: str) -> None:
-    thing = getattr(workflow_agents, name)
+@pytest.mark.parametrize(("module", "name"), NAMES, ids=lambda it: getattr(it, "__name__", it))
+def test_a_public_name_says_what_it_is(module: Any, name: str) -> None:
+    thing = getattr(module, name)
     if not (inspect.isclass(thing) or inspect.isroutine(thing)):
         return
     assert own_doc(thing), f"{name} has no docstring"

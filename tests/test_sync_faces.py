@@ -15,14 +15,22 @@ from workflow_agents import (
     RunHandle,
     WorkflowContext,
 )
+from workflow_agents.approvals import AsyncApprovals
 from workflow_agents.client import AsyncDeadLetters
+from workflow_agents.conversations import AsyncConversations
+from workflow_agents.sync.client import Approvals, Conversations
 
 PAIRS = [
     (AsyncWorkflowContext, WorkflowContext),
     (AsyncClient, Client),
     (AsyncRunHandle, RunHandle),
     (AsyncDeadLetters, DeadLetters),
+    (AsyncApprovals, Approvals),
+    (AsyncConversations, Conversations),
 ]
+
+ONLY_SET = {"approvals", "conversations", "dlq"}
+"""What the constructors of both clients set."""
 
 ONLY_SYNC = {"run_async"}
 """What needs no twin: with await it is there already."""
@@ -30,11 +38,22 @@ ONLY_SYNC = {"run_async"}
 # What is set by the constructor is read through a property of the face, or set there too.
 ATTRIBUTES = {
     AsyncWorkflowContext: (
-        ["workflow_run_id", "url", "request_payload", "headers", "env", "labels", "created_at"]
+        [
+            "workflow_run_id",
+            "url",
+            "request_payload",
+            "headers",
+            "env",
+            "labels",
+            "created_at",
+            "origin",
+        ]
     ),
-    AsyncClient: ["dlq"],
+    AsyncClient: ["approvals", "conversations", "dlq"],
     AsyncRunHandle: ["run_id", "deduplicated"],
     AsyncDeadLetters: [],
+    AsyncApprovals: [],
+    AsyncConversations: [],
 }
 
 
@@ -44,7 +63,7 @@ def members(cls: type) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("twin", "face"), PAIRS)
 def test_the_same_names(twin: type, face: type) -> None:
-    expected = {*members(twin), *ATTRIBUTES[twin]} - {"dlq"}
+    expected = {*members(twin), *ATTRIBUTES[twin]} - ONLY_SET
     assert {*members(face)} - ONLY_SYNC == expected
 
 

@@ -7,27 +7,66 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workflow_agents.agents.agent import Agent, Agents, Task, TaskResult, agent_workflow
+    from workflow_agents.agents.agent import Agent
+    from workflow_agents.agents.agent_tool import AgentTool
+    from workflow_agents.agents.guardrails import Guardrail, GuardrailContext
+    from workflow_agents.agents.mcp import mcp_server
+    from workflow_agents.agents.memory import Conversation
+    from workflow_agents.agents.messages import (
+        AssistantMessage,
+        ChatMessage,
+        SystemMessage,
+        ToolCall,
+        ToolMessage,
+        Usage,
+        UserMessage,
+        messages_from_json,
+        messages_to_json,
+    )
+    from workflow_agents.agents.models.anthropic import AnthropicModel
+    from workflow_agents.agents.models.fallback import FallbackModel
+    from workflow_agents.agents.models.langchain import LangChainModel
     from workflow_agents.agents.models.openai import OpenAIModel
-    from workflow_agents.agents.models.port import CallSettings, ModelSettings
-    from workflow_agents.agents.tools import WorkflowTool
+    from workflow_agents.agents.models.port import CallSettings, Model, ModelSettings
+    from workflow_agents.agents.models.providers import model
+    from workflow_agents.agents.prices import Price
+    from workflow_agents.agents.spending import CallRecord, UsageLimits
+    from workflow_agents.agents.tasks import Task, TaskResult
+    from workflow_agents.agents.tool_context import ToolContext
+    from workflow_agents.agents.tools import WorkflowTool, tool
+    from workflow_agents.agents.workflow import Agents, agent_workflow
+    from workflow_agents.agents.workflow_tools import workflow_tool
+    from workflow_agents.approvals import Approval
     from workflow_agents.client import AsyncClient, AsyncRunHandle, DeadLetter, RunFailed
-    from workflow_agents.context.context import AsyncWorkflowContext
+    from workflow_agents.context.context import AsyncWorkflowContext, CurrentStep
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.limits import Limits
-    from workflow_agents.core.logs import FeedEntry, RunLog, StepLog
+    from workflow_agents.core.logs import CallRequest, FeedEntry, RunLog, StepLog
+    from workflow_agents.core.stream_events import (
+        StreamEnded,
+        StreamGap,
+        StreamRestarted,
+        StreamStarted,
+        TextDelta,
+        ToolCallDelta,
+    )
     from workflow_agents.errors import (
+        AgentStopped,
         ConfigurationError,
+        GuardrailTripped,
         HistoryMismatch,
         InvocationEnded,
         LimitError,
         NotFound,
+        OutputMismatch,
         RemoteError,
         StateError,
         StepFailed,
         StepUsageError,
         StoreError,
+        ToolRetry,
         UsageError,
+        UsageLimitExceeded,
         WorkflowAbort,
         WorkflowAgentsError,
         WorkflowNonRetryableError,
@@ -56,30 +95,48 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Agent",
+    "AgentStopped",
+    "AgentTool",
     "Agents",
+    "AnthropicModel",
+    "Approval",
+    "AssistantMessage",
     "AsyncClient",
     "AsyncRunHandle",
     "AsyncWorkflowContext",
+    "CallRecord",
+    "CallRequest",
     "CallResponse",
     "CallSettings",
+    "ChatMessage",
     "Client",
     "ConfigurationError",
+    "Conversation",
+    "CurrentStep",
     "DeadLetter",
     "DeadLetters",
     "Engine",
     "EventResult",
+    "FallbackModel",
     "FeedEntry",
     "FlowControl",
+    "Guardrail",
+    "GuardrailContext",
+    "GuardrailTripped",
     "HistoryMismatch",
     "InvocationEnded",
     "InvokeResult",
+    "LangChainModel",
     "LimitError",
     "Limits",
+    "Model",
     "ModelSettings",
     "NotFound",
     "NotifiedWaiter",
     "NotifyResult",
     "OpenAIModel",
+    "OutputMismatch",
+    "Price",
     "RemoteError",
     "RunFailed",
     "RunHandle",
@@ -90,9 +147,24 @@ __all__ = [
     "StepLog",
     "StepUsageError",
     "StoreError",
+    "StreamEnded",
+    "StreamGap",
+    "StreamRestarted",
+    "StreamStarted",
+    "SystemMessage",
     "Task",
     "TaskResult",
+    "TextDelta",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolContext",
+    "ToolMessage",
+    "ToolRetry",
+    "Usage",
     "UsageError",
+    "UsageLimitExceeded",
+    "UsageLimits",
+    "UserMessage",
     "Webhook",
     "WebhookRequest",
     "WebhookResult",
@@ -107,20 +179,60 @@ __all__ = [
     "async_serve",
     "durable_client",
     "durable_httpx_client",
+    "mcp_server",
+    "messages_from_json",
+    "messages_to_json",
+    "model",
     "serve",
+    "tool",
     "watch",
+    "workflow_tool",
 ]
 
 _ROOMS = {
-    "agents.agent": ("Agent", "Agents", "Task", "TaskResult", "agent_workflow"),
+    "agents.agent": ("Agent",),
+    "agents.agent_tool": ("AgentTool",),
+    "agents.guardrails": ("Guardrail", "GuardrailContext"),
+    "agents.mcp": ("mcp_server",),
+    "agents.memory": ("Conversation",),
+    "agents.messages": (
+        "AssistantMessage",
+        "ChatMessage",
+        "SystemMessage",
+        "ToolCall",
+        "ToolMessage",
+        "Usage",
+        "UserMessage",
+        "messages_from_json",
+        "messages_to_json",
+    ),
+    "agents.models.anthropic": ("AnthropicModel",),
+    "agents.models.fallback": ("FallbackModel",),
+    "agents.models.langchain": ("LangChainModel",),
     "agents.models.openai": ("OpenAIModel",),
-    "agents.models.port": ("CallSettings", "ModelSettings"),
-    "agents.tools": ("WorkflowTool",),
-    "client": ("AsyncClient", "DeadLetter", "RunFailed", "AsyncRunHandle"),
-    "context.context": ("AsyncWorkflowContext",),
+    "agents.models.port": ("CallSettings", "Model", "ModelSettings"),
+    "agents.models.providers": ("model",),
+    "agents.prices": ("Price",),
+    "agents.spending": ("CallRecord", "UsageLimits"),
+    "agents.tasks": ("Task", "TaskResult"),
+    "agents.tool_context": ("ToolContext",),
+    "agents.tools": ("WorkflowTool", "tool"),
+    "agents.workflow": ("Agents", "agent_workflow"),
+    "agents.workflow_tools": ("workflow_tool",),
+    "approvals": ("Approval",),
+    "client": ("AsyncClient", "AsyncRunHandle", "DeadLetter", "RunFailed"),
+    "context.context": ("AsyncWorkflowContext", "CurrentStep"),
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
-    "core.logs": ("FeedEntry", "RunLog", "StepLog"),
+    "core.logs": ("CallRequest", "FeedEntry", "RunLog", "StepLog"),
+    "core.stream_events": (
+        "StreamEnded",
+        "StreamGap",
+        "StreamRestarted",
+        "StreamStarted",
+        "TextDelta",
+        "ToolCallDelta",
+    ),
     "integrations.http": ("durable_client", "durable_httpx_client"),
     "notebook": ("watch",),
     "protocol.results": (

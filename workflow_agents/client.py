@@ -7,14 +7,18 @@ decided here: each method checks what it is given, asks once, and gives back val
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
+from workflow_agents.approvals import AsyncApprovals
+from workflow_agents.conversations import AsyncConversations
+from workflow_agents.core.backend import Backend, Letter
 from workflow_agents.core.bad_options import names_options, unknown_option, wrong_option
 from workflow_agents.core.checks import call_headers, checked_body, checked_event_id
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.lifecycle import RUN_STATES
 from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
+from workflow_agents.core.stream_events import StreamEvent
 from workflow_agents.errors import ConfigurationError, StateError, StepUsageError
 from workflow_agents.protocol.codec import Unencodable, encode
 from workflow_agents.protocol.history import StepKey
@@ -24,127 +28,8 @@ from workflow_agents.protocol.times import duration_ms, instant_ms
 Duration = int | float | str | timedelta
 Instant = int | float | datetime | str
 
-
 UNCHANGED: Any = object()
 """Stands for what a fork is not given, since None is a value."""
-
-
-class TriggeredRun(Protocol):
-    """What a backend says of a trigger."""
-
-    @property
-    def run_id(self) -> str:
-        """The run's id."""
-        ...
-
-    @property
-    def deduplicated(self) -> bool:
-        """Whether a run of this id was there."""
-        ...
-
-
-class Letter(Protocol):
-    """What a backend says of a dead letter."""
-
-    id: str
-    at: int
-    callback: str | None
-
-
-class Backend(Protocol):
-    """Whoever keeps the runs."""
-
-    def now_ms(self) -> int:
-        """Its time."""
-        ...
-
-    def destination(self, workflow: Any) -> str:
-        """How it finds a workflow: by its path, or its whole address."""
-        ...
-
-    async def trigger(
-        self,
-        path: str,
-        body: bytes,
-        options: RunOptions,
-        *,
-        run_id: str | None,
-        not_before: int | None,
-    ) -> TriggeredRun:
-        """Start a run."""
-        ...
-
-    async def cancel(self, run_id: str) -> bool:
-        """End a run."""
-        ...
-
-    async def notify(self, event_id: str, data: bytes, run_id: str | None) -> dict[str, Any]:
-        """Notify an event."""
-        ...
-
-    async def waiters(self, event_id: str) -> list[dict[str, Any]]:
-        """Who waits for it."""
-        ...
-
-    async def log(self, run_id: str, *, steps: bool) -> RunLog:
-        """One run."""
-        ...
-
-    async def logs(
-        self,
-        *,
-        workflow: str | None,
-        state: str | None,
-        label: str | None,
-        before: str | None,
-        limit: int,
-    ) -> list[RunLog]:
-        """Many runs."""
-        ...
-
-    async def end_of(self, run_id: str) -> RunLog:
-        """A run that has ended, waited for."""
-        ...
-
-    async def feed(self, run_id: str, after: int) -> tuple[list[FeedEntry], bool]:
-        """What happened after an entry, waited for; and whether that is all."""
-        ...
-
-    async def letters(self, before: str | None, limit: int) -> Sequence[tuple[Letter, RunLog]]:
-        """Dead letters."""
-        ...
-
-    async def letter(self, dlq_id: str) -> tuple[Letter, RunLog]:
-        """One of them."""
-        ...
-
-    async def again(self, dlq_id: str, options: RunOptions, *, resume: bool) -> TriggeredRun:
-        """A new run of it."""
-        ...
-
-    async def fork(
-        self,
-        run_id: str,
-        options: RunOptions,
-        *,
-        step: StepKey | None,
-        body: bytes | None,
-        result: bytes | None,
-    ) -> TriggeredRun:
-        """A new run with the beginning of another."""
-        ...
-
-    async def delete_letter(self, dlq_id: str) -> None:
-        """Remove it."""
-        ...
-
-    async def retry_failure_function(self, dlq_id: str) -> None:
-        """Call its failure function again."""
-        ...
-
-    async def close(self) -> None:
-        """Close what was opened for the client alone."""
-        ...
 
 
 class RunFailed(StateError):
@@ -248,6 +133,21 @@ class AsyncRunHandle:
                 after = entry.seq
             if complete:
                 return
+
+    async def stream(self, after: int = 0) -> AsyncIterator[StreamEvent]:
+        """What is said in the run while it is said, with the run's feed in between.
+
+        The words of replies that are streamed come as `TextDelta` and `ToolCallDelta` between
+        a `StreamStarted` and a `StreamEnded`; everything else that happens as `FeedEntry`, from
+        the beginning. Who comes in the middle of a reply first hears what was said so far. After
+        a crash, or when a reply broke off, a `StreamRestarted` says that it begins anew. It
+        ends when the run has ended.
+
+        Args:
+            after: the `seq` of the last entry that is known already.
+        """
+        async for event in self._backend.stream(self.run_id, after):
+            yield event
 
     async def cancel(self) -> bool:
         """End the run as cancelled. False: it had ended before."""
@@ -364,6 +264,8 @@ class AsyncClient:
     ) -> None:
         self._backend: Backend = _backend(backend, token, base_url)
         self.dlq = AsyncDeadLetters(self._backend)
+        self.conversations = AsyncConversations(self._backend)
+        self.approvals = AsyncApprovals(self._backend)
 
     async def close(self) -> None:
         """Close the connections to a QStash server; they open again when they are needed."""

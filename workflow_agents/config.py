@@ -11,6 +11,11 @@ def openai_base_url() -> str:
     return os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
 
 
+def anthropic_base_url() -> str:
+    """Where Anthropic's API is, unless a model says: ANTHROPIC_BASE_URL or the original."""
+    return os.environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
+
+
 def variable(name: str) -> str | None:
     """A variable that a secret names."""
     return os.environ.get(name)

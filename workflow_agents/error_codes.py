@@ -292,6 +292,18 @@ CODES = _table(
         ("look at the state first: await client.logs(run_id)",),
     ),
     (
+        "WA609",
+        "no such approval",
+        "no run asks for it: the id is misspelt, or the run is no longer stored",
+        ("see what waits: await client.approvals.list()",),
+    ),
+    (
+        "WA610",
+        "edited arguments do not fit the tool",
+        "a tool runs only with arguments that its schema allows; nothing was decided",
+        ("give all arguments as the approval's schema describes them",),
+    ),
+    (
         "WA701",
         "a tool that cannot be used",
         "a tool needs a name, a description and typed arguments",
@@ -306,7 +318,7 @@ CODES = _table(
     (
         "WA703",
         "the model gave no usable answer",
-        "the answer was an error, or not a chat completion",
+        "the answer was an error, or not what the API should answer",
         ("check the model's name, address and key", "give the call retries"),
     ),
     (
@@ -320,5 +332,38 @@ CODES = _table(
         "tools failed too often",
         "every turn of the model called tools that failed, up to the limit",
         ("mend the tool", "describe the tool's arguments better", "raise max_tool_errors"),
+    ),
+    (
+        "WA706",
+        "a tool failed too often",
+        "the tool allows so many failed calls in one task, and no more",
+        ("mend the tool", "raise its max_errors"),
+    ),
+    (
+        "WA707",
+        "the outcome of a tool call is unknown",
+        "its process died while the tool ran; it may have done its work, or part of it",
+        ("look whether it did", "resume the run: a person is then asked what to do with the call"),
+    ),
+    (
+        "WA711",
+        "the agent's answer does not fit its output type",
+        "the model did not mend it in the tries that it had",
+        ("raise output_retries", "make the type simpler", "use a stronger model"),
+    ),
+    (
+        "WA712",
+        "a guardrail refused",
+        "it found in the prompt or in the answer what it is there to keep out",
+        ("catch GuardrailTripped and say what is to happen then",),
+    ),
+    (
+        "WA713",
+        "a usage limit is used up",
+        "the work took more calls, tokens or money than it was given",
+        (
+            "raise the limit: limits=UsageLimits(...)",
+            'let a person decide: UsageLimits(..., on_breach="pause")',
+        ),
     ),
 )

@@ -5,15 +5,20 @@
     │   ├── ConfigurationError      WA1xx: options and set-up
     │   ├── StepUsageError          WA2xx: how a step or payload was written
     │   ├── LimitError              WA5xx: too large, too many
-    │   ├── NotFound                WA107, WA606, WA607: the id names nothing
+    │   ├── NotFound                WA107, WA606, WA607, WA609: the id names nothing
     │   └── StateError              WA608: the verb does not fit the state
     ├── RemoteError                 WA3xx, WA703: the other side gave nothing usable
+    ├── AgentStopped                WA7xx: an agent may not, or cannot, go on
+    │   ├── OutputMismatch          WA711: its answers do not fit its output type
+    │   ├── GuardrailTripped        WA712: a guardrail refused its prompt or its answer
+    │   └── UsageLimitExceeded      WA713: what it was given is used up
     ├── StoreError                  WA6xx: the file or the disk
     ├── StepFailed                  WA206: a step's body raised in every attempt
     ├── HistoryMismatch             WA201: the code no longer fits the run's history
     ├── InvocationEnded             WA207: the run went on elsewhere
     ├── WorkflowNonRetryableError   raised by users: fail the run now
     └── WorkflowRetryAfterError     raised by users: try again at that time
+    ToolRetry (Exception)           raised by a tool: tell the model what to do better
     WorkflowAbort (BaseException)   ends an invocation; never an error of yours
 
 The codes and their standing texts are in `error_codes`; this room adds what is particular.
@@ -171,6 +176,78 @@ class RemoteError(WorkflowAgentsError):
         self.body = body
 
 
+class AgentStopped(WorkflowAgentsError):
+    """An agent may not, or cannot, go on. A run that fails with it is not tried again.
+
+    All that led here is recorded: another attempt would come to the same end.
+    """
+
+
+class OutputMismatch(AgentStopped):
+    """The agent's answers did not fit its output type, as often as it may try (WA711).
+
+    Attributes:
+        text: its last answer.
+        problem: what is wrong with it, as the model was told.
+    """
+
+    def __init__(self, agent: str, text: str, problem: str, tries: int) -> None:
+        self.text = text
+        self.problem = problem
+        found = (f"{tries} answer{'s' if tries != 1 else ''}, the last: {text[:200]!r}", problem)
+        super().__init__("WA711", where=f"agent {agent!r}", found=found)
+
+
+class GuardrailTripped(AgentStopped):
+    """A guardrail refused what an agent was asked, or what it answered (WA712).
+
+    Guardrails may raise it themselves: `raise GuardrailTripped("no secrets, please")`.
+
+    Attributes:
+        reason: why, in the guardrail's words.
+        guardrail: its name.
+        agent: the agent that it guards.
+    """
+
+    def __init__(self, reason: str = "", *, guardrail: str = "", agent: str = "") -> None:
+        self.reason = reason
+        self.guardrail = guardrail
+        self.agent = agent
+        super().__init__(
+            "WA712",
+            f"the guardrail {guardrail!r} refused" if guardrail else "",
+            where=f"agent {agent!r}" if agent else "",
+            found=reason or "it gave no reason",
+        )
+
+
+class UsageLimitExceeded(AgentStopped):
+    """A limit of `UsageLimits` is used up, so the next step was not taken (WA713).
+
+    Attributes:
+        limit: the name of the limit: "total_tokens".
+        allowed: how much it allows.
+        used: how much is used, with what the next step would certainly add.
+        of: whose limit it is: "agent 'writer'", "the task", "the run".
+        usage: the tokens spent within it so far, a `Usage`.
+        reason: what the person said who refused to raise it; "" if nobody was asked.
+    """
+
+    def __init__(
+        self, limit: str, allowed: Any, used: Any, of: str, usage: Any, reason: str = ""
+    ) -> None:
+        self.limit = limit
+        self.allowed = allowed
+        self.used = used
+        self.of = of
+        self.usage = usage
+        self.reason = reason
+        found = [f"expected at most {allowed} {limit}, found {used}"]
+        if reason:
+            found.append(f"more was refused: {reason}")
+        super().__init__("WA713", f"the {limit} of {of} are used up", where=of, found=found)
+
+
 class StoreError(WorkflowAgentsError):
     """The store cannot be opened, read or written (WA6xx)."""
 
@@ -268,6 +345,13 @@ class WorkflowRetryAfterError(WorkflowAgentsError):
     def __str__(self) -> str:
         """The message as it was given."""
         return self.message
+
+
+class ToolRetry(Exception):  # named after what the model is to do
+    """Raise it in a tool to tell the model what to do better; the text is for the model.
+
+    It is told at once, whatever retries the tool has. Outside a tool it is an error like others.
+    """
 
 
 class WorkflowAbort(BaseException):

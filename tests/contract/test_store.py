@@ -13,24 +13,29 @@ from typing import Any
 import pytest
 
 from workflow_agents.core.lifecycle import Phase
+from workflow_agents.core.pauses import Pause
 from workflow_agents.errors import StoreError
-from workflow_agents.protocol.history import EntryKind, Recorded, StepKind, Waiting
+from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 from workflow_agents.store import migrate
 from workflow_agents.store.changes import (
     AddDeadLetter,
     AddDelivery,
     AddRun,
     AddWaiter,
+    AppendMessages,
     Applied,
     Broken,
     Change,
     Claim,
+    DeleteConversation,
     DropDelivery,
+    DropPause,
     DropWaiter,
     EndRun,
     Entry,
     FlowStart,
     FreeFlow,
+    FreeTurns,
     Guard,
     Hold,
     HoldDelivery,
@@ -47,13 +52,14 @@ from workflow_agents.store.changes import (
     RetryRun,
     SetCallback,
     SetFlow,
+    SetPause,
     TakeDeadLetter,
     TakeDelivery,
     Unpark,
     WaiterKind,
     WaitForNotification,
 )
-from workflow_agents.store.interface import Store
+from workflow_agents.store.interface import ConversationRow, Store
 from workflow_agents.store.sqlite import SqliteStore
 
 STORES: dict[str, Callable[[Path], Store]] = {
@@ -406,6 +412,26 @@ def test_an_event_wakes_all_who_wait_or_one_run(bench: Bench) -> None:
     assert len(bench.store.waiters_for("f", None)) == 3
 
 
+def test_waits_are_found_by_how_their_event_begins(bench: Bench) -> None:
+    run, other = bench.run(), bench.run()
+    events = {(run, 1): "ask:b", (run, "2.0/1"): "ask:a", (other, 1): "ask:b:1", (other, 2): "ask;"}
+    for (owner, step), event in events.items():
+        waiter = AddWaiter(owner, step, WaiterKind.EVENT, WAIT, "wait", 50, event)
+        told = f'{{"eventId":"{event}"}}'.encode() + b" " * 5_000
+        entry = Entry(owner, 7, EntryKind.STEP_WAITING, WAIT, step, "wait", told)
+        bench.applied(waiter, entries=[entry])
+
+    def found(prefix: str, limit: int = 9) -> list[tuple[int, StepKey]]:
+        pairs = bench.store.waiters_like(prefix, limit)
+        assert all(f'"{w.event}"'.encode() in (e.data or b"") for w, e in pairs)
+        return [(w.run, w.step) for w, _ in pairs]
+
+    assert found("ask:") == [(run, "2.0/1"), (run, 1), (other, 1)]
+    assert found("ask:b") == [(run, 1), (other, 1)]
+    assert found("ask:", limit=1) == [(run, "2.0/1")]
+    assert found("as%") == found("x") == []
+
+
 def test_a_notification_is_kept_for_its_run_in_order(bench: Bench) -> None:
     run, other = bench.run(), bench.run()
     for data in (b"1", b"2"):
@@ -488,9 +514,79 @@ def test_a_step_owes_one_request_and_a_run_may_owe_others(bench: Bench) -> None:
         (0, 2),
         (1, 1),
     ]
-    bench.applied(DropDelivery(run, 1))
+    bench.applied(DropDelivery(run, 1, 10))
     bench.applied(EndRun(run, Phase.FAILED, 20))
     assert [d.step for d in bench.store.due(10, 9).deliveries] == [None, None]
+
+
+# Pauses.
+
+
+def test_a_pause_is_stored_until_its_key_is_free(bench: Bench) -> None:
+    assert bench.store.pause("k") is None
+    bench.applied(SetPause("k", Pause(100, in_a_row=2, window=3, threshold=8, passed=1)))
+    assert bench.store.pause("k") == Pause(100, 2, 3, 8, 1)
+    assert bench.store.pause("other") is None
+    bench.applied(SetPause("k", Pause(90, in_a_row=0, window=4)))
+    assert bench.store.pause("k") == Pause(100, in_a_row=0, window=4)
+    bench.applied(DropPause("k", 99))
+    assert bench.store.pause("k") is not None
+    bench.applied(DropPause("k", 100))
+    assert bench.store.pause("k") is None
+
+
+def test_requests_that_are_held_back_by_their_pause_key(bench: Bench) -> None:
+    one, two, three = (bench.delivery(bench.run(), pause_key="k") for _ in range(3))
+    assert bench.store.under_way("k") == 0
+    bench.applied(LeaseDelivery(one, 0))
+    bench.applied(HoldDelivery(two, 500, paused=True))
+    bench.applied(HoldDelivery(three, 500, paused=True))
+    assert bench.store.under_way("k") == 1
+    assert bench.store.waits_for_turn("k")
+    assert bench.store.due(499, 9).deliveries == []
+
+    bench.applied(FreeFlow("k", 20))
+    assert bench.store.due(20, 9).deliveries == []
+    bench.applied(FreeTurns("k", 20, 1))
+    [row] = bench.store.due(20, 9).deliveries
+    assert (row.id, row.held, row.pause_key, row.refusals, row.refused_at) == (
+        two,
+        True,
+        "k",
+        0,
+        None,
+    )
+    bench.applied(FreeTurns("k", 20, -1))
+    assert len(bench.store.due(20, 9).deliveries) == 2
+    for waiting in (two, three):
+        bench.applied(LeaseDelivery(waiting, 0))
+    assert bench.store.under_way("k") == 3
+    assert not bench.store.waits_for_turn("k")
+
+
+def test_refusals_are_counted_apart(bench: Bench) -> None:
+    delivery = bench.delivery(bench.run(), pause_key="k")
+    for attempt, refused_at in enumerate((100, None, 300)):
+        bench.applied(LeaseDelivery(delivery, attempt))
+        bench.applied(RetryDelivery(delivery, attempt + 1, 10, refused_at))
+    [row] = bench.store.due(10, 9).deliveries
+    assert (row.attempt, row.refusals, row.refused_at) == (3, 2, 100)
+
+
+@pytest.mark.parametrize("how", ["withdrawn", "run ended"])
+def test_who_is_gone_lets_others_have_its_turn(bench: Bench, how: str) -> None:
+    run = bench.run()
+    gone = bench.delivery(run, pause_key="k", flow_key="f")
+    waits = bench.delivery(bench.run(), pause_key="k")
+    limited = bench.delivery(bench.run(), flow_key="f")
+    bench.applied(LeaseDelivery(gone, 0))
+    bench.applied(HoldDelivery(waits, 900, paused=True))
+    bench.applied(HoldDelivery(limited, 900))
+    if how == "withdrawn":
+        bench.applied(DropDelivery(run, 1, 20))
+    else:
+        bench.applied(EndRun(run, Phase.CANCELED, 20))
+    assert sorted(row.id for row in bench.store.due(20, 9).deliveries) == [waits, limited]
 
 
 # Flow control.
@@ -574,6 +670,78 @@ def test_dead_letters_are_taken_once_and_listed_newest_first(bench: Bench) -> No
 
 
 # Transactions.
+
+
+# Conversations.
+
+
+def remembered(bench: Bench, run: int, step: Any, key: str, *messages: bytes) -> Outcome:
+    def up_to(applied: Applied) -> bytes:
+        return b"%d" % applied.up_to
+
+    entry = outcome_of(run, step)
+    entry.data = up_to
+    return bench.apply(Guard(run, 1), AppendMessages(key, 300, messages), entries=(entry,))
+
+
+def newest(bench: Bench, key: str) -> int:
+    return bench.store.messages(key, up_to=None, last=1)[0][0]
+
+
+def test_messages_come_back_in_order_and_up_to_where_was_read(bench: Bench) -> None:
+    run = bench.run()
+    remembered(bench, run, 1, "user-1", b"1", b"2")
+    remembered(bench, run, 2, "user-2", b"other")
+    first = newest(bench, "user-1")
+    remembered(bench, run, 3, "user-1", b"3", b"4", b"5")
+
+    def read(up_to: int | None = None, last: int | None = None) -> list[bytes]:
+        return [data for _, data in bench.store.messages("user-1", up_to=up_to, last=last)]
+
+    assert read() == [b"1", b"2", b"3", b"4", b"5"]
+    assert read(up_to=first) == [b"1", b"2"]
+    assert read(up_to=first, last=1) == [b"2"]
+    assert read(last=3) == [b"3", b"4", b"5"]
+    assert read(up_to=0) == []
+    assert bench.store.messages("nobody", up_to=None, last=None) == []
+
+
+def test_messages_are_appended_with_their_step_or_not_at_all(bench: Bench) -> None:
+    run = bench.run()
+    outcome = remembered(bench, run, 1, "user-1", b"1", b"2")
+    assert isinstance(outcome, Applied)
+    assert outcome.data == b"%d" % newest(bench, "user-1")
+    assert bench.store.history(run).recorded[0].data == outcome.data
+
+    assert isinstance(remembered(bench, run, 1, "user-1", b"1", b"2"), Refused)  # a second time
+    stale = bench.apply(Guard(run, 7), AppendMessages("user-1", 300, (b"3",)))
+    assert isinstance(stale, Refused)
+
+    assert len(bench.store.messages("user-1", up_to=None, last=None)) == 2
+
+
+def test_a_deleted_conversation_begins_anew_with_other_ids(bench: Bench) -> None:
+    bench.applied(AppendMessages("user-1", 300, (b"1", b"2")))
+    last = newest(bench, "user-1")
+
+    bench.applied(DeleteConversation("user-1"))
+    bench.refused(DeleteConversation("user-1"))
+    assert bench.store.messages("user-1", up_to=None, last=None) == []
+
+    bench.applied(AppendMessages("user-1", 400, (b"3",)))
+    assert bench.store.messages("user-1", up_to=last, last=None) == []
+    assert newest(bench, "user-1") > last
+
+
+def test_conversations_are_listed_by_key_in_pages(bench: Bench) -> None:
+    for at, key in ((300, "b"), (310, "a"), (320, "c"), (330, "a")):
+        bench.applied(AppendMessages(key, at, (b"1", b"2")))
+
+    first = bench.store.conversations(None, 2)
+    rest = bench.store.conversations(first[-1].key, 2)
+
+    assert first == [ConversationRow("a", 4, 310, 330), ConversationRow("b", 2, 300, 300)]
+    assert rest == [ConversationRow("c", 2, 320, 320)]
 
 
 def test_changes_of_a_batch_are_refused_one_by_one(bench: Bench) -> None:
@@ -702,6 +870,8 @@ def test_cleaning_removes_what_ended_long_ago_and_nothing_else(bench: Bench) -> 
 
     assert bench.store.clean(400, 1_000, 10) == 1
     assert bench.store.clean(400, 1_000, 10) == 0
+    while bench.store.sweep(2):
+        pass
 
     assert bench.store.run(old) is None
     assert bench.store.dead_letter("d") is None

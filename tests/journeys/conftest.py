@@ -11,7 +11,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -118,10 +118,7 @@ class HttpToWeb(Httpx2Out):
         self._web = web
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        url = self._web.led_here(request.url)
-        return await super().send(
-            HttpRequest(request.method, url, request.headers, request.body, request.timeout_ms)
-        )
+        return await super().send(replace(request, url=self._web.led_here(request.url)))
 
 
 class Site:

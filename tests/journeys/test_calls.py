@@ -5,7 +5,14 @@ import threading
 
 import pytest
 
-from workflow_agents import AsyncWorkflowContext, Engine, Limits, Secret, StepFailed
+from workflow_agents import (
+    AsyncWorkflowContext,
+    CallRequest,
+    Engine,
+    Limits,
+    Secret,
+    StepFailed,
+)
 from workflow_agents.testing._http import HttpAnswer
 
 API = "https://api.example.com"
@@ -92,6 +99,45 @@ async def test_raise_for_status_makes_it_an_error(site, web, serve) -> None:
 
     assert retry.data["detail"]["code"] == "WA301"
     assert "404" in retry.data["message"]
+
+
+async def test_an_answer_without_what_is_expected_is_tried_again(site, web, calling) -> None:
+    answers = [HttpAnswer(200, b"<html>", {}), {"error": "busy"}, {"choices": []}]
+    web.answer(API, lambda _request: answers.pop(0))
+    calling(retries=3, retry_delay="0", expect=["choices"])
+
+    run = await site.trigger("/call")
+    assert await run.result() == [200, "dict", {"choices": []}]
+    first = await site.told(run, "STEP_RETRY")
+    second = await site.told(run, "STEP_RETRY", times=2)
+    assert first.data["error"] == "answered 200 without a JSON object"
+    assert second.data["error"] == "answered 200 without 'choices'"
+
+
+async def test_an_answer_that_never_holds_what_is_expected_fails_the_step(
+    site, web, calling
+) -> None:
+    web.answer(API, {"error": "busy"})
+    calling(retries=1, retry_delay="0", expect=["choices"])
+
+    kind, error, message, attempts = (await site.run("/call")).result
+
+    assert (kind, error, attempts) == ("failed", "RemoteError", 2)
+    assert message == f"WA301 {API}/x answered 200 without 'choices'"
+
+
+async def test_what_is_expected_concerns_good_answers_only(site, web, calling) -> None:
+    web.answer(API, HttpAnswer(404, b"text", {}))
+    calling(expect=["choices"])
+
+    assert (await site.run("/call")).result == [404, "str", "text"]
+
+
+@pytest.mark.parametrize("expect", ["choices", [1]])
+async def test_an_expectation_is_a_list_of_names(site, calling, expect) -> None:
+    calling(expect=expect)
+    answer = await site.post("/call")
+    assert answer.json()["detail"]["code"] == "WA102"
 
 
 async def test_a_call_is_retried_on_500_with_one_idempotency_key(site, web, calling) -> None:
@@ -285,3 +331,85 @@ async def test_a_call_that_nobody_waits_for_any_more_is_taken_back(site, web, se
     assert result == "went on"
     states = {step.name: step.state for step in (await run.log()).steps}
     assert states["slow"] == "STEP_CANCELED"
+
+
+async def test_logs_show_what_was_requested_without_its_secrets(
+    site, web, serve, monkeypatch
+) -> None:
+    """Before the answer and long after it, when nothing is owed any more."""
+    monkeypatch.setenv("CALL_KEY", "k3y")
+    answered = threading.Event()
+    web.answer(API, lambda _request: answered.wait(10) and {"id": 1})
+    big = {"messages": [{"role": "user", "content": "Tell me more. " * 800}]}
+    headers = {
+        "authorization": Secret("CALL_KEY", prefix="Bearer "),
+        "x-api-key": "in-code",
+        "x-tenant": "t1",
+    }
+
+    @serve.post("/orders")
+    async def orders(context: AsyncWorkflowContext) -> None:
+        await context.call("ask", url=f"{API}/ask", method="POST", body=big, headers=headers)
+        await context.call("look", url=f"{API}/look")
+        await context.call("tell", url=f"{API}/tell", method="PUT", body="plain \xe9")
+
+    run = await site.trigger("/orders")
+    await site.waits(run, "ask")
+    [asked] = (await run.log()).steps
+    answered.set()
+    await run.result()
+
+    steps = (await site.client.log(run.run_id)).steps
+    assert asked.request == steps[0].request
+    shown = {"content-type": "application/json", "x-tenant": "t1"}
+    hidden = {"authorization": "[secret CALL_KEY]", "x-api-key": "[hidden]"}
+    size = len(web.requests[0].body)
+    assert [step.request for step in steps] == [
+        CallRequest("POST", f"{API}/ask", shown | hidden, big, size),
+        CallRequest("GET", f"{API}/look", {}, None, 0),
+        CallRequest(
+            "PUT",
+            f"{API}/tell",
+            {"content-type": "text/plain; charset=utf-8"},
+            "plain \xe9",
+            len("plain \xe9".encode()),
+        ),
+    ]
+    [listed] = await site.client.logs()
+    assert listed.steps == []
+
+
+async def test_what_is_redacted_is_not_shown_of_requests(site, web, serve) -> None:
+    web.answer(API, {})
+
+    @serve.post("/private", redact={"body": True, "header": ["X-Tenant"]})
+    async def private(context: AsyncWorkflowContext) -> None:
+        for name, diary in (("one", "mine"), ("two", "mine"), ("three", "yours")):
+            headers = {"x-tenant": "t1", "x-other": "seen"}
+            await context.call(name, url=API, method="POST", body=[diary], headers=headers)
+
+    run = await site.run("/private")
+
+    first, second, third = (step.request for step in run.steps)
+    assert first.body.startswith("REDACTED:")
+    assert first.body == second.body != third.body
+    assert first.headers["x-tenant"].startswith("REDACTED:")
+    assert first.headers["x-other"] == "seen"
+    feed = [entry async for entry in site.client.handle(run.workflow_run_id).feed()]
+    assert "t1" not in str(feed)
+    assert "mine" not in str(feed)
+
+
+async def test_requests_that_have_no_room_in_a_log_tell_their_size(site, web, serve) -> None:
+    web.answer(API, {})
+    texts = [name * 2_500_000 for name in "abc"]
+
+    @serve.post("/large")
+    async def large(context: AsyncWorkflowContext) -> None:
+        for text in texts:
+            await context.call("send", url=API, method="POST", body=text)
+
+    run = await site.run("/large")
+
+    assert [step.request.body_bytes for step in run.steps] == [2_500_000] * 3
+    assert [step.request.body for step in run.steps] == [None, None, texts[2]]

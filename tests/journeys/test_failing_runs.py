@@ -467,3 +467,93 @@ async def test_a_run_cancels_itself(site, serve) -> None:
     assert log.state == "RUN_CANCELED"
     assert late == []
     assert [step.name for step in log.steps] == ["first"]
+
+
+async def test_a_resumed_run_tries_a_failed_step_whose_neighbour_was_faster(site, serve) -> None:
+    down = [True]
+    done = []
+
+    async def slow() -> str:
+        while not done:
+            await site.pause()
+        if down:
+            raise OSError("down")
+        return "slow"
+
+    def fast() -> str:
+        done.append(1)
+        return "fast"
+
+    @serve.post("/both", retries=0)
+    async def both(context: AsyncWorkflowContext[None]) -> list[str]:
+        return await asyncio.gather(context.run("slow", slow), context.run("fast", fast))
+
+    log = await site.run("/both")
+    assert log.state == "RUN_FAILED"
+    down.clear()
+    resumed = await site.client.dlq.resume(log.dlq_id)
+    assert await resumed.result() == ["slow", "fast"]
+    assert len(done) == 1
+
+
+async def test_what_the_outside_knows_a_step_by_outlives_resuming(site, serve, web) -> None:
+    """The key of a step is that of the first run; a restart from the top is something new."""
+    down = ["step", "call"]
+    keys = []
+    answers = {True: HttpAnswer(503, b"", {}), False: {"ok": 1}}
+    web.answer("https://bank.example/", lambda _: answers["call" in down])
+
+    @serve.post("/charge", retries=0)
+    async def charge(context: AsyncWorkflowContext[None]) -> str:
+        def step() -> None:
+            current = context.current_step
+            assert current is not None
+            keys.append(current.idempotency_key)
+            assert (current.name, current.key, current.attempt) == ("step", 1, 1)
+            if "step" in down:
+                raise OSError("down")
+
+        assert context.current_step is None
+        await context.run("step", step)
+        await context.call("charge", url="https://bank.example/", raise_for_status=True)
+        return context.origin
+
+    first = await site.run("/charge")
+    down.remove("step")
+    second = await site.ended(await site.client.dlq.resume(first.dlq_id))
+    down.remove("call")
+    third = await site.ended(await site.client.dlq.resume(second.dlq_id))
+
+    origin = first.workflow_run_id
+    assert [log.state for log in (first, second, third)] == [*["RUN_FAILED"] * 2, "RUN_SUCCESS"]
+    assert third.result == origin
+    assert keys == [f"{origin}/1"] * 2
+    assert [r.headers["idempotency-key"] for r in web.requests] == [f"{origin}/2"] * 2
+
+    down.append("call")
+    failed = await site.run("/charge")
+    down.clear()
+    restarted = await site.client.dlq.restart(failed.dlq_id)
+    assert await restarted.result() == restarted.run_id
+    assert web.requests[-1].headers["idempotency-key"] == f"{restarted.run_id}/2"
+
+
+async def test_attempts_of_a_step_are_counted(site, serve) -> None:
+    attempts = []
+
+    @serve.post("/attempts", retries=2, retry_delay="10")
+    async def counted(context: AsyncWorkflowContext[None]) -> None:
+        def body() -> None:
+            assert context.current_step is not None
+            attempts.append(context.current_step.attempt)
+            if len(attempts) < 3:
+                raise OSError("down")
+
+        await context.run("step", body)
+
+    run = await site.trigger("/attempts")
+    for number in (1, 2):
+        await site.told(run, "STEP_RETRY", "step", number)
+        site.pass_time(1)
+    await site.ended(run)
+    assert attempts == [1, 2, 3]

@@ -219,3 +219,44 @@ async def test_a_cancelled_run_gives_back_the_slots_of_its_steps(site, serve, we
 
     async with asyncio.timeout(10):
         assert await waits.result() == "done"
+
+
+async def test_a_call_that_is_taken_back_gives_its_slot_to_another_at_once(
+    site, serve, web
+) -> None:
+    """Time stands still here: nothing that asks again after a while would help."""
+    began, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    limit = FlowControl("calls", parallelism=1)
+
+    def answer(request):
+        if request.url.endswith("/slow"):
+            loop.call_soon_threadsafe(began.set)
+            go_on.wait(10)
+        return {"ok": True}
+
+    web.answer(API, answer)
+
+    @serve.post("/first")
+    async def first(context: AsyncWorkflowContext) -> str:
+        call = asyncio.create_task(
+            context.call("slow", url=f"{API}/slow", flow_control=limit),
+        )
+        await context.wait_for_event("enough", "enough", timeout="1d")
+        call.cancel()
+        return await context.run("go on", lambda: "went on")
+
+    @serve.post("/second")
+    async def second(context: AsyncWorkflowContext) -> int:
+        return (await context.call("quick", url=f"{API}/quick", flow_control=limit)).status
+
+    slow = await site.trigger("/first")
+    await began.wait()
+    await site.waits(slow, "enough")
+    quick = await site.trigger("/second")
+    await site.waits(quick, "quick")
+    await site.client.notify("enough")
+    assert await slow.result() == "went on"
+    async with asyncio.timeout(10):
+        assert await quick.result() == 200
+    go_on.set()

@@ -211,7 +211,7 @@ def test_an_interrupt_ends_the_waiting_and_not_the_run(engine) -> None:
 
 @pytest.mark.parametrize("ending", ["", "engine.close()", "raise SystemExit(0)"])
 def test_a_script_ends_without_being_held_up(tmp_path, ending) -> None:
-    """Open engine, waiting runs, a kept thread: the process ends at once, and gives the lease back."""
+    """With an open engine and a run that waits, the process ends at once."""
     script = textwrap.dedent(
         f"""
         from workflow_agents import Engine, WorkflowContext

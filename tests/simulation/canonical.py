@@ -76,6 +76,9 @@ CANONICAL: dict[str, Scenario] = {
     "run, sleep, run": alone(seq(Run("a"), Sleep("s", 20), Run("b"))),
     "run, sleep, run, kept": alone(seq(Run("a"), Sleep("s", 20), Run("b")), keep_ms=1_000),
     "call and run": alone(seq(Call("c"), Run("a"))),
+    "big requests that share a result's text": alone(
+        seq(Run("a", size=BIG), Call("b", size=BIG), Call("c", size=BIG, retries=1))
+    ),
     "the same big result twice": alone(seq(Run("a", size=BIG), Run("b", size=BIG))),
     # How runs end.
     "fails": alone(seq(Run("a"), FAILING)),

@@ -78,6 +78,7 @@ class Durable:
                         timeout=2,
                         flow_control=step.flow,
                         raise_for_status=step.answer == "refused",
+                        pause_key=step.pause_key,
                     )
                 )
             case Wait():

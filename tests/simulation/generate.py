@@ -238,6 +238,10 @@ def scenario_of(seed: int) -> Scenario:
         heals = Run("b", retries=0, fails=-1, heals=True)
         program = Seq((generator.program(2, may_fail=False), heals, Run("z")))
         runs.append(Started("heals", program, resume=True))
+    # Drawn apart, so that what happens else under a seed stays what it was.
+    apart = random.Random(f"pauses of {seed}")
+    if apart.random() < 0.2:
+        runs.append(Started("asks", _asking(apart), at_ms=apart.randint(0, 100)))
     return Scenario(
         runs,
         keep_ms=draw.choice((0, 0, 50, 10_000)),
@@ -245,6 +249,16 @@ def scenario_of(seed: int) -> Scenario:
         crashes_ms=[draw.randint(1, 800) for _ in range(draw.choice((0, 0, 1, 2)))],
         clock=_disturbances(draw),
     )
+
+
+def _asking(draw: random.Random) -> Node:
+    """Branches that call one account again and again: a refusal of one holds them all."""
+    names = iter(range(1_000, 2_000, 2))
+    branches = tuple(
+        Seq(tuple(Call(f"c{next(names)}", ms=draw.randint(1, 200)) for _ in range(4)))
+        for _ in range(draw.randint(2, 4))
+    )
+    return Par(branches, "gather")
 
 
 def _disturbances(draw: random.Random) -> list[tuple[int, str, int]]:

@@ -1,11 +1,11 @@
 """What has to be true of the database, whatever happened; and what it is asked meanwhile."""
 
-import hashlib
 from typing import Any
 
 from tests.simulation.model import End
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.codec import decode
+from workflow_agents.store.sqlite_payloads import read_payloads
 from workflow_agents.testing.faults import Database, Faults
 
 
@@ -32,6 +32,12 @@ def is_recorded(database: Database, run_id: str, step: str) -> bool:
     )
 
 
+def paused_until(database: Database, pause_key: str) -> int | None:
+    """When the pause of a key ends or has ended; None: the key is free."""
+    rows = database.all("SELECT until FROM flow_pauses WHERE pause_key = ?", pause_key)
+    return rows[0][0] if rows else None
+
+
 def done_steps(database: Database, run_id: str) -> list[str]:
     """The names of the steps that succeeded."""
     rows = database.all(
@@ -50,10 +56,11 @@ def has_ended(database: Database, run_id: str) -> bool:
 
 def end_of_run(database: Database, run_id: str) -> End:
     """How a run has ended."""
-    rows = database.all("SELECT phase, result FROM runs WHERE run_id = ?", run_id)
+    sql = "SELECT phase, result, result_payload FROM runs WHERE run_id = ?"
+    rows = database.all(sql, run_id)
     if not rows:
         return End("missing")
-    phase, result = Phase(rows[0][0]), rows[0][1]
+    phase, result = Phase(rows[0][0]), _whole(database, *rows[0][1:])
     match phase:
         case Phase.SUCCESS:
             return End("success", decode(result)["value"])
@@ -76,12 +83,15 @@ def _failure(data: dict[str, Any]) -> Any:
 
 def stored_input(database: Database, run_id: str) -> bytes:
     """The payload of a run."""
-    [(stored,)] = database.all(
-        "SELECT ifnull(p.data, r.input) FROM runs r LEFT JOIN payloads p ON p.id = r.payload"
-        " WHERE run_id = ?",
-        run_id,
-    )
-    return stored
+    [stored] = database.all("SELECT input, payload FROM runs WHERE run_id = ?", run_id)
+    return _whole(database, *stored)
+
+
+def _whole(database: Database, data: bytes, payload: int | None) -> bytes:
+    """What a row holds itself, or its payload."""
+    if payload is None:
+        return data
+    return read_payloads(lambda sql, given: database.all(sql, *given), {payload})[payload]
 
 
 def unended(database: Database) -> list[Any]:
@@ -99,11 +109,10 @@ def leftovers(database: Database) -> list[str]:
     """What is left over when every run has ended (I4, I13, I14)."""
     store = database.store(Faults())
     store.open()
-    problems = [f"store.check: {fault}" for fault in store.check()]
+    while store.sweep(100):
+        pass
+    problems = [f"store.check: {fault}" for fault in store.check()]  # payloads too (I14)
     store.close()
-    for digest, data in database.all("SELECT hash, data FROM payloads"):
-        if hashlib.sha256(data).digest() != digest:
-            problems.append("a payload is not what its hash says (I14)")
     for table in ("waiters", "deliveries", "notifications"):
         if rows := database.all(f"SELECT * FROM {table}"):
             problems.append(f"left over in {table}: {rows}")

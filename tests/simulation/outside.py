@@ -203,6 +203,12 @@ class Outside:
 
     # The services that `call` steps call.
 
+    def request_starts(self, request: HttpRequest) -> None:
+        """The engine sends a request, whatever becomes of it on the way."""
+        step = self._services[request.url.rpartition("/")[2]]
+        if step.pause_key is not None:
+            self._watch.request_starts(decode(request.body)["run"], step, step.pause_key)
+
     async def answer(self, request: HttpRequest) -> HttpResponse:
         """What a service answers."""
         step = self._services[request.url.rpartition("/")[2]]

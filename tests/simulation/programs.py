@@ -50,6 +50,12 @@ class Call:
     size: int = 0
     flow: FlowControl | None = None
 
+    @property
+    def pause_key(self) -> str | None:
+        """Every other call goes to one account of a provider; who is refused stops them all."""
+        number = int(self.name.lstrip("c") or 0) if self.name[1:].isdigit() else 1
+        return None if number % 2 else "account"
+
 
 @dataclass(frozen=True)
 class Wait:

@@ -25,6 +25,7 @@ KINDS = (
     "notify run",
     "notify everyone",
     "webhook",
+    "start after a pause",
     "clock step 1000",
     "clock step -1000",
     "clock step 3600000",

@@ -13,24 +13,11 @@ import pytest
 from tests.simulation.canonical import CANONICAL
 from tests.simulation.scenario import Report, Scenario
 from tests.simulation.world import World
-from workflow_agents.testing.faults import AtCommit, Faults
-
-
-class At(Faults):
-    """A fault at some commits, counted over all processes."""
-
-    def __init__(self, fault: AtCommit | None, *at: int) -> None:
-        self.commits = 0
-        self._at = at
-        self._fault = fault
-
-    def at_commit(self) -> AtCommit | None:
-        self.commits += 1
-        return self._fault if self.commits in self._at else None
+from workflow_agents.testing.faults import AtCommit, FaultAt
 
 
 def played(scenario: Scenario, fault: AtCommit | None, *at: int) -> tuple[Report, int]:
-    faults = At(fault, *at)
+    faults = FaultAt(fault, *at)
     return World(scenario, faults).play(), faults.commits
 
 

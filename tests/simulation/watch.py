@@ -5,12 +5,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from tests.simulation.invariants import is_recorded
+from tests.simulation.invariants import is_recorded, paused_until
 from tests.simulation.programs import Call, Raise, Run, Step
 from tests.simulation.scenario import Scenario
 from workflow_agents import FlowControl
 from workflow_agents.testing.faults import Database, Faults
-from workflow_agents.testing.virtual_time import VirtualTime
+from workflow_agents.testing.virtual_time import VirtualClock, VirtualTime
 
 
 class Watch:
@@ -25,7 +25,12 @@ class Watch:
     """
 
     def __init__(
-        self, scenario: Scenario, database: Database, time: VirtualTime, faults: Faults
+        self,
+        scenario: Scenario,
+        database: Database,
+        time: VirtualTime,
+        clock: VirtualClock,
+        faults: Faults,
     ) -> None:
         self.problems: list[str] = []
         self.bodies: Counter[tuple[str, str]] = Counter()
@@ -34,6 +39,7 @@ class Watch:
         self.fired: Counter[str] = Counter()
         self._database = database
         self._time = time
+        self._clock = clock
         self._faults = faults
         self._steady_clock = not scenario.clock
         self._first = {run.run_id for run in scenario.runs}
@@ -61,6 +67,15 @@ class Watch:
         if step.flow is not None:
             self._starts_under(run_id, step.flow)
         return self.bodies[run_id, step.name]
+
+    def request_starts(self, run_id: str, step: Call, pause_key: str) -> None:
+        """No request of a paused key starts before the end of the pause (I9)."""
+        until = paused_until(self._database, pause_key)
+        if until is None:
+            return
+        self.fired["start after a pause"] += 1
+        if self._steady_clock and self._clock.now_ms() < until:
+            self.violated(f"{step.name} starts while {pause_key} is paused", run_id)
 
     def request_comes(self, run_id: str, step: Call, key: str) -> None:
         """A `call` reaches its service, under this idempotency key."""

@@ -25,10 +25,12 @@ from tests.simulation.programs import play
 from tests.simulation.scenario import Report, Scenario, Started, Violation
 from tests.simulation.watch import Watch
 from workflow_agents import Engine, Limits, StoreError
+from workflow_agents.engine.http_out import HttpRequest, HttpResponse
 from workflow_agents.protocol.codec import encode
 from workflow_agents.store.sqlite import SqliteStore
 from workflow_agents.testing.faults import Crash, Database, Faults, FaultyHttp
-from workflow_agents.testing.virtual_time import VirtualClock, VirtualLoop, VirtualTime
+from workflow_agents.testing.processes import run_process
+from workflow_agents.testing.virtual_time import VirtualClock, VirtualTime
 
 
 class World:
@@ -47,7 +49,7 @@ class World:
         self._time = VirtualTime()
         self._clock = VirtualClock(self._time)
         self._database = _empty_database()
-        self._watch = Watch(scenario, self._database, self._time, self._faults)
+        self._watch = Watch(scenario, self._database, self._time, self._clock, self._faults)
         self._outside = Outside(scenario, self._database, self._time, self._watch)
         self._disturbances = [*scenario.clock]
         self._failures_told: Counter[str] = Counter()
@@ -81,24 +83,24 @@ class World:
     def _live(self) -> bool:
         """One process. True: everything has ended, and it has stopped in order."""
         self._watch.process_began()
-        loop = VirtualLoop(self._time)
-        loop.set_exception_handler(self._unhandled)
-        store = self._database.store(self._faults)
         try:
-            return loop.run_until_complete(self._process(self._new_engine(store)))
+            return run_process(
+                lambda store: self._process(self._new_engine(store)),
+                self._database,
+                self._faults,
+                self._time,
+                unhandled=self._unhandled,
+            )
         except Crash:
             self._watch.fired["crash"] += 1
             self._time.advance(self._random.choice((0, 0, 5, 700)))
             return False
-        finally:
-            self._database.crash()
-            loop.abandon()
 
     def _new_engine(self, store: SqliteStore) -> Engine:
         engine = Engine(
             ":memory:",
             clock=self._clock,
-            http=FaultyHttp(self._faults, self._outside.answer),
+            http=_WatchedHttp(self._faults, self._outside),
             seed=self._random.getrandbits(32),
             store=store,
             keep=self._scenario.keep_ms / 1000,
@@ -177,7 +179,7 @@ class World:
         else:
             self._clock.step(ms)
 
-    def _unhandled(self, _loop: Any, context: dict[str, Any]) -> None:
+    def _unhandled(self, context: dict[str, Any]) -> None:
         self._watch.problems.append(f"nobody handled: {context}")
 
     # What must be true.
@@ -215,19 +217,25 @@ class World:
                 self._watch.violated(f"{step} was done, and again in {run_id}", run.run_id)
 
 
+class _WatchedHttp(FaultyHttp):
+    """A network on which it is seen when requests are sent."""
+
+    def __init__(self, faults: Faults, outside: Outside) -> None:
+        super().__init__(faults, outside.answer)
+        self._outside = outside
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        self._outside.request_starts(request)
+        return await super().send(request)
+
+
 _database: Database | None = None
-_template: bytes = b""
 
 
 def _empty_database() -> Database:
     """A database with nothing in it; one connection serves all scenarios of the process."""
-    global _database, _template
+    global _database
     if _database is None:
         _database = Database()
-        store = _database.store(Faults())
-        store.open()
-        store.close()
-        _database.crash()
-        _template = _database.snapshot()
-    _database.restore(_template)
+    _database.empty()
     return _database

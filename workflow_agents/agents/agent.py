@@ -1,67 +1,154 @@
-"""Agents, tasks for them, and managers: LLM agents made of ordinary durable steps.
+"""Agents as values: a model with a background, tools and rules, made once, used by many runs.
 
-    agents = agent_workflow(context)
-    writer = agents.agent(model=agents.openai("gpt-4o"), name="writer", tools=[search])
-    result = await agents.task(agent=writer, prompt="...").run()
+    writer = Agent(model=OpenAIModel("gpt-4o"), name="writer", tools=[search])
 
-An agent is a value: it may be made once, at module level; a task binds it to the run that
-needs it. How a task goes is in `conversation`, how agents become tools in `manager`.
+An agent knows no run and nobody who runs it. Whatever of it cannot be used is refused when it is
+made (WA701 for tools, WA702 for other options), not in the middle of a task. How a task goes is
+in `conversation`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any, Generic, cast
 
-from workflow_agents.agents import conversation, loop, manager, tools
-from workflow_agents.agents.messages import ChatMessage, FinishReason, Usage
-from workflow_agents.agents.models.openai import OpenAIModel
-from workflow_agents.agents.models.port import CallSettings, Model
-from workflow_agents.agents.ports import AgentContext
+from workflow_agents.agents import agent_tool, outputs, tools
+from workflow_agents.agents.agent_tool import AgentTool
+from workflow_agents.agents.guardrails import Guardrail, guardrails
+from workflow_agents.agents.handoffs import Handoffs
+from workflow_agents.agents.models.port import ModelLike, ModelSettings
+from workflow_agents.agents.models.providers import model_of
+from workflow_agents.agents.naming import tool_name
+from workflow_agents.agents.outputs import Output, OutputT
+from workflow_agents.agents.spending import UsageLimits
+from workflow_agents.agents.tool_options import NeedsApproval
+from workflow_agents.agents.tool_sources import ToolSource
 from workflow_agents.agents.tools import Tool
 from workflow_agents.errors import ConfigurationError
-from workflow_agents.protocol.secrets import Secret
+
+Check = Guardrail | Callable[..., Any]
+"""A guardrail, with or without options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Agent:
-    """A model with a background and tools.
+class Agent(Generic[OutputT]):
+    """A model with a background and tools; `Agent[Weather]` answers with a `Weather`.
 
     Attributes:
-        model: what it thinks with.
+        model: what it thinks with: "openai:gpt-4o", a `Model`, or a chat model of LangChain.
         name: what its steps are called after, and what a manager calls it by.
         background: who it is and how it works; the system message.
-        tools: functions, `WorkflowTool`s and LangChain tools; the keys of a dict are names.
-        max_steps: how often its model is called in a task.
+        tools: functions, `WorkflowTool`s, LangChain tools, MCP servers (`mcp_server`), workflows
+            (`workflow_tool`), and agents (themselves or `as_tool`), which it then directs; the
+            keys of a dict are names.
+        max_steps: how often a model is called in a task that begins with this agent, those of
+            agents that it hands over to included; each answer that is sent back for not
+            fitting allows one more.
         temperature: None leaves it to the model; reasoning models take no other.
+        settings: whatever else is asked of the model; a `ModelSettings` or a dict.
         max_tool_errors: after so many turns in a row whose tool calls all failed, the task
             fails with WA705.
+        output_type: what it answers with: a pydantic model, dataclass, TypedDict, or any JSON
+            type; default: text.
+        output_retries: how often an answer that does not fit, or that a guardrail with `retry`
+            refuses, is sent back with what is wrong.
+        handoffs: agents to whom it may give the conversation; or a function that returns them,
+            for agents that name each other.
+        input_guardrails: look at the prompt of a task that begins with this agent.
+        output_guardrails: look at the answer of a task that ends with this agent.
+        limits: what it, and whoever it calls or hands over to, may spend in a task.
         toolset: the tools as they are used.
+        output: how answers of the output type are asked for and read.
+        input_checks: the guardrails of the prompt.
+        output_checks: the guardrails of the answer.
+        model_settings: the settings, the temperature among them.
 
     Raises:
         ConfigurationError: WA701 for a tool, WA702 for an option.
     """
 
-    model: Model
+    model: ModelLike
     name: str
     background: str = ""
     tools: Sequence[Any] | Mapping[str, Any] = ()
     max_steps: int = 5
     temperature: float | None = 0.1
+    settings: ModelSettings | Mapping[str, Any] | None = None
     max_tool_errors: int = 3
-    toolset: tuple[Tool, ...] = field(init=False, repr=False, compare=False)
+    output_type: type[OutputT] = cast("type[OutputT]", str)  # noqa: RUF009 -- a type, not a call
+    output_retries: int = 2
+    handoffs: "Sequence[Agent[Any]] | Callable[[], Sequence[Agent[Any]]]" = ()
+    input_guardrails: Sequence[Check] = ()
+    output_guardrails: Sequence[Check] = ()
+    limits: UsageLimits | None = None
+    toolset: tuple[Tool | ToolSource, ...] = field(init=False, repr=False, compare=False)
+    output: Output[OutputT] = field(init=False, repr=False, compare=False)
+    input_checks: tuple[Guardrail, ...] = field(init=False, repr=False, compare=False)
+    output_checks: tuple[Guardrail, ...] = field(init=False, repr=False, compare=False)
+    model_settings: ModelSettings = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        self._check_options()
+        where = f"agent {self.name!r}"
+        settings = ModelSettings.of(self.settings)
+        given = self.tools
+        if isinstance(given, Mapping):
+            sources: Any = {name: _source(tool) for name, tool in given.items()}
+        else:
+            sources = [_source(tool) for tool in given]
+        made: dict[str, Any] = {
+            "toolset": tools.toolset(sources),
+            "output": outputs.of_type(self.output_type, where),
+            "input_checks": guardrails(self.input_guardrails),
+            "output_checks": guardrails(self.output_guardrails),
+            "model_settings": settings.over(ModelSettings(temperature=self.temperature)),
+        }
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
+        if not callable(self.handoffs):
+            self.to_whom()
+
+    def as_tool(
+        self,
+        name: str | None = None,
+        description: str | None = None,
+        *,
+        needs_approval: NeedsApproval = False,
+    ) -> AgentTool:
+        """This agent as one of the tools of another: it takes a prompt and gives its answer.
+
+        Args:
+            name: what the other calls it by; default: the agent's name.
+            description: tells the other what it is for; default: its background and its tools.
+            needs_approval: whether a person has to approve its prompt; see `tool`.
+        """
+        return AgentTool(
+            agent=self,
+            name=name or tool_name(self),
+            description=description or agent_tool.description(self),
+            needs_approval=needs_approval,
+        )
+
+    def to_whom(self) -> Handoffs:
+        """To whom it may hand over."""
+        given = self.handoffs() if callable(self.handoffs) else self.handoffs
+        agents = tuple(given)
+        for agent in agents:
+            if not isinstance(agent, Agent):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+                self._refuse("handoffs", "agents", agent)
+        return Handoffs.to(agents)
+
+    def _check_options(self) -> None:
         if not _is_line(self.name):
             self._refuse("name", "text on one line", self.name)
-        if not hasattr(self.model, "ask"):
-            self._refuse("model", 'a model such as agents.openai("gpt-4o")', self.model)
-        for option in ("max_steps", "max_tool_errors"):
+        object.__setattr__(self, "model", model_of(self.model))
+        for option, least in (("max_steps", 1), ("max_tool_errors", 1), ("output_retries", 0)):
             value = getattr(self, option)
-            if not isinstance(value, int) or value < 1:
-                self._refuse(option, "a whole number from 1", value)
+            if not isinstance(value, int) or value < least:
+                self._refuse(option, f"a whole number from {least}", value)
         if self.temperature is not None and not 0 <= self.temperature <= 2:
             self._refuse("temperature", "a number from 0 to 2, or None", self.temperature)
-        object.__setattr__(self, "toolset", tools.toolset(self.tools))
+        if self.limits is not None and not isinstance(self.limits, UsageLimits):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            self._refuse("limits", "a UsageLimits", self.limits)
 
     def _refuse(self, option: str, expected: str, found: object) -> None:
         raise ConfigurationError(
@@ -72,201 +159,10 @@ class Agent:
         )
 
 
+def _source(tool: Any) -> Any:
+    """An agent among the tools stands for itself as a tool."""
+    return tool.as_tool() if isinstance(tool, Agent) else tool
+
+
 def _is_line(name: object) -> bool:
     return isinstance(name, str) and bool(name.strip()) and name.isprintable()
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class TaskResult:
-    """What became of a task.
-
-    Attributes:
-        text: what the agent said last; "" if nothing.
-        finish_reason: "stop": it answered. "max_steps": its turns were used up before.
-            "length", "content_filter": the provider cut the answer off.
-        messages: the whole conversation. After "max_steps" its last message may hold tool
-            calls that were not made.
-        usage: the tokens of all model calls of the task, also those of a manager's agents.
-        usage_by_agent: the same by the agent's name.
-        turns: how often the agent's own model was called.
-    """
-
-    text: str
-    finish_reason: FinishReason
-    messages: tuple[ChatMessage, ...]
-    usage: Usage
-    usage_by_agent: Mapping[str, Usage]
-    turns: int
-
-    def __repr__(self) -> str:
-        """One line, how it ended last."""
-        from workflow_agents.display import transcripts
-
-        return transcripts.line(self)
-
-    def _repr_html_(self) -> str:
-        from workflow_agents.display import transcripts
-
-        return transcripts.task(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A prompt for an agent, in one run.
-
-    Attributes:
-        context: of the run.
-        agent: who does it.
-        prompt: what is to be done.
-        members: the agents that it may call, if it is a manager.
-    """
-
-    context: AgentContext
-    agent: Agent
-    prompt: str
-    members: tuple[Agent, ...] = ()
-
-    async def run(self) -> TaskResult:
-        """Do it, in as many durable steps as it takes.
-
-        Raises:
-            RemoteError: WA703: a model gave no usable answer.
-            WorkflowAgentsError: WA705: tools failed in too many turns in a row.
-        """
-        spent = {agent.name: Usage() for agent in (self.agent, *self.members)}
-        usable = self.agent.toolset + manager.as_tools(self.context, self.members, spent)
-        transcript, end = await conversation.converse(
-            self.context, self.agent, usable, self.prompt, spent
-        )
-        return TaskResult(
-            text=end.text,
-            finish_reason=end.reason,
-            messages=tuple(transcript),
-            usage=sum(spent.values(), Usage()),
-            usage_by_agent=spent,
-            turns=loop.turns_used(transcript),
-        )
-
-
-class Agents:
-    """Models, agents and tasks of one run; see `agent_workflow`."""
-
-    def __init__(self, context: AgentContext) -> None:
-        self._context = context
-
-    def openai(
-        self,
-        model: str,
-        *,
-        base_url: str | None = None,
-        api_key: str | Secret | None = None,
-        call_settings: CallSettings | Mapping[str, Any] | None = None,
-    ) -> OpenAIModel:
-        """A model of OpenAI, or of a provider with the same API.
-
-        Args:
-            model: its name, "gpt-4o".
-            base_url: "https://api.deepseek.com/v1"; default: OPENAI_BASE_URL, or OpenAI.
-            api_key: default: `Secret("OPENAI_API_KEY")`, read when the request is made.
-            call_settings: retries, timeout and flow control of its requests.
-
-        Source: `agents.openai` of the Workflow SDK.
-        """
-        return OpenAIModel(model, base_url, api_key, CallSettings.of(call_settings))
-
-    def agent(
-        self,
-        *,
-        model: Model,
-        name: str,
-        background: str = "",
-        tools: Sequence[Any] | Mapping[str, Any] = (),
-        max_steps: int = 5,
-        temperature: float | None = 0.1,
-        max_tool_errors: int = 3,
-    ) -> Agent:
-        """An agent; the same as `Agent(...)`.
-
-        Source: `agents.agent` of the Workflow SDK.
-        """
-        return Agent(
-            model=model,
-            name=name,
-            background=background,
-            tools=tools,
-            max_steps=max_steps,
-            temperature=temperature,
-            max_tool_errors=max_tool_errors,
-        )
-
-    @overload
-    def task(self, *, agent: Agent, prompt: str) -> Task: ...
-    @overload
-    def task(
-        self,
-        *,
-        model: Model,
-        agents: Sequence[Agent],
-        prompt: str,
-        max_steps: int = 10,
-        background: str | None = None,
-        temperature: float | None = 0.1,
-    ) -> Task: ...
-    def task(
-        self,
-        *,
-        prompt: str,
-        agent: Agent | None = None,
-        model: Model | None = None,
-        agents: Sequence[Agent] = (),
-        max_steps: int = 10,
-        background: str | None = None,
-        temperature: float | None = 0.1,
-    ) -> Task:
-        """A task for one agent, or for a manager that directs several.
-
-        Args:
-            prompt: what is to be done.
-            agent: the one agent that does it; its own options hold.
-            model: what the manager thinks with.
-            agents: the agents that the manager may call, as tools.
-            max_steps: how often the manager's model is called.
-            background: of the manager; default: how to direct agents.
-            temperature: of the manager.
-
-        Raises:
-            ConfigurationError: WA702 if neither or both forms are used.
-
-        Source: `agents.task` of the Workflow SDK.
-        """
-        if agent is not None and model is None and not agents:
-            return Task(self._context, agent, prompt)
-        if agent is not None or model is None or not agents:
-            given = {"agent": agent, "model": model, "agents": agents}
-            raise ConfigurationError(
-                "WA702",
-                "a task is for one agent, or for a manager with agents",
-                where="agents.task",
-                found="expected agent, or model and agents; found "
-                + (" and ".join(name for name, value in given.items() if value) or "neither"),
-                fix=(
-                    "agents.task(agent=agent, prompt=...)",
-                    "agents.task(model=model, agents=[first, second], prompt=...)",
-                ),
-            )
-        director = Agent(
-            model=model,
-            name=manager.NAME,
-            background=manager.BACKGROUND if background is None else background,
-            max_steps=max_steps,
-            temperature=temperature,
-        )
-        return Task(self._context, director, prompt, tuple(agents))
-
-
-def agent_workflow(context: AgentContext) -> Agents:
-    """Agents whose every turn and tool call is a step of the context's run.
-
-    Source: `agentWorkflow` of the Workflow SDK.
-    """
-    return Agents(context)

@@ -21,6 +21,8 @@ _OURS = "workflow_agents."
 
 def to_data(value: Any) -> Any:
     """A value as JSON data; what is not ours is left to the codec, as a step's result is."""
+    if hasattr(value, "kept_as"):
+        return {"type": type(value).__name__, **to_data(value.kept_as())}
     if dataclasses.is_dataclass(value) and type(value).__module__.startswith(_OURS):
         members = {f.name: to_data(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"type": type(value).__name__, **members}
@@ -31,36 +33,49 @@ def to_data(value: Any) -> Any:
     return value
 
 
-def from_data(annotation: Any, data: Any) -> Any:
+def from_data(annotation: Any, data: object) -> Any:
     """The value that `to_data` was given, where a field is annotated so."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (typing.Union, types.UnionType):
         return _one_of(arguments, data)
-    if dataclasses.is_dataclass(origin or annotation) and isinstance(data, dict):
-        return _dataclass(origin or annotation, cast("dict[str, Any]", data))
     if annotation is Decimal and data is not None:
         return Decimal(str(data))
-    if isinstance(data, list) and isinstance(origin, type) and issubclass(origin, Sequence):
-        item = arguments[0] if arguments else Any
-        items = [from_data(item, each) for each in cast("list[Any]", data)]
-        return tuple(items) if origin is tuple else items
-    if isinstance(data, dict) and isinstance(origin, type) and issubclass(origin, Mapping):
-        member = arguments[1] if len(arguments) == 2 else Any
-        return {key: from_data(member, each) for key, each in cast("dict[str, Any]", data).items()}
+    cls: Any = origin or annotation
+    members, items = _object(data), _array(data)
+    if members is not None:
+        if dataclasses.is_dataclass(cls):
+            return _dataclass(cls, members)
+        if len(arguments) == 2 and issubclass(cls, Mapping):
+            return {key: from_data(arguments[1], each) for key, each in members.items()}
+        return members
+    if items is not None and arguments and issubclass(cls, Sequence):
+        made = [from_data(arguments[0], each) for each in items]
+        return tuple(made) if cls is tuple else made
     return data
 
 
-def _one_of(candidates: Sequence[Any], data: Any) -> Any:
-    said: Any = cast("dict[str, Any]", data).get("type") if isinstance(data, dict) else None
-    others = [c for c in candidates if c is not type(None)]
-    for candidate in others:
-        if said is not None and getattr(candidate, "__name__", None) == said:
-            return from_data(candidate, data)
+def _one_of(candidates: Sequence[Any], data: object) -> Any:
+    said = (_object(data) or {}).get("type")
+    others = [candidate for candidate in candidates if candidate is not type(None)]
+    if said is not None:
+        others = [c for c in others if getattr(c, "__name__", None) == said] or others
     return from_data(others[0], data) if len(others) == 1 and data is not None else data
+
+
+def _object(data: object) -> dict[str, Any] | None:
+    return cast("dict[str, Any]", data) if isinstance(data, dict) else None
+
+
+def _array(data: object) -> list[Any] | None:
+    return cast("list[Any]", data) if isinstance(data, list) else None
 
 
 def _dataclass(cls: Any, data: Mapping[str, Any]) -> Any:
     hints = _hints(cls)
+    if hasattr(cls, "from_kept"):
+        return cls.from_kept(
+            {name: from_data(hints.get(name, Any), each) for name, each in data.items()}
+        )
     made = {
         field.name: from_data(hints[field.name], data[field.name])
         for field in dataclasses.fields(cls)

@@ -6,10 +6,11 @@
     every tool call of the last few turns went wrong       -> GiveUp
 
 Nothing is counted beside the transcript: turns are its assistant messages, failing turns its
-tool messages. An agent, and a manager whose tools are agents, follow the same rules.
+tool messages, answers that were sent back the feedback on them. An agent, a manager whose tools
+are agents, and agents that hand over to one another follow the same rules.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -71,12 +72,13 @@ def next_action(
 
     Args:
         transcript: begins with a system or user message.
-        max_steps: how often the model may be called for the last user message. Tools called
-            in the last turn are not run, because nobody would read what they return.
+        max_steps: how often the model may be called for the last question; feedback on an
+            answer allows one call more. Tools called in the last turn are not run, because
+            nobody would read what they return.
         max_tool_errors: after so many turns in a row, all of whose calls failed, give up.
     """
     last = transcript[-1]
-    out_of_turns = turns_used(transcript) >= max_steps
+    out_of_turns = turns_used(transcript) >= max_steps + times_sent_back(transcript)
     if isinstance(last, AssistantMessage):
         if not last.tool_calls:
             return Finish(last.content, _reason(last))
@@ -92,13 +94,21 @@ def next_action(
 
 
 def turns_used(transcript: Sequence[ChatMessage]) -> int:
-    """How often the model has spoken since the last user message."""
-    turns = 0
+    """How often the model has spoken since the last question."""
+    return sum(isinstance(m, AssistantMessage) for m in _since_the_question(transcript))
+
+
+def times_sent_back(transcript: Sequence[ChatMessage]) -> int:
+    """How many answers to the last question did not do."""
+    return sum(isinstance(m, UserMessage) for m in _since_the_question(transcript))
+
+
+def _since_the_question(transcript: Sequence[ChatMessage]) -> Iterator[ChatMessage]:
+    """The latest messages first."""
     for message in reversed(transcript):
-        if isinstance(message, UserMessage):
+        if isinstance(message, UserMessage) and not message.is_feedback:
             break
-        turns += isinstance(message, AssistantMessage)
-    return turns
+        yield message
 
 
 def _failing_turns(transcript: Sequence[ChatMessage]) -> list[tuple[ToolMessage, ...]]:

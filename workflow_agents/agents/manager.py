@@ -1,20 +1,15 @@
 """Managers: agents whose tools are agents.
 
-A manager follows the same loop as any agent. What it calls is not wrapped in a step, because
-an agent's own turns and tool calls are steps already.
+A manager follows the same loop as any agent; how an agent becomes a tool is in `agent_tool`. To
+any depth: an agent that is a tool may have agents as its tools.
 """
 
-import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from workflow_agents.agents import conversation, schemas
-from workflow_agents.agents.messages import Usage
-from workflow_agents.agents.ports import AgentContext
-from workflow_agents.agents.tools import Tool
-
-if TYPE_CHECKING:
-    from workflow_agents.agents.agent import Agent
+from workflow_agents.agents.agent import Agent
+from workflow_agents.agents.agent_tool import AgentTool
+from workflow_agents.agents.naming import tool_names
 
 NAME = "Manager LLM"
 BACKGROUND = (
@@ -25,61 +20,9 @@ BACKGROUND = (
     "prompt for everything that you need of it. An agent sees nothing but the prompt that you "
     "write, so put everything in it that matters. When you know enough, answer yourself."
 )
-
-_MAX_DESCRIPTION = 1024  # what OpenAI takes as the description of a function
-_PROMPT_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"prompt": {"type": "string", "description": "the whole task for this agent"}},
-    "required": ["prompt"],
-    "additionalProperties": False,
-}
+MAX_STEPS = 10
 
 
-def as_tools(
-    context: AgentContext, agents: "Sequence[Agent]", spent: dict[str, Usage]
-) -> tuple[Tool, ...]:
-    """The agents as a manager calls them; what they cost is added to `spent`."""
-    named = zip(_tool_names(agents), agents, strict=True)
-    return tuple(_as_tool(context, name, agent, spent) for name, agent in named)
-
-
-def _as_tool(context: AgentContext, name: str, agent: "Agent", spent: dict[str, Usage]) -> Tool:
-    async def ask(prompt: str) -> str:
-        _, end = await conversation.converse(context, agent, agent.toolset, prompt, spent)
-        if not end.text:
-            raise schemas.BadCall(f"the agent came to no answer ({end.reason})")
-        return end.text
-
-    return Tool(
-        name=name,
-        description=_description(agent),
-        parameters=_PROMPT_SCHEMA,
-        check=schemas.of_json_schema(_PROMPT_SCHEMA, f"agent {name!r}").check,
-        invoke=ask,
-        execute_as_step=False,
-        # That a model fails is for the workflow to handle, not for the manager.
-        told=schemas.BadCall,
-    )
-
-
-def _description(agent: "Agent") -> str:
-    lines = [f"Gives a task to the agent {agent.name!r}."]
-    if agent.background:
-        lines.append(f"Its background: {agent.background}")
-    if agent.toolset:
-        lines.append("Its tools:")
-        lines += [f"- {tool.name}: {tool.description}" for tool in agent.toolset]
-    text = "\n".join(lines)
-    return text if len(text) <= _MAX_DESCRIPTION else f"{text[: _MAX_DESCRIPTION - 1]}…"
-
-
-def _tool_names(agents: "Sequence[Agent]") -> list[str]:
-    """Names that providers allow, no two alike."""
-    names: list[str] = []
-    for agent in agents:
-        base = re.sub(r"[^a-zA-Z0-9_-]+", "_", agent.name)[:60].strip("_") or "agent"
-        number = 1
-        while (name := base if number == 1 else f"{base}_{number}") in names:
-            number += 1
-        names.append(name)
-    return names
+def members(agents: Sequence[Agent[Any]]) -> list[AgentTool]:
+    """The agents as a manager calls them, no two by the same name."""
+    return [a.as_tool(name) for name, a in zip(tool_names(agents), agents, strict=True)]

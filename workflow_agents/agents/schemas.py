@@ -7,25 +7,22 @@ pydantic is imported when the first of them is read.
 import inspect
 import json
 import re
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
+from workflow_agents.agents.tool_context import ToolContext
 from workflow_agents.errors import ConfigurationError
+from workflow_agents.protocol.json_schema import faults
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 _SECTION = re.compile(r"^(Args|Arguments|Returns|Yields|Raises|Examples?|Notes?|Source):\s*$")
 _ARGUMENT = re.compile(r"^\s+\*{0,2}(\w+)\s*(?:\([^)]*\))?:\s*(.*)$")
-_JSON_TYPES: dict[str, type | tuple[type, ...]] = {
-    "array": list,
-    "boolean": bool,
-    "integer": int,
-    "number": (int, float),
-    "object": dict,
-    "string": str,
-}
+_VERBATIM = frozenset({"default", "enum", "const", "examples", "required"})
+"""Words of a schema whose values are data and not schemas."""
 
 
 class BadCall(Exception):
@@ -39,10 +36,12 @@ class Arguments:
     Attributes:
         schema: a JSON schema of type object.
         check: from the arguments as sent to keyword arguments; raises what is wrong with them.
+        context: the name of the parameter that takes a `ToolContext`, if there is one.
     """
 
     schema: Mapping[str, Any]
     check: Callable[[dict[str, Any]], dict[str, Any]]
+    context: str | None = None
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -69,15 +68,13 @@ def of_signature(function: Callable[..., Any], where: str) -> Arguments:
     """
     from pydantic import ConfigDict, Field, PydanticUserError, create_model
 
-    try:
-        hints = get_type_hints(function, include_extras=True)
-    except (NameError, TypeError) as error:
-        raise ConfigurationError(
-            "WA701", "a type hint of the tool cannot be read", where=where, found=str(error)
-        ) from error
+    hints = _hints(function, where)
+    context = context_parameter(hints, where)
     names: dict[str, str] = {}
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(function).parameters.items():
+        if name == context:
+            continue
         _check_parameter(parameter, hints, where)
         # Fields have names of their own, because those of BaseModel's attributes are taken.
         names[f"argument_{len(names)}"] = name
@@ -100,7 +97,50 @@ def of_signature(function: Callable[..., Any], where: str) -> Arguments:
         # Arguments that were not sent keep the function's own defaults.
         return {names[f]: getattr(checked, f) for f in names if f in checked.model_fields_set}
 
-    return Arguments(schema, check)
+    return Arguments(schema, check, context)
+
+
+def context_of(function: Callable[..., Any], where: str) -> str | None:
+    """The parameter of a function that takes a `ToolContext`, if its hints tell of one."""
+    if not (inspect.isfunction(function) or inspect.ismethod(function)):
+        return None
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError):  # its schema is written by hand: no hint has to be read
+        return None
+    return context_parameter(hints, where)
+
+
+def context_parameter(hints: Mapping[str, Any], where: str) -> str | None:
+    """The name whose hint is `ToolContext`, or `ToolContext | None`.
+
+    Raises:
+        ConfigurationError: WA701 for two of them.
+    """
+    found = [
+        name
+        for name, hint in hints.items()
+        if name != "return" and (hint is ToolContext or ToolContext in typing.get_args(hint))
+    ]
+    if len(found) > 1:
+        raise ConfigurationError(
+            "WA701",
+            "a tool takes one ToolContext",
+            where=where,
+            found=f"expected one parameter, found {', '.join(found)}",
+            fix=("leave out all but one of them",),
+        )
+    return found[0] if found else None
+
+
+def strict(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema as providers want it who keep exactly to it: no argument is optional."""
+    made = _walk(schema, strict)
+    made.pop("default", None)
+    if made.get("type") == "object":
+        made["required"] = list(made.get("properties", {}))
+        made["additionalProperties"] = False
+    return made
 
 
 def of_model(model: "type[BaseModel]", where: str) -> Arguments:
@@ -120,11 +160,7 @@ def of_model(model: "type[BaseModel]", where: str) -> Arguments:
 
 
 def of_json_schema(schema: Mapping[str, Any], where: str) -> Arguments:
-    """What a JSON schema describes.
-
-    Checked are names and types of the arguments themselves; what is inside them is for the
-    tool to check.
-    """
+    """What a JSON schema describes. Arguments that it does not name are refused."""
     if schema.get("type") != "object":
         raise ConfigurationError(
             "WA701",
@@ -134,15 +170,10 @@ def of_json_schema(schema: Mapping[str, Any], where: str) -> Arguments:
             fix=('schema={"type": "object", "properties": {"city": {"type": "string"}}}',),
         )
     schema = {"properties": {}, **schema}
-    properties: dict[str, Any] = schema["properties"]
+    checked = {"additionalProperties": False, **schema}
 
     def check(arguments: dict[str, Any]) -> dict[str, Any]:
-        wrong = [f"{n}: it is required" for n in schema.get("required", []) if n not in arguments]
-        for name, value in arguments.items():
-            if name in properties:
-                wrong += _wrong_value(name, value, properties[name])
-            elif schema.get("additionalProperties") is not True:
-                wrong.append(f"{name}: no such argument")
+        wrong = faults(arguments, checked)
         if wrong:
             raise BadCall(f"the arguments are not right. {'; '.join(wrong)}")
         return arguments
@@ -178,15 +209,44 @@ def summary(docstring: str) -> str:
     return "\n".join(lines).strip()
 
 
-def without_titles(schema: dict[str, Any]) -> dict[str, Any]:
+def without_titles(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema without pydantic's titles, which only repeat names and cost tokens."""
-    kept = {key: value for key, value in schema.items() if key != "title"}
-    for key in ("properties", "$defs"):
-        if key in kept:
-            kept[key] = {name: without_titles(inner) for name, inner in kept[key].items()}
-    if isinstance(kept.get("items"), dict):
-        kept["items"] = without_titles(kept["items"])
-    return kept
+    made = _walk(schema, without_titles)
+    if isinstance(made.get("title"), str):
+        del made["title"]
+    return made
+
+
+def _walk(
+    schema: Mapping[str, Any], change: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    """The schema with every schema inside it changed."""
+    made: dict[str, Any] = {}
+    for word, value in schema.items():
+        if word in ("properties", "$defs") and isinstance(value, dict):
+            named = cast("dict[str, dict[str, Any]]", value)
+            made[word] = {name: change(inner) for name, inner in named.items()}
+        else:
+            made[word] = value if word in _VERBATIM else _each(value, change)
+    return made
+
+
+def _each(value: Any, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Any:
+    """Change the schemas that are the value of a word of a schema, if there are any."""
+    if isinstance(value, dict):
+        return change(cast("dict[str, Any]", value))
+    if isinstance(value, list):
+        return [_each(inner, change) for inner in cast("list[Any]", value)]
+    return value
+
+
+def _hints(function: Callable[..., Any], where: str) -> dict[str, Any]:
+    try:
+        return get_type_hints(function, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise ConfigurationError(
+            "WA701", "a type hint of the tool cannot be read", where=where, found=str(error)
+        ) from error
 
 
 def _check_parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], where: str) -> None:
@@ -218,19 +278,3 @@ def _no_schema(error: Exception, where: str) -> ConfigurationError:
         found=str(error).splitlines()[0],
         fix=("use JSON types, dataclasses or pydantic models",),
     )
-
-
-def _wrong_value(name: str, value: Any, described: Any) -> list[str]:
-    schema = cast("dict[str, Any]", described) if isinstance(described, dict) else {}
-    expected, options = schema.get("type"), schema.get("enum")
-    if isinstance(expected, str) and not _is_of(expected, value):
-        return [f"{name}: expected {expected}, found {json.dumps(value)}"]
-    if isinstance(options, list) and value not in options:
-        return [f"{name}: expected one of {json.dumps(options)}, found {json.dumps(value)}"]
-    return []
-
-
-def _is_of(json_type: str, value: Any) -> bool:
-    if isinstance(value, bool):  # which Python counts among the integers
-        return json_type == "boolean"
-    return isinstance(value, _JSON_TYPES.get(json_type, object))

@@ -5,62 +5,126 @@ arguments: what is wrong is decided inside the step and recorded, so that a repl
 code or libraries tells the model the same. Tools with `execute_as_step=False` and agents use
 the context themselves and are not wrapped.
 
-What a tool raises goes back to the model. What the workflow raises does not: errors that ask
-for a retry or for none, a history that does not fit, a step that is wrongly written.
+Two kinds of tools take more steps: those that a person has to approve (`approvals`), and those
+that must not run twice unasked (`unknown_outcome`). What happens inside the step is in
+`tool_bodies`.
 """
 
-import asyncio
-import inspect
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any
 
-from workflow_agents.agents import schemas
-from workflow_agents.agents.messages import ToolCall, ToolMessage
+from workflow_agents.agents import approvals, unknown_outcome
+from workflow_agents.agents.messages import ChatMessage, ToolCall, ToolMessage
 from workflow_agents.agents.ports import AgentContext
-from workflow_agents.agents.schemas import BadCall
+from workflow_agents.agents.tool_bodies import (
+    Outcome,
+    ToolRun,
+    body,
+    step_options,
+    without_step,
+)
 from workflow_agents.agents.tools import Tool
-from workflow_agents.errors import (
-    HistoryMismatch,
-    InvocationEnded,
-    StepUsageError,
-    WorkflowNonRetryableError,
-    WorkflowRetryAfterError,
-)
-
-Outcome = dict[str, Any]
-"""What came of a call: {"ok": <JSON data>} or {"error": "<text for the model>"}."""
-
-_PASSING = (
-    HistoryMismatch,
-    InvocationEnded,
-    StepUsageError,
-    WorkflowNonRetryableError,
-    WorkflowRetryAfterError,
-)
+from workflow_agents.errors import WorkflowAgentsError
 
 
-def start(
-    context: AgentContext, call: ToolCall, tools: Sequence[Tool]
-) -> Coroutine[Any, Any, ToolMessage]:
-    """Make a tool call. The step has its place at once; the coroutine gives the result."""
+async def start(
+    context: AgentContext, call: ToolCall, tools: Sequence[Tool], *, agent: str = ""
+) -> ToolMessage:
+    """Make a tool call and tell what came of it. Several run in parallel as tasks of their own.
+
+    Args:
+        context: of the run.
+        call: what the model wants.
+        tools: what it may call.
+        agent: the name of the agent that it speaks for.
+    """
     tool = next((tool for tool in tools if tool.name == call.name), None)
-    body = _body(tool, call) if tool else _unknown(call, [tool.name for tool in tools])
-    if tool and not tool.execute_as_step:
-        outcome = _unwrapped(body)
-    else:
-        outcome = context.run(f"Run tool {call.name[:64]}", body)
-    return _message(call, outcome)
+    if tool is None:
+        unknown = _unknown(call, [tool.name for tool in tools])
+        return _message(call, await context.run(step_name(call), unknown))
+    run = ToolRun(context, agent, tool, call)
+    return _message(call, await (_run(run) if tool.needs_approval is False else _approved(run)))
 
 
-async def _message(call: ToolCall, outcome: Awaitable[Outcome]) -> ToolMessage:
-    result = await outcome
+def step_name(call: ToolCall) -> str:
+    """What the step of a call is named."""
+    return f"Run tool {call.name[:64]}"
+
+
+def check_errors(messages: Sequence[ChatMessage], tools: Sequence[Tool], agent: str) -> None:
+    """Fail the task if a tool has failed as often as it may.
+
+    Args:
+        messages: of this task.
+        tools: what its agent may call.
+        agent: its name.
+
+    Raises:
+        WorkflowAgentsError: WA706.
+    """
+    for tool in tools:
+        if tool.max_errors is None:
+            continue
+        errors = [
+            m for m in messages if isinstance(m, ToolMessage) and m.is_error and m.name == tool.name
+        ]
+        if len(errors) >= tool.max_errors:
+            raise WorkflowAgentsError(
+                "WA706",
+                where=f"agent {agent!r}, tool {tool.name!r}",
+                found=(
+                    f"{len(errors)} failed calls, and max_errors={tool.max_errors}; the last:",
+                    errors[-1].content,
+                ),
+            )
+
+
+def direct_answer(results: Sequence[ToolMessage], tools: Sequence[Tool]) -> str | None:
+    """The agent's answer, if every tool that was called in a turn returns its own directly."""
+    direct = {tool.name for tool in tools if tool.return_direct}
+    if not results or any(r.is_error or r.name not in direct for r in results):
+        return None
+    return "\n".join(result.content for result in results)
+
+
+def _message(call: ToolCall, result: Outcome) -> ToolMessage:
     if "error" in result:
         return ToolMessage(call.id, call.name, f"Error: {result['error']}", is_error=True)
+    if "rejected" in result:
+        return ToolMessage(call.id, call.name, result["rejected"])
     value = result["ok"]
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return ToolMessage(call.id, call.name, text)
+
+
+async def _approved(run: ToolRun) -> Outcome:
+    """Run it if a person, where one is to be asked, lets it."""
+    answer = await approvals.asked(run)
+    return answer if "ok" not in answer else await _run(replace(run, arguments=answer["ok"]))
+
+
+def _run(run: ToolRun) -> Awaitable[Outcome]:
+    """Run it, in as few steps as its options allow."""
+    tool = run.tool
+    if tool.on_unknown_outcome != "run_again":
+        return unknown_outcome.run(run, step_name(run.call))
+    if tool.execute_as_step:
+        return run.context.run(step_name(run.call), body(run), **step_options(tool))
+    return without_step(body(run)) if tool.context_parameter is None else _with_key(run)
+
+
+async def _with_key(run: ToolRun) -> Outcome:
+    """A tool that is no step has no key of its own: a small step before it gives one."""
+    key = await run.context.run(f"Start tool {run.tool.name}", lambda: key_of_step(run.context))
+    return await without_step(body(replace(run, idempotency_key=key)))
+
+
+def key_of_step(context: AgentContext) -> str:
+    """Inside a step: its idempotency key."""
+    step = context.current_step
+    return "" if step is None else step.idempotency_key
 
 
 def _unknown(call: ToolCall, names: list[str]) -> Callable[[], Awaitable[Outcome]]:
@@ -72,65 +136,3 @@ def _unknown(call: ToolCall, names: list[str]) -> Callable[[], Awaitable[Outcome
         }
 
     return body
-
-
-def _body(tool: Tool, call: ToolCall) -> Callable[[], Outcome | Awaitable[Outcome]]:
-    """One execution of a tool, which ends in an outcome unless the workflow has to know."""
-
-    def attempt() -> Outcome | Awaitable[Outcome]:
-        try:
-            value = tool.invoke(**tool.check(schemas.parse(call.arguments)))
-        except _PASSING:
-            raise
-        except tool.told as error:
-            return _failed(error)
-        return awaited(value) if inspect.isawaitable(value) else _done(tool, value)
-
-    async def awaited(value: Awaitable[Any]) -> Outcome:
-        try:
-            return _done(tool, await value)
-        except _PASSING:
-            raise
-        except tool.told as error:
-            return _failed(error)
-
-    async def attempt_on_the_loop() -> Outcome:
-        outcome = attempt()
-        return await outcome if inspect.isawaitable(outcome) else outcome
-
-    return attempt_on_the_loop if inspect.iscoroutinefunction(tool.invoke) else attempt
-
-
-async def _unwrapped(body: Callable[[], Any]) -> Outcome:
-    if inspect.iscoroutinefunction(body):
-        return await body()
-    outcome = await asyncio.to_thread(body)
-    return await outcome if inspect.isawaitable(outcome) else outcome
-
-
-def _done(tool: Tool, value: Any) -> Outcome:
-    from pydantic_core import PydanticSerializationError, to_jsonable_python
-
-    try:
-        return {"ok": to_jsonable_python(value)}
-    except PydanticSerializationError as error:
-        raise StepUsageError(
-            "WA204",
-            "a tool returned what cannot be shown to a model",
-            where=f"tool {tool.name!r}",
-            found=str(error),
-        ) from error
-
-
-def _failed(error: Exception) -> Outcome:
-    if isinstance(error, BadCall):
-        return {"error": str(error)}
-    from pydantic import ValidationError
-
-    if isinstance(error, ValidationError):
-        wrong = [
-            f"{'.'.join(str(part) for part in e['loc']) or 'arguments'}: {e['msg']}"
-            for e in error.errors(include_url=False, include_context=False)
-        ]
-        return {"error": f"the arguments are not right. {'; '.join(wrong)}"}
-    return {"error": f"{type(error).__name__}: {error}"}

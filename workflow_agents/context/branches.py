@@ -54,10 +54,12 @@ class Branch:
 class InsideStep:
     """Stands in a branch's place while the body of a step runs: no step may start there."""
 
-    __slots__ = ("name",)
+    __slots__ = ("attempt", "key", "name")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, key: StepKey, attempt: int) -> None:
         self.name = name
+        self.key = key
+        self.attempt = attempt
 
 
 BRANCH: ContextVar[Branch | InsideStep | None] = ContextVar("workflow_branch", default=None)

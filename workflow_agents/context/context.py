@@ -5,18 +5,30 @@ to be awaited, in this task or another: `gather(context.run(...), context.run(..
 branches whose steps are told apart by place, whichever is faster.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from workflow_agents.context.branches import BRANCH, InsideStep
 from workflow_agents.context.invocation import Invocation
-from workflow_agents.context.steps import create_webhook_step, notify_step, run_step, wait_step
+from workflow_agents.context.steps import (
+    create_webhook_step,
+    notify_step,
+    recall_step,
+    remember_step,
+    run_step,
+    wait_step,
+)
 from workflow_agents.core.bad_options import names_options, wrong_option
 from workflow_agents.core.checks import (
     call_headers,
     checked_body,
+    checked_conversation,
     checked_event_id,
+    checked_pause_key,
     checked_run_id,
+    checked_stream,
 )
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.flow_control import FlowControl
@@ -24,8 +36,9 @@ from workflow_agents.core.journal import Call, Invoke, Plan, Sleep, WaitForEvent
 from workflow_agents.core.options import RunOptions, checked_flow_control
 from workflow_agents.core.retry import RetryPolicy
 from workflow_agents.errors import ConfigurationError, StepUsageError
+from workflow_agents.protocol.codec import decode
 from workflow_agents.protocol.headers import Headers
-from workflow_agents.protocol.history import StepKind
+from workflow_agents.protocol.history import StepKey, StepKind, idempotency_key
 from workflow_agents.protocol.results import (
     CallResponse,
     EventResult,
@@ -39,6 +52,7 @@ from workflow_agents.protocol.times import duration_ms, instant_ms
 
 if TYPE_CHECKING:
     from workflow_agents.context.api import ContextApi
+    from workflow_agents.core.assembly import StreamFormat
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -47,6 +61,24 @@ Duration = int | float | str | timedelta
 """Seconds as a number, "30s", "1d12h", or a timedelta."""
 
 _DEFAULT_WAIT: Duration = "7d"
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentStep:
+    """The step whose body runs now.
+
+    Attributes:
+        name: its name.
+        key: its place in the run.
+        idempotency_key: the same in every attempt, after a crash, and in a run that is resumed
+            from this one; another for every other step.
+        attempt: from 1; attempts that failed count, those that a crash ended do not.
+    """
+
+    name: str
+    key: StepKey
+    idempotency_key: str
+    attempt: int
 
 
 class AsyncWorkflowContext(Generic[P]):
@@ -60,6 +92,8 @@ class AsyncWorkflowContext(Generic[P]):
         env: the environment variables that the workflow may read.
         labels: the run's labels.
         created_at: when the run was created, Unix milliseconds.
+        origin: the id of the run that this one was resumed from, and that from, and so on; its
+            own, if it was not.
     """
 
     def __init__(
@@ -74,6 +108,7 @@ class AsyncWorkflowContext(Generic[P]):
         labels: tuple[str, ...],
         created_at: int,
         policy: RetryPolicy,
+        origin: str | None = None,
     ) -> None:
         self._invocation = invocation
         self._policy = policy
@@ -84,6 +119,7 @@ class AsyncWorkflowContext(Generic[P]):
         self.env = env
         self.labels = labels
         self.created_at = created_at
+        self.origin = origin or workflow_run_id
 
     @property
     def label(self) -> str | None:
@@ -96,6 +132,15 @@ class AsyncWorkflowContext(Generic[P]):
         from workflow_agents.context.api import ContextApi
 
         return ContextApi(self.call)
+
+    @property
+    def current_step(self) -> CurrentStep | None:
+        """Inside the body of a step, in the thread or task that it runs in: that step."""
+        inside = BRANCH.get()
+        if not isinstance(inside, InsideStep):
+            return None
+        key = idempotency_key(self.origin, inside.key)
+        return CurrentStep(inside.name, inside.key, key, inside.attempt)
 
     @overload
     def run(
@@ -188,6 +233,9 @@ class AsyncWorkflowContext(Generic[P]):
         timeout: Duration | None = None,
         flow_control: FlowControl | None = None,
         raise_for_status: bool = False,
+        expect: Sequence[str] = (),
+        stream: "StreamFormat | None" = None,
+        pause_key: str | None = None,
     ) -> Coroutine[Any, Any, CallResponse[Any]]:
         """Have the engine make an HTTP request, while the run costs nothing.
 
@@ -203,17 +251,32 @@ class AsyncWorkflowContext(Generic[P]):
             flow_control: a key whose limits the request waits for.
             raise_for_status: a last answer other than 2xx fails the step, so that a resumed
                 run calls again.
+            expect: members that the JSON object of a 2xx answer has to have. One without
+                them is a failed attempt like a 500: it is tried again, and the last fails
+                the step.
+            stream: the answer is a stream of events in this format: "chat.completions",
+                "responses" or "anthropic.messages". Whoever listens (`handle.stream()`) hears
+                it as it comes; the step's result is what the provider answers without
+                streaming. The body has to ask for it (`"stream": True`).
+            pause_key: shared by all requests to one account of a provider, over all runs.
+                Answered 429, they all wait until the time that the provider names, as rows,
+                and then go on one by one at first. That spends none of the `retries`.
 
         Returns:
             The last answer, whatever its status.
 
         Raises:
-            StepFailed: no answer came in any attempt, or none that `raise_for_status` wants.
+            StepFailed: no answer came in any attempt, or none that `raise_for_status` and
+                `expect` want.
         """
         key = self._invocation.request(StepKind.CALL, name)
         checked_flow_control(flow_control)
+        checked_stream(stream)
+        checked_pause_key(pause_key)
         if not isinstance(method, str) or not method.isalpha():  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("method", "an HTTP method such as 'POST'", method)
+        if isinstance(expect, str) or not all(isinstance(member, str) for member in expect):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            raise wrong_option("expect", "a list of names such as ['choices']", expect)
         content, content_type = checked_body(body, where=f"call {name!r}")
         plan = Call(
             url=url,
@@ -224,16 +287,35 @@ class AsyncWorkflowContext(Generic[P]):
             timeout_ms=None if timeout is None else duration_ms(timeout),
             flow_control=flow_control,
             raise_for_status=raise_for_status,
+            expect=tuple(expect),
+            stream=stream,
+            pause_key=pause_key,
         )
         return self._wait(key, StepKind.CALL, name, plan, CallResponse[Any].read)
 
     @names_options
     def wait_for_event(
-        self, name: str, event_id: str, *, timeout: Duration = _DEFAULT_WAIT
+        self,
+        name: str,
+        event_id: str,
+        *,
+        timeout: Duration = _DEFAULT_WAIT,
+        details: Any = None,
     ) -> Coroutine[Any, Any, EventResult[Any]]:
-        """Wait until someone notifies the event, at most for `timeout`."""
+        """Wait until someone notifies the event, at most for `timeout`.
+
+        Args:
+            name: what people find the step by.
+            event_id: what is notified.
+            timeout: after it the result says `timeout`; default: seven days.
+            details: JSON data for whoever is to answer; the run's log shows them while it waits.
+        """
         key = self._invocation.request(StepKind.WAIT, name)
-        plan = WaitForEvent(checked_event_id(event_id, f"wait {name!r}"), duration_ms(timeout))
+        if details is not None:
+            # Read back, so that a bad value is told here and not by the keeper.
+            details = decode(checked_body([details], where=f"wait {name!r}, details")[0])[0]
+        event_id = checked_event_id(event_id, f"wait {name!r}")
+        plan = WaitForEvent(event_id, duration_ms(timeout), details)
         return self._wait(key, StepKind.WAIT, name, plan, EventResult[Any].read)
 
     @names_options
@@ -308,6 +390,41 @@ class AsyncWorkflowContext(Generic[P]):
         plan = WaitForEvent(webhook.event_id, duration_ms(timeout))
         return self._wait(key, kind, name, plan, WebhookResult.read)
 
+    @names_options
+    def recall(
+        self, name: str, conversation: str, *, last: int | None = None
+    ) -> Coroutine[Any, Any, list[Any]]:
+        """The messages of a conversation that is kept across runs, the oldest first.
+
+        A replay sees the same messages, whatever other runs have added since. What is recorded
+        is only how far was read. Agents do this by `agents.task(conversation=...)`.
+
+        Args:
+            name: what people find the step by.
+            conversation: the key that it is kept under.
+            last: only so many of the newest messages.
+        """
+        key = self._invocation.request(StepKind.RUN, name)
+        conversation = checked_conversation(conversation)
+        if last is not None and (not isinstance(last, int) or last < 1):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+            raise wrong_option("last", "a whole number from 1, or None", last)
+        return recall_step(self._invocation, key, name, conversation, last)
+
+    @names_options
+    def remember(
+        self, name: str, conversation: str, messages: Sequence[Any]
+    ) -> Coroutine[Any, Any, None]:
+        """Append messages, JSON data, to a conversation that is kept across runs.
+
+        They are appended together, once, in the transaction that records the step.
+        """
+        key = self._invocation.request(StepKind.RUN, name)
+        conversation = checked_conversation(conversation)
+        where = f"remember {name!r}"
+        # In a list, because a text alone would be taken as it is and not as JSON.
+        encoded = [checked_body([m], where=where)[0][1:-1] for m in messages]
+        return remember_step(self._invocation, key, name, conversation, encoded)
+
     async def cancel(self) -> None:
         """End this run as cancelled. Does not return."""
         self._invocation.journal.cancel()
@@ -331,6 +448,18 @@ class AsyncWorkflowContext(Generic[P]):
         read: Callable[[Any], R],
     ) -> Coroutine[Any, Any, R]:
         return wait_step(self._invocation, key, kind, name, plan, read)
+
+
+def check_step_options(
+    retries: int | None, retry_delay: str | None, flow_control: FlowControl | None
+) -> None:
+    """Refuse options that a `run` step would refuse.
+
+    Raises:
+        ConfigurationError: WA102, WA104.
+    """
+    _policy(retries, retry_delay, default=RetryPolicy(0))
+    checked_flow_control(flow_control)
 
 
 def _nothing(_data: Any) -> None:

@@ -177,6 +177,9 @@ class Invocation:
         self._is_idle = False
         return branch.next_key()
 
+    def body_starts(self, key: StepKey, name: str) -> None:
+        """The body of a `run` step is about to be executed. Test kits listen here."""
+
     @property
     def forked(self) -> bool:
         """Whether branches are open beside the root."""

@@ -41,8 +41,10 @@ async def run_step(
         step = await _planned(invocation, key, StepKind.RUN, name, Admission(flow_control))
     while not isinstance(step, Recorded):
         attempts = step.attempts if step is not None else 0
+        invocation.body_starts(key, name)
         try:
-            value = await _execute(invocation, body, name)
+            inside = InsideStep(name, key, attempts + 1)
+            value = await _execute(invocation, body, inside)
             data = _encoded(value, name, invocation.limits.result_bytes)
         except asyncio.CancelledError:
             if step is not None:
@@ -93,6 +95,34 @@ async def notify_step(
         invocation.journal.notify(key, name, event_id, data, run_id)
         step = await invocation.outcome(key, elsewhere=False)
     return _result(cast("Recorded", step))
+
+
+async def recall_step(
+    invocation: Invocation, key: StepKey, name: str, conversation: str, last: int | None
+) -> list[Any]:
+    """Read a conversation; record up to where, and read that far again in a replay."""
+    step = await invocation.begin(key, StepKind.RUN, name)
+    if step is None:
+        journal = invocation.journal
+        up_to, messages = await journal.recall(conversation, up_to=None, last=last)
+        data = encode({"conversation": conversation, "upTo": up_to})
+        journal.record(key, StepKind.RUN, name, data, ok=True, waited=False)
+        await invocation.outcome(key, elsewhere=False)
+    else:
+        up_to = _result(cast("Recorded", step))["upTo"]
+        _, messages = await invocation.journal.recall(conversation, up_to=up_to, last=last)
+    return [decode(message) for message in messages]
+
+
+async def remember_step(
+    invocation: Invocation, key: StepKey, name: str, conversation: str, messages: list[bytes]
+) -> None:
+    """Append to a conversation, and record that, in one change."""
+    step = await invocation.begin(key, StepKind.RUN, name)
+    if step is None:
+        invocation.journal.remember(key, name, conversation, messages)
+        step = await invocation.outcome(key, elsewhere=False)
+    _result(cast("Recorded", step))
 
 
 async def create_webhook_step(invocation: Invocation, key: StepKey, name: str) -> Any:
@@ -156,9 +186,8 @@ def _encoded(value: object, name: str, limit: int) -> bytes:
     return data
 
 
-async def _execute(invocation: Invocation, body: Body, name: str) -> object:
+async def _execute(invocation: Invocation, body: Body, inside: InsideStep) -> object:
     """Call the body: on the loop if it is a coroutine function, else in a thread."""
-    inside = InsideStep(name)
     token = BRANCH.set(inside)
     try:
         if _is_async(body):

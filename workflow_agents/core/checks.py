@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from workflow_agents.core.bad_options import wrong_option
+from workflow_agents.core.flow_control import MAX_KEY_LENGTH
 from workflow_agents.core.limits import Limits
 from workflow_agents.errors import ConfigurationError, LimitError, RemoteError, StepUsageError
 from workflow_agents.protocol.codec import Unencodable, encode, is_text
@@ -100,6 +101,24 @@ def checked_event_id(event_id: object, where: str) -> str:
     )
 
 
+def checked_conversation(key: object) -> str:
+    """The key of a conversation: any text on one line that is not empty.
+
+    Raises:
+        ConfigurationError: WA504.
+    """
+    longest = _DEFAULT.name_characters
+    if isinstance(key, str) and 0 < len(key) <= longest and key.isprintable():
+        return key
+    raise ConfigurationError(
+        "WA504",
+        "a conversation needs a key",
+        where="conversation",
+        found=f"expected text on one line of at most {longest} characters, found {key!r}"[:200],
+        fix=('conversation="user-42"',),
+    )
+
+
 def checked_run_id(run_id: object) -> str:
     """A run id as it is stored: with its prefix.
 
@@ -127,6 +146,34 @@ def checked_size(size: int, limit: int, where: str) -> None:
         raise LimitError(
             "WA501", where=where, found=f"expected at most {limit:,} bytes, found {size:,}"
         )
+
+
+def checked_stream(stream: object) -> None:
+    """Refuse what is no format of a streamed reply.
+
+    Raises:
+        ConfigurationError: WA102.
+    """
+    if stream is None:
+        return
+    from workflow_agents.core.assembly import STREAM_FORMATS
+
+    if stream not in STREAM_FORMATS:
+        raise wrong_option("stream", f"one of {', '.join(map(repr, STREAM_FORMATS))}", stream)
+
+
+def checked_pause_key(pause_key: object) -> None:
+    """Refuse what cannot be a key that requests share.
+
+    Raises:
+        ConfigurationError: WA102.
+    """
+    if pause_key is None:
+        return
+    if not isinstance(pause_key, str) or not 0 < len(pause_key) <= MAX_KEY_LENGTH:
+        raise wrong_option("pause_key", f"text of 1 to {MAX_KEY_LENGTH} characters", pause_key)
+    if not is_text(pause_key):
+        raise wrong_option("pause_key", f"text of 1 to {MAX_KEY_LENGTH} characters", pause_key)
 
 
 def workflow_path(workflow: Any) -> str:

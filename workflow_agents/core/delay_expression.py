@@ -25,6 +25,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from workflow_agents.errors import ConfigurationError
 
@@ -79,17 +80,7 @@ class DelayExpression:
                 found=f"expected text, found {text!r}"[:200],
                 fix=('write "1000", for a second',),
             )
-        nodes = _Parser(text).parse()
-        for retried in _TRIED_AT_PARSE:
-            try:
-                _evaluate(nodes, retried)
-            except _Undefined as undefined:
-                raise _refused(
-                    f"for retried = {retried}, {undefined}",
-                    text,
-                    fix='give it a value for every retry, as "1000 / (retried + 1)"',
-                ) from None
-        return cls(text, nodes)
+        return cls(text, _nodes_of(text))
 
     def delay_ms(self, retried: int) -> int:
         """The delay before a retry.
@@ -226,6 +217,22 @@ _TOKEN = re.compile(
     r"|(?P<sign>[-+*/%(),])"
 )
 _SPACE = re.compile(r"[ \t]*")
+
+
+@lru_cache(maxsize=256)
+def _nodes_of(text: str) -> tuple["Node", ...]:
+    """An expression, parsed and tried; few are written, and each is asked for at every step."""
+    nodes = _Parser(text).parse()
+    for retried in _TRIED_AT_PARSE:
+        try:
+            _evaluate(nodes, retried)
+        except _Undefined as undefined:
+            raise _refused(
+                f"for retried = {retried}, {undefined}",
+                text,
+                fix='give it a value for every retry, as "1000 / (retried + 1)"',
+            ) from None
+    return nodes
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from workflow_agents.core.journal import Failure
 from workflow_agents.errors import (
+    AgentStopped,
     StepFailed,
     UsageError,
     WorkflowAgentsError,
@@ -22,6 +23,7 @@ from workflow_agents.protocol.times import duration_ms
 NON_RETRYABLE_STATUS = 489
 """Source: protocol, endpoint responses."""
 
+_RECORDED = frozenset({"WA703", "WA704", "WA705"})
 _MESSAGE_CHARACTERS = 4_000
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -40,8 +42,8 @@ def failure_of(error: BaseException) -> Failure:
         assert isinstance(first, StepFailed)  # noqa: S101  # for the type checker
         return Failure(first.error, first.message, first.status, where, first.as_dict(), final=True)
     if isinstance(error, WorkflowAgentsError):
-        # A model's answer is recorded: trying again would read the same.
-        final = isinstance(error, UsageError) or error.code == "WA703"
+        # What models and tools answered is recorded: trying again would read the same.
+        final = isinstance(error, UsageError | AgentStopped) or error.code in _RECORDED
         return Failure(name, f"{error.code} {error.what}", 500, where, error.as_dict(), final=final)
     return Failure(name, message, 500, where)
 

@@ -31,7 +31,12 @@ class Sleep(NamedTuple):
 class Call(NamedTuple):
     """An HTTP request that the keeper makes for the run.
 
-    `body` is sent as it is; `headers` have lower-case names.
+    `body` is sent as it is; `headers` have lower-case names. What makes an answer good is in
+    `acceptance`; the last one is recorded as it is, or as a failure of the step if it is not
+    2xx and `raise_for_status`, or without the members that `expect` names.
+
+    `stream` names the format of an answer that is read as a stream of events; `pause_key` is
+    what all requests to one provider's account share.
     """
 
     url: str
@@ -42,13 +47,20 @@ class Call(NamedTuple):
     timeout_ms: int | None
     flow_control: FlowControl | None
     raise_for_status: bool = False
+    expect: tuple[str, ...] = ()
+    stream: str | None = None
+    pause_key: str | None = None
 
 
 class WaitForEvent(NamedTuple):
-    """Wait for a notification, at most `timeout_ms`."""
+    """Wait for a notification, at most `timeout_ms`.
+
+    `details`, JSON data, are shown to whoever is to send it.
+    """
 
     event_id: str
     timeout_ms: int
+    details: Any = None
 
 
 class Invoke(NamedTuple):
@@ -167,6 +179,21 @@ class Journal(Protocol):
         self, key: StepKey, name: str, event_id: str, data: bytes, run_id: str | None
     ) -> None:
         """Wake who waits for the event and record the step, in one."""
+        ...
+
+    def recall(
+        self, conversation: str, *, up_to: int | None, last: int | None
+    ) -> Awaitable[tuple[int, list[bytes]]]:
+        """Messages of a conversation, and which of them is the newest.
+
+        `up_to`: those up to that one, None: all; of these the newest `last`, None: all.
+        """
+        ...
+
+    def remember(
+        self, key: StepKey, name: str, conversation: str, messages: Sequence[bytes]
+    ) -> None:
+        """Append to a conversation and record the step, in one."""
         ...
 
     def new_event_id(self) -> str:

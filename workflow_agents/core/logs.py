@@ -1,6 +1,6 @@
 """What happened in a run, as a person or a program reads it: folded from its feed. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,8 @@ _STEP_STATES = {
     EntryKind.STEP_RETRY: "STEP_RETRY",
     EntryKind.STEP_WITHDRAWN: "STEP_CANCELED",
 }
+
+_NO_BODIES: "Mapping[int, tuple[int, Any]]" = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,26 @@ class FeedEntry:
     data: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """The request of a call step, as it was or will be sent.
+
+    Attributes:
+        method: GET, POST, ...
+        url: its address.
+        headers: values of secrets, and of headers like "authorization", are hidden.
+        body: JSON as Python data, anything else as text; None if there is none, or no room
+            for it in the log: the last requests of a run come first.
+        body_bytes: how long the body is.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: Any = None
+    body_bytes: int = 0
+
+
 @dataclass(slots=True)
 class StepLog:
     """One step of a run.
@@ -52,6 +74,7 @@ class StepLog:
         retries: failed attempts so far.
         out: its result, or its failure.
         waits_for: what it waits for, or waited for.
+        request: of a call: what it requests.
     """
 
     step: StepKey
@@ -63,6 +86,7 @@ class StepLog:
     retries: int = 0
     out: Any = None
     waits_for: Any = None
+    request: CallRequest | None = None
 
 
 @dataclass(slots=True, repr=False)
@@ -144,8 +168,15 @@ class Steps(list[StepLog]):
         return pandas.DataFrame([dataclasses.asdict(step) for step in self])
 
 
-def fold_steps(entries: Iterable[FeedEntry]) -> Steps:
-    """The steps that the entries of one run tell of."""
+def fold_steps(
+    entries: Iterable[FeedEntry], bodies: "Mapping[int, tuple[int, Any]]" = _NO_BODIES
+) -> Steps:
+    """The steps that the entries of one run tell of.
+
+    Args:
+        entries: in order.
+        bodies: of requests: how long each is, and what it holds, by the `seq` of its entry.
+    """
     steps: dict[StepKey, StepLog] = {}
     for entry in entries:
         state = _STEP_STATES.get(EntryKind[entry.kind])
@@ -167,8 +198,16 @@ def fold_steps(entries: Iterable[FeedEntry]) -> Steps:
         if state in {"STEP_SUCCESS", "STEP_FAILED"}:
             step.out, step.ended_at = entry.data, entry.at
         elif state == "STEP_RETRY":
-            step.retries += 1
+            # A refusal of the whole account is no failed attempt of this step.
+            step.retries += "pauseKey" not in (entry.data or {})
             step.waits_for = entry.data
         elif state == "STEP_PROGRESS":
             step.waits_for = entry.data
+            # The wait for a paused provider is told of too, and is no request.
+            if entry.step_type == StepKind.CALL.name and "method" in entry.data:
+                step.request = _request(entry.data, *bodies.get(entry.seq, (0, None)))
     return Steps(steps.values())
+
+
+def _request(data: Mapping[str, Any], size: int, body: Any) -> CallRequest:
+    return CallRequest(data["method"], data["url"], data.get("headers", {}), body, size)

@@ -25,6 +25,7 @@ class RunOptions:
         headers: what the workflow sees as its request's headers.
         depth: how many runs above this one invoked each other.
         url: where the run was started from, as the workflow sees it.
+        origin: the first of the runs that were resumed one after the other; None: this one.
     """
 
     retries: int | None = None
@@ -36,6 +37,7 @@ class RunOptions:
     headers: Mapping[str, Any] = field(default_factory=dict[str, Any])
     depth: int = 0
     url: str | None = None
+    origin: str | None = None
 
     @classmethod
     def checked(
@@ -99,6 +101,7 @@ class RunOptions:
             headers=self.headers or default.headers,
             depth=self.depth,
             url=self.url,
+            origin=self.origin,
         )
 
     @property

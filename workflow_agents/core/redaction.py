@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from workflow_agents.protocol.codec import encode
+from workflow_agents.protocol.headers import is_sensitive
+from workflow_agents.protocol.secrets import Secret
 
 _KEY = os.urandom(32)
 
@@ -17,7 +19,37 @@ def redacted(body: object, redact: Mapping[str, Any] | None) -> Any:
     """The body, or its mark: the same data has the same mark within this process."""
     if not redact or not redact.get("body"):
         return body
+    return _mark(body)
+
+
+def redacted_headers(headers: Mapping[str, str], redact: Mapping[str, Any] | None) -> Any:
+    """The headers, with the marks of those that are named, or of all."""
+    asked = (redact or {}).get("header")
+    if not asked:
+        return dict(headers)
+    named = None if asked is True else {str(name).lower() for name in asked}
+    return {
+        name: _mark(value) if named is None or name in named else value
+        for name, value in headers.items()
+    }
+
+
+def shown_headers(headers: Mapping[str, str | Secret]) -> dict[str, str]:
+    """Headers of a request as they may be seen: neither secrets nor what sounds like one.
+
+    A `Secret` shows its name. Any other value under a name like "authorization" is hidden.
+    """
+    shown: dict[str, str] = {}
+    for name, value in headers.items():
+        if isinstance(value, Secret):
+            shown[name] = f"[secret {value.env}]"
+        else:
+            shown[name] = "[hidden]" if is_sensitive(name) else value
+    return shown
+
+
+def _mark(value: object) -> str:
     import hashlib
     import hmac
 
-    return f"REDACTED:{hmac.new(_KEY, encode(body), hashlib.sha256).hexdigest()}"
+    return f"REDACTED:{hmac.new(_KEY, encode(value), hashlib.sha256).hexdigest()}"

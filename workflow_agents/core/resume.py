@@ -15,8 +15,8 @@ def left_out(recorded: Sequence[Recorded]) -> list[StepKey]:
     places = [_place(r.key) for r in recorded]
     return [
         failed.key
-        for failed, (path, position) in zip(recorded, places, strict=True)
-        if not failed.ok and not any(_is_behind(p, n, path, position) for p, n in places)
+        for i, (failed, (path, position)) in enumerate(zip(recorded, places, strict=True))
+        if not failed.ok and not any(_is_behind(p, n, path, position) for p, n in places[i + 1 :])
     ]
 
 

@@ -174,7 +174,7 @@ def _shown(step: Step) -> Any:
 
 def answer(out: dict[str, Any]) -> str:
     """The recorded answer of a call on one line: what a model has said, or the body."""
-    body: Any = out.get("body", "")
+    body: Any = out["json"] if "json" in out else out.get("body", "")
     if isinstance(body, str):
         with contextlib.suppress(ValueError):
             body = json.loads(body)

@@ -13,7 +13,7 @@ from workflow_agents.core.resume import left_out
 from workflow_agents.engine.ends import CALLBACK_FAIL, CALLBACK_IN_PROGRESS, DeliveryKind
 from workflow_agents.engine.intake import Inheritance, Triggered
 from workflow_agents.errors import NotFound, StateError
-from workflow_agents.protocol.codec import Undecodable, decode
+from workflow_agents.protocol.codec import Undecodable, decode, encode
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind
 from workflow_agents.protocol.results import read_body
 from workflow_agents.store.changes import (
@@ -21,6 +21,7 @@ from workflow_agents.store.changes import (
     Applied,
     Broken,
     Change,
+    DeleteConversation,
     Entry,
     SetCallback,
     TakeDeadLetter,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
 
 _PAGE = 1_000
+_BODIES_SHOWN = 4 * 2**20
+"""Bytes of requests in one log; of a long conversation, each holds all that was said before."""
 
 
 class Admin:
@@ -117,7 +120,7 @@ class Admin:
             log.failure = _plain(row.result)
         if steps:
             entries = self.entries(row)
-            log.steps = fold_steps(entries)
+            log.steps = fold_steps(entries, self._bodies(row, options))
             for entry in entries:
                 if entry.kind == EntryKind.DEAD_LETTER_ADDED.name:
                     log.dlq_id = entry.data["dlqId"]
@@ -125,6 +128,22 @@ class Admin:
                     log.forked_from = entry.data.get("forkedFrom")
                     log.resumed_from = entry.data.get("resumedFrom")
         return log
+
+    async def delete_conversation(self, key: str) -> bool:
+        """Remove a conversation. False: there is none."""
+        now = self._engine.clock.now_ms()
+        entry = Entry(0, now, EntryKind.CONVERSATION_DELETED, data=encode({"conversation": key}))
+        outcome = await self._engine.commits.apply(Change((DeleteConversation(key),), (entry,)))
+        if isinstance(outcome, Broken):
+            raise outcome.error
+        return isinstance(outcome, Applied)
+
+    def _bodies(self, row: RunRow, options: RunOptions) -> dict[int, tuple[int, Any]]:
+        found = self._engine.store.bodies(row.id, _BODIES_SHOWN)
+        return {
+            seq: (body.size, redacted(_plain(body.data), options.redact) if body.data else None)
+            for seq, body in found.items()
+        }
 
     # Dead letters.
 
@@ -144,10 +163,11 @@ class Admin:
         """A new run of a dead letter: with the steps that it had done, or from the top."""
         _, row = self.letter(dlq_id)
         stored = RunOptions.from_json(json.loads(row.options)) if row.options else RunOptions()
+        origin = (stored.origin or row.run_id) if resume else None
         return await self._engine.intake.trigger(
             row.workflow,
             row.input or b"",
-            replace(options.over(stored), depth=stored.depth, url=stored.url),
+            replace(options.over(stored), depth=stored.depth, url=stored.url, origin=origin),
             inherit=self._resumed(row) if resume else None,
             dead_letter=(dlq_id, row.id),
         )

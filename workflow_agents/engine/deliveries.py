@@ -9,12 +9,14 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from workflow_agents.core.acceptance import shortcoming
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.failures import failure_of, to_json
 from workflow_agents.core.journal import Call, Failure
+from workflow_agents.core.pauses import PAUSE_LIMIT_MS, is_refused
 from workflow_agents.core.retry import Retry, RetryPolicy, after_failure, retry_after_ms
 from workflow_agents.engine.ends import (
     CALLBACK_FAIL,
@@ -24,19 +26,22 @@ from workflow_agents.engine.ends import (
 from workflow_agents.engine.http_out import HttpRequest, HttpResponse, NoAnswer
 from workflow_agents.errors import StoreError, WorkflowAgentsError
 from workflow_agents.protocol.codec import encode
-from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
-from workflow_agents.protocol.results import stored_body
+from workflow_agents.protocol.history import EntryKind, StepKey, StepKind, idempotency_key
+from workflow_agents.protocol.results import stored_answer
 from workflow_agents.store.changes import (
     AddDelivery,
     Applied,
     Broken,
     Change,
+    DropPause,
     Entry,
     FreeFlow,
+    FreeTurns,
     Op,
     Resolve,
     RetryDelivery,
     SetCallback,
+    SetPause,
     TakeDelivery,
     WaiterKind,
 )
@@ -44,6 +49,7 @@ from workflow_agents.store.interface import DeliveryRow, RunRow
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
+    from workflow_agents.engine.reading import StreamReader
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +78,12 @@ class Deliveries:
             data["delay"] = call.policy.delay.text
         if call.raise_for_status:
             data["raise"] = True
+        if call.expect:
+            data["expect"] = call.expect
         if call.timeout_ms is not None:
             data["timeoutMs"] = call.timeout_ms
+        if call.stream is not None:
+            data["stream"] = call.stream
         flow = call.flow_control
         return AddDelivery(
             run,
@@ -81,8 +91,9 @@ class Deliveries:
             DeliveryKind.CALL,
             now,
             encode(data),
-            call.body,
+            call.body or None,
             None if flow is None else flow.key,
+            call.pause_key,
         )
 
     def attempt(self, row: DeliveryRow) -> None:
@@ -92,6 +103,11 @@ class Deliveries:
         self._tasks[row.id] = task
         self._calls[row.run, row.step] = row.id
         task.add_done_callback(lambda _task: self._forget(row))
+
+    @property
+    def busy(self) -> bool:
+        """Whether an attempt is being made."""
+        return bool(self._tasks)
 
     def abort(self, run: int, step: StepKey) -> None:
         """The run no longer waits for this call."""
@@ -123,7 +139,8 @@ class Deliveries:
             if run is None:
                 return
             if row.kind == DeliveryKind.CALL:
-                await self._call(row, run)
+                if not await self._paused_meanwhile(row):
+                    await self._call(row, run)
             else:
                 await self._tell_failure(row, run)
         except asyncio.CancelledError:
@@ -133,65 +150,125 @@ class Deliveries:
             after_ms = 1_000 if isinstance(error, StoreError) else 60_000
             await self._give_back(row, self._engine.clock.now_ms() + after_ms, None)
 
+    async def _paused_meanwhile(self, row: DeliveryRow) -> bool:
+        """Whether its key was refused since the request was leased: then it is given back."""
+        now = self._engine.clock.now_ms()
+        key = row.pause_key
+        until = None if key is None else self._engine.pauses.end_of_pause(key, now)
+        if until is None:
+            return False
+        await self._apply(row, [RetryDelivery(row.id, row.attempt, until, now)], [])
+        return True
+
     async def _call(self, row: DeliveryRow, run: RunRow) -> None:
         data = json.loads(row.data)
-        answer, failure = await self._exchange(row, run, data)
+        reader = self._reader(row, data["stream"]) if "stream" in data else None
+        try:
+            await self._call_once(row, run, data, reader)
+        finally:
+            if reader is not None:
+                reader.ended(ok=False)
+
+    async def _call_once(
+        self, row: DeliveryRow, run: RunRow, data: dict[str, Any], reader: "StreamReader | None"
+    ) -> None:
+        answer, failure = await self._exchange(row, run, data, reader)
         now = self._engine.clock.now_ms()
-        good = answer is not None and 200 <= answer.status < 300
+        expected = data.get("expect", ())
+        lack = None if answer is None else shortcoming(answer.status, answer.body, expected)
+        good = answer is not None and lack is None
+        if answer is not None and await self._refused(row, answer, now):
+            return
         if not good:
             delay = DelayExpression.parse(data["delay"]) if "delay" in data else None
             decision = after_failure(
                 RetryPolicy(data["retries"], delay),
-                failures=row.attempt,
+                failures=row.attempt - row.refusals,
                 retry_after_ms=None if answer is None else retry_after_ms(answer.headers, now),
                 non_retryable=failure is not None and failure.final,
             )
             if isinstance(decision, Retry):
                 until = now + decision.after_ms
                 why = {"error": failure.message} if answer is None and failure else {}
-                why |= {} if answer is None else {"status": answer.status}
-                told = encode({**why, "attempts": row.attempt, "until": until})
+                why |= {} if answer is None else {"status": answer.status, "error": lack}
+                told = encode({**why, "attempts": row.attempt - row.refusals, "until": until})
                 kind, type_, step = EntryKind.STEP_RETRY, StepKind.CALL, row.step
                 entry = Entry(row.run, now, kind, type_, step, data=told)
                 await self._give_back(row, until, entry)
                 return
-        if answer is not None and not good and data.get("raise"):
+        if answer is not None and lack is not None and (data.get("raise") or answer.status < 300):
             text = answer.body[:_SHOWN_BYTES].decode("utf-8", "replace")
-            message = f"WA301 {data['url']} answered {answer.status}"
+            message = f"WA301 {data['url']} {lack}"
             failure = Failure("RemoteError", message, answer.status, detail={"body": text})
         if answer is not None and failure is None:
-            stored = stored_body(answer.body, ",".join(answer.headers.get("content-type", [])))
-            outcome: dict[str, Any] = {
-                "status": answer.status,
-                "header": answer.headers,
-                **stored,
-            }
+            content_type = ",".join(answer.headers.get("content-type", []))
+            outcome = stored_answer(answer.status, answer.headers, answer.body, content_type)
         else:
             lost = failure or Failure("RemoteError", "WA301 no answer")
-            outcome = to_json(lost, attempts=row.attempt)
+            outcome = encode(to_json(lost, attempts=row.attempt - row.refusals))
         resolve = Resolve(
             row.run,
             row.step if row.step is not None else 0,
             WaiterKind.CALL,
             now,
-            encode(outcome),
+            outcome,
             ok=failure is None,
             late=True,
         )
-        await self._settle(row, [resolve], [])
+        heard = None if reader is None or not good else lambda: reader.ended(ok=True)
+        await self._settle(row, [resolve, *self._passed(row, answer, now)], [], heard)
+
+    async def _refused(self, row: DeliveryRow, answer: HttpResponse, now: int) -> bool:
+        """Whether the answer is a refusal of the whole account: then it waits with the others."""
+        key = row.pause_key
+        if key is None or not is_refused(answer.status, answer.headers, answer.body):
+            return False
+        if row.refused_at is not None and now - row.refused_at >= PAUSE_LIMIT_MS:
+            return False
+        until, ops = self._engine.pauses.refused(key, answer, now)
+        why = {"status": answer.status, "attempts": row.attempt - row.refusals - 1}
+        told = encode({**why, "until": until, "pauseKey": key})
+        entry = Entry(row.run, now, EntryKind.STEP_RETRY, StepKind.CALL, row.step, data=told)
+        await self._apply(row, [RetryDelivery(row.id, row.attempt, until, now), *ops], [entry])
+        return True
+
+    def _passed(self, row: DeliveryRow, answer: HttpResponse | None, now: int) -> list[Op]:
+        """What it says of the account that a request was answered."""
+        if row.pause_key is None or answer is None or answer.status >= 500:
+            return []
+        return self._engine.pauses.succeeded(row.pause_key, now)
+
+    def _reader(self, row: DeliveryRow, stream_format: str) -> "StreamReader":
+        """What reads the answer to this attempt."""
+        from workflow_agents.engine.reading import StreamReader
+
+        engine, step = self._engine, row.step if row.step is not None else 0
+        waiter = engine.store.waiter(row.run, step)
+        name = "" if waiter is None else waiter.name
+        return StreamReader(
+            stream_format,
+            lambda said: engine.streams.begin(row.run, step, name, row.attempt, said),
+            engine.limits.result_bytes,
+        )
 
     async def _exchange(
-        self, row: DeliveryRow, run: RunRow, data: dict[str, Any]
+        self, row: DeliveryRow, run: RunRow, data: dict[str, Any], reader: "StreamReader | None"
     ) -> tuple[HttpResponse | None, Failure | None]:
         """One attempt: an answer of any status, or why there is none."""
         engine = self._engine
         try:
             headers = engine.sealer.open_headers(data["headers"])
-            headers.setdefault("idempotency-key", f"{run.run_id}/{row.step}")
+            origin = engine.options_of(run).origin or run.run_id
+            headers.setdefault("idempotency-key", idempotency_key(origin, row.step or 0))
             timeout_ms = data.get("timeoutMs") or engine.call_timeout_ms
-            request = HttpRequest(data["method"], data["url"], headers, row.body or b"", timeout_ms)
-            return await engine.http.send(request), None
+            request = HttpRequest(
+                data["method"], data["url"], headers, row.body or b"", timeout_ms, reader
+            )
+            answer = await engine.http.send(request)
+            return answer if reader is None else reader.whole(answer), None
         except NoAnswer as error:
+            if reader is not None:
+                reader.ended(ok=False)
             message = f"WA301 {data['url']}: {error}"
             return None, Failure("RemoteError", message, final=error.final)
         except WorkflowAgentsError as error:
@@ -265,14 +342,29 @@ class Deliveries:
         ops: list[Op] = [RetryDelivery(row.id, row.attempt, due_at)]
         await self._apply(row, ops, [entry] if entry else [])
 
-    async def _settle(self, row: DeliveryRow, ops: Sequence[Op], entries: Sequence[Entry]) -> None:
-        await self._apply(row, [TakeDelivery(row.id, row.attempt), *ops], entries)
+    async def _settle(
+        self,
+        row: DeliveryRow,
+        ops: Sequence[Op],
+        entries: Sequence[Entry],
+        stored: Callable[[], None] | None = None,
+    ) -> None:
+        await self._apply(row, [TakeDelivery(row.id, row.attempt), *ops], entries, stored)
 
-    async def _apply(self, row: DeliveryRow, ops: list[Op], entries: Sequence[Entry]) -> None:
+    async def _apply(
+        self,
+        row: DeliveryRow,
+        ops: list[Op],
+        entries: Sequence[Entry],
+        stored: Callable[[], None] | None = None,
+    ) -> None:
+        """Store what came of an attempt; `stored` is called before anyone else hears of it."""
         if row.flow_key is not None:
             ops.append(FreeFlow(row.flow_key, self._engine.clock.now_ms()))
+        if row.pause_key is not None:
+            ops += self._engine.pauses.turn(row.pause_key, self._engine.clock.now_ms())
         while True:
-            outcome = await self._engine.commits.apply(Change(ops, entries))
+            outcome = await self._engine.commits.apply(Change(ops, entries), stored)
             if not isinstance(outcome, Broken):
                 break
             # The attempt is made; only its record is missing.
@@ -282,3 +374,7 @@ class Deliveries:
             self._engine.poke()
         else:
             self._engine.discarded(row.run, row.step)
+            pauses = tuple(op for op in ops if isinstance(op, SetPause | DropPause | FreeTurns))
+            if pauses:
+                # Nobody wants the answer any more; what it says of the account stands.
+                self._engine.commits.submit(Change(pauses), lambda _outcome: None)

@@ -8,16 +8,28 @@ next due time, never longer than `_POLL_S`, because wall clocks step.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from workflow_agents.core.flow_control import Admit, FlowControl, WaitUntil, admit
+from workflow_agents.core.flow_control import (
+    MOST_MARGIN_MS,
+    Admit,
+    FlowControl,
+    WaitUntil,
+    admit,
+    margin_ms,
+)
+from workflow_agents.core.pauses import Begin, WaitForEnd, WaitForTurn
 from workflow_agents.protocol.codec import encode
+from workflow_agents.protocol.history import EntryKind, StepKind
 from workflow_agents.store.changes import (
     Applied,
     Change,
     Claim,
+    Entry,
     FlowStart,
+    FreeFlow,
+    FreeTurns,
     Hold,
     HoldDelivery,
     HoldWaiter,
@@ -38,6 +50,14 @@ logger = logging.getLogger(__name__)
 _POLL_S = 1.0
 _BATCH = 500
 _UNSERVED_MS = 5_000
+_ASK_AGAIN_MS = 60_000
+
+
+class _Held(NamedTuple):
+    """It has to wait: until when, and whether for a slot that somebody may give back sooner."""
+
+    until: int
+    for_slot: bool
 
 
 class Dispatcher:
@@ -127,9 +147,9 @@ class Dispatcher:
         start: list[Op] = []
         flow = options.flow_control
         if flow is not None:
-            until = self._admission(flow, now)
-            if until is not None:
-                self._commit(row.run_id, Hold(row.id, row.token, until))
+            held = self._admission(flow, now)
+            if held is not None:
+                self._hold(row.run_id, Hold(row.id, row.token, held.until), flow, held)
                 return True
             start.append(self._started(flow, now))
 
@@ -148,10 +168,12 @@ class Dispatcher:
         kind = waiter.kind
         if kind == WaiterKind.ADMISSION or (kind == WaiterKind.RETRY and waiter.flow_key):
             flow = self._engine.flow(waiter.flow_key or "")
-            until = None if flow is None else self._admission(flow, now)
-            if flow is None or until is not None:
-                until = until or now + _UNSERVED_MS
-                self._commit(key, HoldWaiter(waiter.run, waiter.step, until))
+            if flow is None:
+                self._commit(key, HoldWaiter(waiter.run, waiter.step, now + _UNSERVED_MS))
+                return True
+            held = self._admission(flow, now)
+            if held is not None:
+                self._hold(key, HoldWaiter(waiter.run, waiter.step, held.until), flow, held)
                 return True
             ops: list[Op] = [Ready(waiter.run, waiter.step, kind, now), self._started(flow, now)]
 
@@ -166,43 +188,91 @@ class Dispatcher:
 
     def _delivery(self, row: DeliveryRow, now: int) -> bool:
         start: list[Op] = []
+        pause_key = row.pause_key
+        if pause_key is not None and self._held_by_pause(row, pause_key, now):
+            return True
         flow = None if row.flow_key is None else self._engine.flow(row.flow_key)
         if flow is not None:
-            until = self._admission(flow, now)
-            if until is not None:
-                self._commit(row.id, HoldDelivery(row.id, until))
+            held = self._admission(flow, now, margin_ms(flow))
+            if held is not None:
+                self._hold(row.id, HoldDelivery(row.id, held.until), flow, held)
                 return True
             start.append(self._started(flow, now))
 
         def told(outcome: Outcome) -> None:
             if flow is not None:
                 self._admitted(flow, now)
+            if pause_key is not None:
+                self._engine.pauses.begun(pause_key)
             if isinstance(outcome, Applied):
                 self._engine.deliveries.attempt(row)
 
+        if pause_key is not None:
+            self._engine.pauses.beginning(pause_key)
         self._commit(row.id, LeaseDelivery(row.id, row.attempt), *start, told=told)
         return True
 
-    def _admission(self, flow: FlowControl, now: int) -> int | None:
+    def _held_by_pause(self, row: DeliveryRow, pause_key: str, now: int) -> bool:
+        """Whether the request has to wait, because the provider refused others of its key."""
+        match self._engine.pauses.may_begin(pause_key, now):
+            case Begin():
+                return False
+            case WaitForEnd(until):
+                entries: list[Entry] = []
+                if not row.held and not row.attempt:
+                    # Whoever was refused itself has said so.
+                    why = encode({"until": until, "pauseKey": pause_key})
+                    kind, does = EntryKind.STEP_WAITING, StepKind.CALL
+                    entries.append(Entry(row.run, now, kind, does, row.step, data=why))
+                self._commit(row.id, HoldDelivery(row.id, until, paused=True), entries=entries)
+            case WaitForTurn():
+                # Whoever ends lets it ask again; this is for what nobody has thought of.
+                later = now + _ASK_AGAIN_MS
+
+                def told(_outcome: Outcome) -> None:
+                    if isinstance(self._engine.pauses.may_begin(pause_key, now), Begin):
+                        self._free(FreeTurns(pause_key, now, 1))
+
+                self._commit(row.id, HoldDelivery(row.id, later, paused=True), told=told)
+        return True
+
+    def _admission(self, flow: FlowControl, now: int, margin: int = 0) -> "_Held | None":
         """None: it may start now; else when to ask again."""
         starting = self._admitting[flow.key]
-        slots, starts = self._engine.store.flow(flow.key, now - flow.period_ms)
+        slots, starts = self._engine.store.flow(flow.key, now - flow.period_ms - margin)
         decision = admit(
             flow,
             in_flight=slots + len(starting),
             recent_starts=sorted([*starts, *starting]),
             now=now,
+            margin=margin,
         )
         if isinstance(decision, Admit):
             return None
         if isinstance(decision, WaitUntil):
-            return decision.at_ms
-        # A slot that becomes free makes it due at once; this is for the one freed meanwhile.
-        return now + int(_POLL_S * 1000)
+            return _Held(decision.at_ms, for_slot=False)
+        # A slot that becomes free makes it due at once; this is for what nobody has thought of.
+        return _Held(now + int(_POLL_S * 1000), for_slot=True)
+
+    def _hold(self, thing: object, op: Op, flow: FlowControl, held: "_Held") -> None:
+        """Let it wait. A slot that was given back before it waited has woken nobody."""
+
+        def told(_outcome: Outcome) -> None:
+            if held.for_slot:
+                now = self._engine.clock.now_ms()
+                slots, _ = self._engine.store.flow(flow.key, now)
+                if slots + len(self._admitting.get(flow.key, ())) < (flow.parallelism or 0):
+                    self._free(FreeFlow(flow.key, now))
+
+        self._commit(thing, op, told=told)
+
+    def _free(self, op: Op) -> None:
+        """Wake those who wait for what is free."""
+        self._engine.commits.submit(Change((op,)), lambda _outcome: self.poke())
 
     def _started(self, flow: FlowControl, now: int) -> FlowStart:
         self._admitting[flow.key].append(now)
-        return FlowStart(flow.key, now, now - flow.period_ms)
+        return FlowStart(flow.key, now, now - flow.period_ms - MOST_MARGIN_MS)
 
     def _admitted(self, flow: FlowControl, at: int) -> None:
         starting = self._admitting[flow.key]
@@ -212,7 +282,11 @@ class Dispatcher:
             del self._admitting[flow.key]
 
     def _commit(
-        self, thing: object, *ops: Op, told: Callable[[Outcome], None] | None = None
+        self,
+        thing: object,
+        *ops: Op,
+        told: Callable[[Outcome], None] | None = None,
+        entries: Sequence[Entry] = (),
     ) -> None:
         """Submit, and leave the thing alone until the outcome is known."""
         self._in_hand.add(thing)
@@ -222,4 +296,4 @@ class Dispatcher:
             if told is not None:
                 told(outcome)
 
-        self._engine.commits.submit(Change(ops), done)
+        self._engine.commits.submit(Change(ops, entries), done)

@@ -29,8 +29,10 @@ from workflow_agents.engine.ends import Ends
 from workflow_agents.engine.http_out import HttpOut
 from workflow_agents.engine.intake import Intake
 from workflow_agents.engine.live import LiveRun
+from workflow_agents.engine.pauses import Pauses
 from workflow_agents.engine.sealing import Sealer
 from workflow_agents.engine.served import Served
+from workflow_agents.engine.streams import Streams
 from workflow_agents.errors import ConfigurationError, NotFound, StateError, StoreError
 from workflow_agents.protocol.history import EntryKind, StepKey
 from workflow_agents.store.changes import (
@@ -43,7 +45,7 @@ from workflow_agents.store.changes import (
     Release,
     SetFlow,
 )
-from workflow_agents.store.commits import Commits
+from workflow_agents.store.commits import Commits, Committed
 from workflow_agents.store.interface import RunRow, Store
 
 logger = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ _AGAIN_S = 1.0
 _CLEAN_EVERY_S = 60.0
 _CLEAN_BATCH = 200
 _CLEAN_PAUSE_S = 0.05
+_SWEEP_BATCH = 200
 
 
 class DurableEngine:
@@ -71,6 +74,9 @@ class DurableEngine:
         retention_ms: how long ended runs are kept; None: for ever.
         inline: commit on the loop's thread only.
         base_url: what webhook addresses begin with.
+
+    Attributes:
+        on_commit: hears of every batch that was stored; for test kits.
     """
 
     def __init__(
@@ -104,7 +110,10 @@ class DurableEngine:
         self.ends = Ends(self)
         self.deliveries = Deliveries(self)
         self.admin = Admin(self)
+        self.streams = Streams()
+        self.pauses = Pauses(self)
         self.running = False
+        self.on_commit: Committed | None = None
         self._random = randomness
         self._retention_ms = retention_ms
         self._max_live = max_live
@@ -165,6 +174,7 @@ class DurableEngine:
         await self.commits.drain()
         await self.http.close()
         self.store.close()
+        self.streams.wake_all()
         for event in [e for events in self._watchers.values() for e in events]:
             event.set()
         for future in [f for futures in self._awaited.values() for f in futures]:
@@ -317,6 +327,12 @@ class DurableEngine:
 
     # News.
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way here, and not merely due: code, a request, a commit."""
+        working = any(not live.parked for live in self.live.values())
+        return working or self.deliveries.busy or self.commits.busy
+
     def _news(self, applied: Applied) -> None:
         """Runs were woken: those in hand are told at once, the rest are due."""
         for woken in applied.woken:
@@ -336,14 +352,19 @@ class DurableEngine:
 
     def _committed(self, changes: Sequence[Change], outcomes: Sequence[Outcome]) -> None:
         """Wake who watches a run that something was told of, or waits for its end."""
+        if self.on_commit is not None:
+            self.on_commit(changes, outcomes)
         for change, outcome in zip(changes, outcomes, strict=True):
             if type(outcome) is not Applied:
                 continue
             for entry in change.entries:
                 if entry.kind in _ENDS and entry.run in self._awaited:
                     self.look_again(entry.run)
+            if self.streams.heard_by_anyone:
+                for run in _touched(change, outcome):
+                    self.streams.committed(run, outcome.seq)
             if self._watchers:
-                touched = {e.run for e in change.entries} | {w.run for w in outcome.woken}
+                touched = _touched(change, outcome)
                 for event in [e for run in touched for e in self._watchers.get(run, ())]:
                     event.set()
 
@@ -437,13 +458,23 @@ class DurableEngine:
                 logger.exception("the log of the store could not be made large")
         while True:
             await asyncio.sleep(_CLEAN_EVERY_S)
-            if self._retention_ms is None:
-                continue
             try:
-                now = self.clock.now_ms()
-                cleaned = _CLEAN_BATCH
-                while cleaned == _CLEAN_BATCH:
-                    cleaned = self.store.clean(now - self._retention_ms, now, _CLEAN_BATCH)
-                    await asyncio.sleep(_CLEAN_PAUSE_S)
+                await self._clean()
             except Exception:  # housekeeping outlives whatever one round met
                 logger.exception("cleaning failed; the next round follows")
+
+    async def _clean(self) -> None:
+        now = self.clock.now_ms()
+        cleaned = 0 if self._retention_ms is None else _CLEAN_BATCH
+        while cleaned == _CLEAN_BATCH and self._retention_ms is not None:
+            cleaned = self.store.clean(now - self._retention_ms, now, _CLEAN_BATCH)
+            await asyncio.sleep(_CLEAN_PAUSE_S)
+        swept = _SWEEP_BATCH
+        while swept:
+            swept = self.store.sweep(_SWEEP_BATCH)
+            await asyncio.sleep(_CLEAN_PAUSE_S)
+
+
+def _touched(change: Change, applied: Applied) -> set[int]:
+    """The runs whose feed has grown."""
+    return {entry.run for entry in change.entries} | {woken.run for woken in applied.woken}

@@ -4,19 +4,48 @@
 size and headers, follows no redirects, and uses no proxy settings of the environment.
 """
 
+import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
+class BodyReader(Protocol):
+    """Reads the body of an answer while it arrives."""
+
+    def begins(self, status: int, headers: dict[str, list[str]]) -> bool:
+        """The head has come. True: the body is given to `feed`, and is not kept."""
+        ...
+
+    def feed(self, received: bytes) -> bool:
+        """More of the body has come. True: what is to be known of it is known.
+
+        Raises:
+            NoAnswer: it cannot be used.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as it is sent."""
+    """A request as it is sent.
+
+    Attributes:
+        method: in upper case.
+        url: http or https.
+        headers: as they are sent.
+        body: as it is sent.
+        timeout_ms: until the end of the answer.
+        reader: is offered the body as it arrives. Whoever answers in memory may leave it
+            alone and give the whole body.
+    """
 
     method: str
     url: str
     headers: dict[str, str]
     body: bytes
     timeout_ms: int
+    reader: BodyReader | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +95,13 @@ _HOP_BY_HOP = frozenset(
 )
 
 
+_STREAM_TIMES = 50
+"""A stream wraps each word in JSON: so much larger than the reply it may be."""
+
+_LINGER_S = 1.0
+"""How long the end of a body is waited for when what it says is known."""
+
+
 class Httpx2Out:
     """`HttpOut` over httpx2, which is imported with the first request.
 
@@ -86,8 +122,6 @@ class Httpx2Out:
             self._client = httpx2.AsyncClient(
                 trust_env=False, follow_redirects=False, limits=limits
             )
-        import asyncio
-
         headers = [
             (name.encode(), value.encode())
             for name, value in request.headers.items()
@@ -113,19 +147,39 @@ class Httpx2Out:
         async with self._client.stream(
             request.method, request.url, headers=headers, content=request.body, timeout=timeout
         ) as answer:
-            chunks: list[bytes] = []
-            size = 0
-            async for chunk in answer.aiter_bytes():
-                size += len(chunk)
-                if size > self._max_bytes:
-                    raise NoAnswer(
-                        f"the answer is over the limit of {self._max_bytes:,} bytes", final=True
-                    )
-                chunks.append(chunk)
             found: dict[str, list[str]] = {}
             for name, value in answer.headers.multi_items():
                 found.setdefault(name.lower(), []).append(value)
-            return HttpResponse(answer.status_code, found, b"".join(chunks))
+            reader = request.reader
+            if reader is not None and reader.begins(answer.status_code, found):
+                await self._feed(answer, reader)
+                return HttpResponse(answer.status_code, found)
+            parts = [part async for part in self._parts(answer, self._max_bytes)]
+            return HttpResponse(answer.status_code, found, b"".join(parts))
+
+    async def _feed(self, answer: Any, reader: BodyReader) -> None:
+        """Hand on a stream. What comes behind its end is not worth failing for."""
+        import httpx2
+
+        known = False
+        try:
+            async with asyncio.timeout(None) as patience:
+                async for part in self._parts(answer, self._max_bytes * _STREAM_TIMES):
+                    if not known and reader.feed(part):
+                        known = True
+                        patience.reschedule(asyncio.get_running_loop().time() + _LINGER_S)
+        except (TimeoutError, httpx2.HTTPError):
+            if not known:
+                raise
+
+    async def _parts(self, answer: Any, max_bytes: int) -> AsyncIterator[bytes]:
+        size = 0
+        async for part in answer.aiter_bytes():
+            size += len(part)
+            if size > max_bytes:
+                text = f"the answer is over the limit of {max_bytes:,} bytes"
+                raise NoAnswer(text, final=True)
+            yield part
 
     async def close(self) -> None:
         """See `HttpOut.close`."""

@@ -1,12 +1,17 @@
 """The client's port to an engine in the same process: values in, values out."""
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.checks import workflow_path
 from workflow_agents.core.lifecycle import Phase, is_ended, phases_of
 from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
+from workflow_agents.core.stream_events import StreamEvent
 from workflow_agents.engine.intake import Triggered
+from workflow_agents.engine.streams import EVERYTHING, Committed, Heard
+from workflow_agents.protocol.approvals import OpenWait
+from workflow_agents.protocol.codec import decode
 from workflow_agents.protocol.history import StepKey
 from workflow_agents.store.interface import DeadLetterRow
 
@@ -15,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class InProcess:
-    """See `client.Backend`."""
+    """See `core.backend.Backend`."""
 
     def __init__(self, engine: "DurableEngine") -> None:
         self._engine = engine
@@ -66,6 +71,28 @@ class InProcess:
                 found.append({"workflowRunId": row.run_id, "deadline": deadline})
         return found
 
+    async def waits(self, prefix: str, limit: int) -> list[OpenWait]:
+        """The waits for events whose ids begin so, with what is told of them."""
+        self._engine.ensure_running()
+        store = self._engine.store
+        found: list[OpenWait] = []
+        for waiter, entry in store.waiters_like(prefix, limit):
+            row = store.run(waiter.run)
+            if row is not None:
+                told: dict[str, Any] = decode(entry.data) if entry.data else {}
+                found.append(
+                    OpenWait(
+                        waiter.event or "",
+                        row.run_id,
+                        row.workflow,
+                        waiter.name,
+                        entry.at,
+                        waiter.due_at or 0,
+                        told.get("details"),
+                    )
+                )
+        return found
+
     async def log(self, run_id: str, *, steps: bool) -> RunLog:
         """One run."""
         self._engine.ensure_running()
@@ -114,6 +141,53 @@ class InProcess:
                     return entries, is_ended(row.phase)
                 await news.wait()
                 news.clear()
+
+    async def conversation(self, key: str, last: int | None) -> list[Any]:
+        """The newest messages of a conversation."""
+        self._engine.ensure_running()
+        found = self._engine.store.messages(key, up_to=None, last=last)
+        return [decode(data) for _, data in found]
+
+    async def conversations(self, after: str | None, limit: int) -> list[dict[str, Any]]:
+        """Conversations by key."""
+        self._engine.ensure_running()
+        return [
+            {
+                "key": row.key,
+                "messages": row.messages,
+                "beganAt": row.began_at,
+                "changedAt": row.changed_at,
+            }
+            for row in self._engine.store.conversations(after, limit)
+        ]
+
+    async def delete_conversation(self, key: str) -> bool:
+        """See `Admin.delete_conversation`."""
+        self._engine.ensure_running()
+        return await self._engine.admin.delete_conversation(key)
+
+    async def stream(self, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
+        """What happens to a run and what is said in it, until it has ended."""
+        engine = self._engine
+        engine.ensure_running()
+        run = engine.admin.find(run_id).id
+        with engine.streams.listening(run) as listener:
+            heard: Heard | None = EVERYTHING
+            while True:
+                if isinstance(heard, Committed):
+                    for entry in engine.admin.entries(engine.admin.find(run_id), after):
+                        if entry.seq > heard.seq:
+                            break
+                        after = entry.seq
+                        yield entry
+                elif heard is not None:
+                    yield heard
+                elif is_ended(engine.admin.find(run_id).phase):
+                    return
+                else:
+                    await listener.wait()
+                    engine.ensure_running()
+                heard = listener.take()
 
     async def letters(self, before: str | None, limit: int) -> list[tuple[DeadLetterRow, RunLog]]:
         """Dead letters with their runs, the newest first."""

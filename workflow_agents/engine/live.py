@@ -33,11 +33,13 @@ from workflow_agents.core.journal import (
     WaitForEvent,
 )
 from workflow_agents.core.options import RunOptions
+from workflow_agents.core.redaction import redacted_headers, shown_headers
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.codec import decode, encode
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind
 from workflow_agents.store.changes import (
     AddWaiter,
+    AppendMessages,
     Applied,
     Broken,
     Change,
@@ -156,12 +158,15 @@ class LiveRun:
                 ops.append(self._engine.deliveries.owe_call(self._run, key, plan, now))
                 if plan.flow_control is not None:
                     ops.append(self._engine.set_flow(plan.flow_control))
-                entry.data = encode({"method": plan.method, "url": plan.url})
+                shown = redacted_headers(shown_headers(plan.headers), self.options.redact)
+                entry.data = encode({"method": plan.method, "url": plan.url, "headers": shown})
+                entry.owes = True
                 self._soon.add(key)
-            case WaitForEvent(event_id=event_id, timeout_ms=timeout_ms):
+            case WaitForEvent(event_id=event_id, timeout_ms=timeout_ms, details=details):
                 waiter.kind, waiter.event = WaiterKind.EVENT, event_id
                 waiter.due_at = now + timeout_ms
-                entry.data = encode({"eventId": event_id, "until": waiter.due_at})
+                told = {} if details is None else {"details": details}
+                entry.data = encode({"eventId": event_id, "until": waiter.due_at, **told})
                 self._soon.add(key)
             case Invoke():
                 child = self._engine.intake.child(self.row, self.options, key, plan)
@@ -189,8 +194,9 @@ class LiveRun:
         self._soon.discard(key)
         self._withdrawn.add(key)
         self._engine.deliveries.abort(self._run, key)
-        entry = Entry(self._run, self._now(), EntryKind.STEP_WITHDRAWN, step=key, name=name)
-        ops: list[Op] = [DropWaiter(self._run, key, self._now()), DropDelivery(self._run, key)]
+        now = self._now()
+        entry = Entry(self._run, now, EntryKind.STEP_WITHDRAWN, step=key, name=name)
+        ops: list[Op] = [DropWaiter(self._run, key, now), DropDelivery(self._run, key, now)]
         self._submit(ops, (entry,))
 
     def notify(
@@ -218,6 +224,27 @@ class LiveRun:
         entry.outcome, entry.data = True, result
         recorded = Recorded(key, StepKind.NOTIFY, name, ok=True, data=b"")
         self._submit(ops, (entry,), recorded=recorded)
+
+    async def recall(
+        self, conversation: str, *, up_to: int | None, last: int | None
+    ) -> tuple[int, list[bytes]]:
+        """See `Journal.recall`."""
+        found = self._engine.store.messages(conversation, up_to=up_to, last=last)
+        return (found[-1][0] if found else 0), [data for _, data in found]
+
+    def remember(
+        self, key: StepKey, name: str, conversation: str, messages: Sequence[bytes]
+    ) -> None:
+        """See `Journal.remember`."""
+
+        def result(applied: Applied) -> bytes:
+            return encode({"conversation": conversation, "upTo": applied.up_to})
+
+        entry = self._entry(EntryKind.STEP_SUCCESS, StepKind.RUN, key, name, None)
+        entry.outcome, entry.data = True, result
+        recorded = Recorded(key, StepKind.RUN, name, ok=True, data=b"")
+        op = AppendMessages(conversation, self._now(), messages)
+        self._submit([op], (entry,), recorded=recorded)
 
     def new_event_id(self) -> str:
         """See `Journal.new_event_id`."""

@@ -68,11 +68,20 @@ class EntryKind(IntEnum):
     DEAD_LETTER_ADDED = 33
     DEAD_LETTER_REMOVED = 34
     CLEANED = 40
+    CONVERSATION_DELETED = 41
 
 
 StepKey = int | str
 """A step's place in its run: 3 is the root branch's third, "2.0/1" the first step of the
 first branch that the root forked after its second step. It never depends on timing."""
+
+
+def idempotency_key(origin: str, step: StepKey) -> str:
+    """What a step tells the world outside, so that it does nothing twice for it.
+
+    `origin` is the first of the runs that were resumed one after the other.
+    """
+    return f"{origin}/{step}"
 
 
 @dataclass(slots=True)

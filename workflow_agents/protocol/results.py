@@ -2,8 +2,11 @@
 
 import base64
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+
+from workflow_agents.protocol.codec import Undecodable, Unencodable, decode, encode
 
 T = TypeVar("T")
 
@@ -203,6 +206,24 @@ _TEXT_TYPES = (
 )
 
 
+def stored_answer(
+    status: int, headers: Mapping[str, Sequence[str]], content: bytes, content_type: str
+) -> bytes:
+    """The recorded result of a call.
+
+    A JSON body is recorded as part of it, not as text within its text: its texts then have the
+    bytes that they have in every other document, in the next request of a conversation for one,
+    and are stored once. So it is with {"status": 200, "header": {...}, "json": {...}}.
+    """
+    answer: dict[str, Any] = {"status": status, "header": headers}
+    if content.startswith((b"{", b"[")):
+        try:
+            return encode({**answer, "json": decode(content)})
+        except (Undecodable, Unencodable):
+            pass
+    return encode({**answer, **stored_body(content, content_type)})
+
+
 def stored_body(content: bytes, content_type: str) -> dict[str, str]:
     """A body as a recorded result holds it: as text where it is text, else in base64."""
     textual = not content_type or content_type.lower().startswith(("text/", *_TEXT_TYPES))
@@ -215,11 +236,13 @@ def stored_body(content: bytes, content_type: str) -> dict[str, str]:
 
 
 def read_body(data: dict[str, Any]) -> Any:
-    """The reverse of `stored_body`; text that is JSON becomes Python data."""
+    """The body of a recorded result; text that is JSON becomes Python data."""
+    if "json" in data:
+        return data["json"]
     if "bodyBase64" in data:
         return base64.b64decode(data["bodyBase64"])
     text = data["body"]
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

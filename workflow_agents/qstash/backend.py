@@ -4,7 +4,7 @@ Source: protocol 3.2, 4.5, 5.4, 6.4 and 7.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import quote, urlencode
@@ -14,7 +14,9 @@ from workflow_agents.clock import Clock
 from workflow_agents.core.checks import checked_run_id
 from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
+from workflow_agents.core.stream_events import StreamEvent
 from workflow_agents.errors import ConfigurationError, NotFound, RemoteError, StateError
+from workflow_agents.protocol.approvals import OpenWait
 from workflow_agents.protocol.history import StepKey
 from workflow_agents.qstash import requests
 from workflow_agents.qstash.connection import Connection, ServerRequest, new_id, plain_headers
@@ -238,6 +240,43 @@ class OverHttp:
         """
         del options, step, body, result
         raise _not_offered("forks", run_id, "restart it: await client.dlq.restart(dlq_id)")
+
+    async def waits(self, prefix: str, limit: int) -> Sequence[OpenWait]:
+        """A QStash server does not tell what waits.
+
+        Raises:
+            StateError: WA608.
+        """
+        del limit
+        raise _not_offered("waits", prefix, "notify the event: await client.notify(event_id, ...)")
+
+    async def stream(self, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
+        """A QStash server passes no stream on.
+
+        Raises:
+            StateError: WA608.
+        """
+        del after
+        raise _not_offered("streams", run_id, "wait for it: await handle.result()")
+        yield
+
+    async def conversation(self, key: str, last: int | None) -> list[Any]:
+        """A QStash server keeps no conversations.
+
+        Raises:
+            StateError: WA608.
+        """
+        del last
+        raise _not_offered("conversations", key, "pass messages along: agents.task(history=...)")
+
+    async def conversations(self, after: str | None, limit: int) -> list[dict[str, Any]]:
+        """See `conversation`."""
+        del limit
+        raise _not_offered("conversations", after or "", "pass messages along: history=...")
+
+    async def delete_conversation(self, key: str) -> bool:
+        """See `conversation`."""
+        raise _not_offered("conversations", key, "pass messages along: history=...")
 
     async def delete_letter(self, dlq_id: str) -> None:
         """Remove it."""

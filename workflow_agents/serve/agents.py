@@ -4,11 +4,13 @@ An agent's path is made of its name. A run of it is like any other: after a cras
 soon as an agent of this name is served again.
 """
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
-from workflow_agents.agents.agent import Agent, TaskResult, agent_workflow
+from workflow_agents.agents.agent import Agent
 from workflow_agents.agents.kept_results import from_data, to_data
+from workflow_agents.agents.tasks import TaskResult
+from workflow_agents.agents.workflow import agent_workflow
 from workflow_agents.context.context import AsyncWorkflowContext
 from workflow_agents.errors import ConfigurationError, StepUsageError
 
@@ -33,25 +35,26 @@ class ServedAgent:
 
     def read_result(self, data: Any) -> Any:
         """The `TaskResult` of a run's result."""
-        result = from_data(TaskResult, data)
-        output_type = getattr(self.agent, "output_type", None)
-        if output_type is not None:
-            from dataclasses import replace
+        result: TaskResult[Any] = from_data(TaskResult, data)
+        output_type = self.agent.output_type
+        if output_type is str:
+            return result
+        from dataclasses import replace
 
-            from pydantic import TypeAdapter
+        from pydantic import TypeAdapter
 
-            output = TypeAdapter[Any](output_type).validate_python(result.output)
-            result = replace(result, output=output)
-        return result
+        output = TypeAdapter[Any](output_type).validate_python(result.output)
+        return replace(result, output=output)
 
     async def do_task(self, context: AsyncWorkflowContext[Any]) -> Any:
         """The workflow function."""
-        task = context.request_payload
-        if not isinstance(task, dict) or not isinstance(task.get("prompt"), str):
+        payload = context.request_payload
+        task = cast("dict[str, Any]", payload) if isinstance(payload, dict) else {}
+        if not isinstance(task.get("prompt"), str):
             raise StepUsageError(
                 "WA205",
                 where=f"agent {self.agent.name!r}",
-                found=f'expected {{"prompt": "..."}}, found {task!r}'[:200],
+                found=f'expected {{"prompt": "..."}}, found {payload!r}'[:200],
                 fix=('send JSON: {"prompt": "..."}', 'await engine.run(agent, "...")'),
             )
         return to_data(await agent_workflow(context).task(agent=self.agent, **task).run())
@@ -60,7 +63,7 @@ class ServedAgent:
         return f"ServedAgent({self.path!r})"
 
 
-def checked_agent(agent: Any) -> Agent:
+def checked_agent(agent: Any) -> Agent[Any]:
     """The same, if it is an agent.
 
     Raises:
@@ -71,4 +74,4 @@ def checked_agent(agent: Any) -> Agent:
             "WA107",
             found=f"expected a workflow, its path or its URL, or an agent, found {agent!r}"[:200],
         )
-    return agent
+    return cast("Agent[Any]", agent)

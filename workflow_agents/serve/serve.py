@@ -75,6 +75,8 @@ class Engine:
         http: makes the requests of `context.call`; for tests.
         seed: of the ids; for tests.
         store: in place of a file; for tests.
+        environment: the variables that secrets name, and `context.env`; for tests. Default: those
+            of the process.
 
     Attributes:
         client: starts and follows runs; it may be awaited on any loop.
@@ -96,18 +98,21 @@ class Engine:
         http: HttpOut | None = None,
         seed: int | None = None,
         store: SqliteStore | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         _check_engine_options(path, synchronous, limits)
         limits = limits or Limits()
         self.path = path or config.store_path()
         self._limits = limits
+        self._environment = environment
+        self._workflows: dict[str, Workflow] = {}
         self._fixed_url = base_url or config.public_url()
         self._engine = DurableEngine(
             store or SqliteStore(self.path, synchronous=synchronous),
             clock=clock or SystemClock(),
             randomness=random.SystemRandom() if seed is None else random.Random(seed),  # noqa: S311  # seeded for tests
             http=http or Httpx2Out(limits.result_bytes),
-            environment=config.variable,
+            environment=config.variable if environment is None else environment.get,
             path=self.path,
             limits=limits,
             keep_ms=duration_ms(keep),
@@ -131,6 +136,11 @@ class Engine:
     def limits(self) -> Limits:
         """Sizes and numbers that are refused."""
         return self._limits
+
+    @property
+    def workflows(self) -> Mapping[str, Workflow]:
+        """What is served, by path."""
+        return self._workflows
 
     @property
     def running(self) -> bool:
@@ -214,10 +224,19 @@ class Engine:
             failure_url=failure_url,
             schema=schema,
             initial_payload_parser=initial_payload_parser,
-            env=env,
+            env=self._environment if env is None else env,
             redact=redact,
         )
+        return self.include(workflow)
+
+    def include(self, workflow: Workflow) -> Workflow:
+        """Serve a workflow that was made for another engine, under its own path.
+
+        Raises:
+            ConfigurationError: WA110, something is served there.
+        """
         self._engine.serve(_OnEngine(workflow, self._engine))
+        self._workflows[workflow.path] = workflow
         return workflow
 
     def add_agent(self, agent: Any, **options: Any) -> "ServedAgent":

@@ -33,7 +33,7 @@ from workflow_agents.core.journal import (
 )
 from workflow_agents.core.lockstep import Discard, Execute, LockStep, PlanAll, Results
 from workflow_agents.core.options import RunOptions
-from workflow_agents.errors import ConfigurationError, HistoryMismatch, StepUsageError
+from workflow_agents.errors import ConfigurationError, HistoryMismatch, StateError, StepUsageError
 from workflow_agents.protocol.codec import decode
 from workflow_agents.protocol.history import Recorded, StepKey, StepKind
 from workflow_agents.protocol.wire_steps import NotWire, WireStep
@@ -259,6 +259,27 @@ class WireJournal:
 
         self._come_to(Send(requests.notify(event_id, data, run_id), then))
 
+    async def recall(
+        self, conversation: str, *, up_to: int | None, last: int | None
+    ) -> tuple[int, list[bytes]]:
+        """A QStash server keeps no conversations.
+
+        Raises:
+            StateError: WA608.
+        """
+        del up_to, last
+        raise _no_conversations(conversation)
+
+    def remember(
+        self,
+        key: StepKey,  # noqa: ARG002  # see `record`
+        name: str,  # noqa: ARG002  # see `record`
+        conversation: str,
+        messages: Sequence[bytes],  # noqa: ARG002  # see `record`
+    ) -> None:
+        """See `recall`."""
+        raise _no_conversations(conversation)
+
     def new_event_id(self) -> str:
         """See `Journal.new_event_id`."""
         return f"evt_{self._new_id(15)}"
@@ -368,3 +389,14 @@ def user_of(token: str) -> str:
             fix=("use the token that the QStash server gave out, as it is",),
         ) from error
     return str(user)
+
+
+def _no_conversations(key: str) -> StateError:
+    return StateError(
+        "WA608",
+        "a QStash server keeps no conversations",
+        where=f"conversation {key!r}",
+        found="a run that a QStash server keeps",
+        why="only the embedded engine keeps them",
+        fix=("pass messages along: agents.task(history=...)",),
+    )

@@ -1,5 +1,6 @@
 """A served workflow: the function, its options, and how an invocation of it begins."""
 
+import copy
 import dataclasses
 import inspect
 import typing
@@ -33,7 +34,10 @@ class Workflow:
     Attributes:
         path: what stored runs find it by.
         options: what holds for its runs where they do not say otherwise.
+        invocation_type: what runs its function; test kits put a kind of their own here.
     """
+
+    invocation_type: type[Invocation] = Invocation
 
     def __init__(
         self,
@@ -81,12 +85,32 @@ class Workflow:
         self.__doc__ = function.__doc__
 
     @property
+    def function(self) -> ServedFunction:
+        """What is called."""
+        return self._function
+
+    @property
     def has_failure_function(self) -> bool:
         """Whether something is to be called when a run has failed."""
         return self._failure_function is not None
 
     def __repr__(self) -> str:
         return f"Workflow({self.path!r})"
+
+    def variant(
+        self,
+        *,
+        invocation_type: type[Invocation] = Invocation,
+        env: Mapping[str, str | None] | None = None,
+    ) -> "Workflow":
+        """The same workflow for a test kit: run by an invocation of its own kind.
+
+        `env` is what `context.env` is, unless the workflow was given its own.
+        """
+        other = copy.copy(self)
+        other.invocation_type = invocation_type
+        other._env = env if self._env is None else self._env  # noqa: SLF001  # one of our own kind
+        return other
 
     def invoke(
         self,
@@ -101,7 +125,8 @@ class Workflow:
         task_context: Context,
     ) -> Invocation:
         """Call the function. See `engine.served.Served`; `groups`: its history is in lock-step."""
-        invocation = Invocation(journal, history, keeper, self._limits, gate=gate, groups=groups)
+        make = self.invocation_type
+        invocation = make(journal, history, keeper, self._limits, gate=gate, groups=groups)
         main = self._call(invocation, run, options)
         invocation.start(main, task_context)
         return invocation
@@ -152,6 +177,7 @@ class Workflow:
             labels=options.labels,
             created_at=run.created_at,
             policy=options.policy,
+            origin=options.origin,
         )
 
     def _payload(self, body: bytes) -> Any:

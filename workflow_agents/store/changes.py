@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from workflow_agents.core.lifecycle import Phase
+from workflow_agents.core.pauses import Pause
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 
 
@@ -32,6 +33,7 @@ class Entry:
         name: of a step: its name.
         data: JSON; or what makes it of that which the change has done so far.
         outcome: it is the outcome of its step, of which there is one for ever.
+        owes: it keeps the body of the request that its change owes (`AddDelivery`).
     """
 
     run: int
@@ -42,6 +44,7 @@ class Entry:
     name: str | None = None
     data: "bytes | Callable[[Applied], bytes] | None" = None
     outcome: bool = False
+    owes: bool = False
 
 
 class WaiterKind:
@@ -233,6 +236,7 @@ class AddDelivery(NamedTuple):
     data: bytes
     body: bytes | None = None
     flow_key: str | None = None
+    pause_key: str | None = None
 
 
 class LeaseDelivery(NamedTuple):
@@ -243,18 +247,23 @@ class LeaseDelivery(NamedTuple):
 
 
 class RetryDelivery(NamedTuple):
-    """Must: give the request back; it is due later."""
+    """Must: give the request back; it is due later.
+
+    `refused_at`: the attempt does not count, the whole account was refused then.
+    """
 
     id: int
     attempt: int
     due_at: int
+    refused_at: int | None = None
 
 
 class HoldDelivery(NamedTuple):
-    """A due request that has to wait for its flow control key."""
+    """A due request that has to wait for its flow control key, or for its pause key."""
 
     id: int
     due_at: int | None
+    paused: bool = False
 
 
 class TakeDelivery(NamedTuple):
@@ -265,10 +274,11 @@ class TakeDelivery(NamedTuple):
 
 
 class DropDelivery(NamedTuple):
-    """The requests of a step, if there are any, are gone."""
+    """The requests of a step, if there are any, are gone, and with them their slots."""
 
     run: int
     step: StepKey
+    at: int
 
 
 class AddDeadLetter(NamedTuple):
@@ -317,11 +327,49 @@ class FreeFlow(NamedTuple):
     at: int
 
 
+class AppendMessages(NamedTuple):
+    """Append messages to a conversation, all at once, whichever others are appended beside."""
+
+    conversation: str
+    at: int
+    messages: Sequence[bytes]
+
+
+class DeleteConversation(NamedTuple):
+    """Must: the conversation has messages; now they are gone."""
+
+    conversation: str
+
+
+class SetPause(NamedTuple):
+    """A pause key is in this state; the end of its pause only ever moves on."""
+
+    pause_key: str
+    pause: Pause
+
+
+class DropPause(NamedTuple):
+    """The key is free, if its pause is over at this time."""
+
+    pause_key: str
+    at: int
+
+
+class FreeTurns(NamedTuple):
+    """So many requests that wait for their turn may ask again; -1: all of them."""
+
+    pause_key: str
+    at: int
+    number: int
+
+
 Op = (
     AddRun | Guard | Claim | Hold | Park | Unpark | Release | RetryRun | Progress | EndRun
     | AddWaiter | WaitForNotification | Resolve | Notify | DropWaiter | HoldWaiter | Ready
     | AddDelivery | LeaseDelivery | RetryDelivery | HoldDelivery | TakeDelivery | DropDelivery
     | AddDeadLetter | TakeDeadLetter | SetCallback | SetFlow | FlowStart | FreeFlow
+    | AppendMessages | DeleteConversation
+    | SetPause | DropPause | FreeTurns
 )  # fmt: skip
 
 
@@ -358,6 +406,8 @@ class Applied:
         kept: notifications that it kept for later.
         data: of its last entry, where that was made of what happened before it.
         seq: of an entry that it added.
+        up_to: the last message of the conversation that it appended to.
+        owed: what the store calls the body of the request that it owes.
     """
 
     run: int = 0
@@ -365,6 +415,8 @@ class Applied:
     kept: int = 0
     data: bytes | None = None
     seq: int = 0
+    up_to: int = 0
+    owed: int | None = None
 
 
 class Refused(NamedTuple):

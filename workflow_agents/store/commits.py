@@ -62,16 +62,25 @@ class Commits:
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
-    def apply(self, change: Change) -> "asyncio.Future[Outcome]":
-        """The same, to be awaited."""
+    def apply(
+        self, change: Change, stored: Callable[[], None] | None = None
+    ) -> "asyncio.Future[Outcome]":
+        """The same, to be awaited; `stored` is called at once when it is durable."""
         future: asyncio.Future[Outcome] = self._loop.create_future()
 
         def told(outcome: Outcome) -> None:
+            if stored is not None and type(outcome) is Applied:
+                stored()
             if not future.done():
                 future.set_result(outcome)
 
         self.submit(change, told)
         return future
+
+    @property
+    def busy(self) -> bool:
+        """Whether something was submitted and is not told yet."""
+        return bool(self._pending) or self._writing
 
     async def drain(self) -> None:
         """Wait until everything that was submitted is told."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import Phase
+from workflow_agents.core.pauses import Pause
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.store.changes import Change, Outcome
 
@@ -63,6 +64,10 @@ class DeliveryRow:
     flow_key: str | None
     data: bytes
     body: bytes | None
+    held: bool = False
+    pause_key: str | None = None
+    refusals: int = 0
+    refused_at: int | None = None
 
 
 @dataclass(slots=True)
@@ -77,6 +82,16 @@ class DeadLetterRow:
 
 
 @dataclass(slots=True)
+class ConversationRow:
+    """What is known of a conversation without reading it."""
+
+    key: str
+    messages: int
+    began_at: int
+    changed_at: int
+
+
+@dataclass(slots=True)
 class FeedRow:
     """A feed entry as it is stored."""
 
@@ -87,6 +102,19 @@ class FeedRow:
     type: StepKind | None
     step: StepKey | None
     name: str | None
+    data: bytes | None
+
+
+@dataclass(slots=True)
+class Body:
+    """The body of a request that was owed.
+
+    Attributes:
+        size: in bytes.
+        data: None if there was no room for it.
+    """
+
+    size: int
     data: bytes | None
 
 
@@ -151,8 +179,19 @@ class Store(Protocol):
         """Feed entries in order."""
         ...
 
+    def bodies(self, run: int, most: int) -> dict[int, Body]:
+        """The bodies of the requests of a run, by the entry that keeps each.
+
+        As many as have room in `most` bytes, the last first; the same body takes room once.
+        """
+        ...
+
     def waiters_for(self, event: str, run: int | None) -> list[WaiterRow]:
         """Who waits for an event."""
+        ...
+
+    def waiters_like(self, prefix: str, limit: int) -> list[tuple[WaiterRow, FeedRow]]:
+        """Who waits for an event whose id begins so, and the entry that tells of it; by event."""
         ...
 
     def waiter(self, run: int, step: StepKey) -> WaiterRow | None:
@@ -175,12 +214,38 @@ class Store(Protocol):
         """The limits of a key."""
         ...
 
+    def pause(self, pause_key: str) -> Pause | None:
+        """The pause of a key, unless it is free."""
+        ...
+
+    def under_way(self, pause_key: str) -> int:
+        """How many requests of a key are leased."""
+        ...
+
+    def waits_for_turn(self, pause_key: str) -> bool:
+        """Whether requests of a key wait that nothing else holds back."""
+        ...
+
     def labels(self, run: int) -> tuple[str, ...]:
         """The labels of a run."""
         ...
 
+    def messages(
+        self, conversation: str, *, up_to: int | None, last: int | None
+    ) -> list[tuple[int, bytes]]:
+        """Messages of a conversation with their ids, the newest `last` of those up to an id."""
+        ...
+
+    def conversations(self, after: str | None, limit: int) -> list[ConversationRow]:
+        """Conversations by key; `after` is the key of the last one seen."""
+        ...
+
     def clean(self, ended_before: int, now: int, limit: int) -> int:
         """Delete runs that ended before then; how many were deleted."""
+        ...
+
+    def sweep(self, limit: int) -> int:
+        """Delete large data that nothing refers to any more, a part of it; 0: all is done."""
         ...
 
     def check(self) -> list[str]:

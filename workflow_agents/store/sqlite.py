@@ -45,6 +45,7 @@ class SqliteStore(SqliteReads):
     """
 
     def __init__(self, path: str, *, synchronous: Synchronous = "FULL") -> None:
+        super().__init__()
         self.path = path
         self.in_memory = path == ":memory:"
         self._synchronous = synchronous

@@ -5,9 +5,13 @@ from typing import Any
 
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import Phase
+from workflow_agents.core.pauses import Pause
+from workflow_agents.errors import StoreError
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 from workflow_agents.store.changes import WaiterKind
 from workflow_agents.store.interface import (
+    Body,
+    ConversationRow,
     DeadLetterRow,
     DeliveryRow,
     Due,
@@ -15,40 +19,44 @@ from workflow_agents.store.interface import (
     RunRow,
     WaiterRow,
 )
+from workflow_agents.store.sqlite_conversations import (
+    CONVERSATIONS,
+    MESSAGES,
+)
 from workflow_agents.store.sqlite_errors import store_error
+from workflow_agents.store.sqlite_payloads import (
+    Reader,
+    loosen,
+    payload_faults,
+    payload_sizes,
+    read_payloads,
+    sweep,
+)
 
 _RUN = (
     "SELECT id, run_id, workflow, phase, token, wakes, attempt, created_at, due_at,"
-    " CASE WHEN payload IS NULL THEN input ELSE"
-    " (SELECT data FROM payloads WHERE payloads.id = runs.payload) END, options,"
-    " ifnull(recoveries, 0), parent, parent_step, ended_at, result FROM runs"
+    " input, options, ifnull(recoveries, 0), parent, parent_step, ended_at, result,"
+    " payload, result_payload FROM runs"
 )
 _WAITER = "SELECT run, step, kind, type, name, due_at, event, attempts, flow_key FROM waiters"
 _DELIVERY = (
-    "SELECT d.id, d.run, d.step, d.kind, d.attempt, d.due_at, d.flow_key, d.data, p.data"
-    " FROM deliveries d LEFT JOIN payloads p ON p.id = d.payload"
+    "SELECT id, run, step, kind, attempt, due_at, flow_key, data, NULL,"
+    " leased > 1, pause_key, refusals, refused_at, payload FROM deliveries"
 )
-_FEED = (
-    "SELECT f.seq, f.run, f.at, f.kind, f.type, f.step, f.name,"
-    " CASE WHEN f.payload IS NULL THEN f.data ELSE p.data END"
-    " FROM feed f LEFT JOIN payloads p ON p.id = f.payload"
-)
+_FEED = "SELECT seq, run, at, kind, type, step, name, data, payload FROM feed"
 _HISTORY = (
-    "SELECT f.step, f.type, f.name, f.kind,"
-    " CASE WHEN f.payload IS NULL THEN f.data ELSE p.data END"
-    " FROM feed f LEFT JOIN payloads p ON p.id = f.payload"
-    " WHERE f.run = ? AND f.mark = 0 ORDER BY f.seq"
+    "SELECT step, type, name, kind, data, payload FROM feed WHERE run = ? AND mark = 0 ORDER BY seq"
 )
-_PAYLOADS_OF = (
-    "SELECT payload FROM feed WHERE run = ? AND payload IS NOT NULL"
-    " UNION SELECT payload FROM runs WHERE id = ? AND payload IS NOT NULL"
+_PAYLOADS_OF = " UNION ".join(
+    f"SELECT {column} FROM {table} WHERE {of} = ?1 AND {column} IS NOT NULL"
+    for table, column, of in (
+        ("feed", "payload", "run"),
+        ("feed", "body", "run"),
+        ("runs", "payload", "id"),
+        ("runs", "result_payload", "id"),
+    )
 )
-_DELETE_PAYLOAD = (
-    "DELETE FROM payloads WHERE id = ?1"
-    " AND NOT EXISTS (SELECT 1 FROM feed WHERE payload = ?1)"
-    " AND NOT EXISTS (SELECT 1 FROM runs WHERE payload = ?1)"
-    " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE payload = ?1)"
-)
+_INPUT, _RESULT = 9, 15
 _LEASED = int(Phase.LEASED)
 _STEP_KINDS = {int(kind): kind for kind in StepKind}
 
@@ -64,12 +72,41 @@ class SqliteReads:
     path: str
     mutex: Any
 
+    def __init__(self) -> None:
+        self._payloads = Reader()
+
     def _all(self, sql: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
         try:
             with self.mutex:
                 return self.db.execute(sql, arguments).fetchall()
         except sqlite3.Error as error:
             raise store_error(error, self.path) from error
+
+    def _data_of(self, ids: set[int]) -> dict[int, bytes]:
+        """The data of all these payloads; a damaged store says so."""
+        with self.mutex:
+            found = self._payloads.read(self._all, ids)
+        if missing := ids - found.keys():
+            raise StoreError(
+                "WA605", where=self.path, found=f"payload {min(missing)} is not there whole"
+            )
+        return found
+
+    def _with_payloads(self, rows: list[Any], *places: int) -> list[Any]:
+        """Rows whose last columns are payloads, or NULL: their data put in these places."""
+        count = len(places)
+        ids = {payload for row in rows for payload in row[-count:] if payload is not None}
+        if not ids:
+            return [row[:-count] for row in rows]
+        found = self._data_of(ids)
+        whole: list[Any] = []
+        for row in rows:
+            filled = [*row[:-count]]
+            for place, payload in zip(places, row[-count:], strict=True):
+                if payload is not None:
+                    filled[place] = found[payload]
+            whole.append(filled)
+        return whole
 
     def _one(self, sql: str, arguments: tuple[Any, ...] = ()) -> Any:
         try:
@@ -121,11 +158,13 @@ class SqliteReads:
     def due(self, now: int, limit: int) -> Due:
         """See `Store.due`."""
         due = Due(
-            [_run(r) for r in self._all(f"{_RUN} WHERE due_at <= ? LIMIT ?", (now, limit))],
+            self._runs("due_at <= ? LIMIT ?", (now, limit)),
             [_waiter(w) for w in self._all(f"{_WAITER} WHERE due_at <= ? LIMIT ?", (now, limit))],
             [
                 DeliveryRow(*d)
-                for d in self._all(f"{_DELIVERY} WHERE d.due_at <= ? LIMIT ?", (now, limit))
+                for d in self._with_payloads(
+                    self._all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit)), 8
+                )
             ],
         )
         row = self._one(
@@ -140,9 +179,18 @@ class SqliteReads:
     def history(self, run: int) -> History:
         """See `Store.history`."""
         kinds, success = _STEP_KINDS, int(EntryKind.STEP_SUCCESS)
+        rows = self._all(_HISTORY, (run,))
+        apart = {row[5] for row in rows if row[5] is not None}
+        found = self._data_of(apart) if apart else {}
         recorded = [
-            Recorded(step, kinds[does], name, kind == success, data)
-            for step, does, name, kind, data in self._all(_HISTORY, (run,))
+            Recorded(
+                step,
+                kinds[does],
+                name,
+                kind == success,
+                data if payload is None else found[payload],
+            )
+            for step, does, name, kind, data, payload in rows
         ]
         ready = WaiterKind.READY
         waiting = [
@@ -156,8 +204,8 @@ class SqliteReads:
     def run(self, run: int | str) -> RunRow | None:
         """See `Store.run`."""
         column = "id" if isinstance(run, int) else "run_id"
-        row = self._one(f"{_RUN} WHERE {column} = ?", (run,))
-        return None if row is None else _run(row)
+        rows = self._runs(f"{column} = ?", (run,))
+        return rows[0] if rows else None
 
     def runs(
         self,
@@ -169,13 +217,16 @@ class SqliteReads:
         limit: int,
     ) -> list[RunRow]:
         """See `Store.runs`."""
-        rows = self._all(
-            f"{_RUN} WHERE (?1 IS NULL OR workflow = ?1) AND (?2 IS NULL OR phase = ?2)"
+        return self._runs(
+            "(?1 IS NULL OR workflow = ?1) AND (?2 IS NULL OR phase = ?2)"
             " AND (?3 IS NULL OR id IN (SELECT run FROM labels WHERE label = ?3))"
             " AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5",
             (workflow, phase, label, before, limit),
         )
-        return [_run(r) for r in rows]
+
+    def _runs(self, which: str, arguments: tuple[Any, ...]) -> list[RunRow]:
+        rows = self._all(f"{_RUN} WHERE {which}", arguments)
+        return [_run(r) for r in self._with_payloads(rows, _INPUT, _RESULT)]
 
     def labels(self, run: int) -> tuple[str, ...]:
         """The labels of a run."""
@@ -183,14 +234,23 @@ class SqliteReads:
 
     def feed(self, *, run: int | None, after: int, limit: int) -> list[FeedRow]:
         """See `Store.feed`."""
-        if run is None:
-            rows = self._all(f"{_FEED} WHERE f.seq > ? ORDER BY f.seq LIMIT ?", (after, limit))
-        else:
-            rows = self._all(
-                f"{_FEED} WHERE f.run = ? AND f.seq > ? ORDER BY f.seq LIMIT ?",
-                (run, after, limit),
-            )
-        return [_feed(r) for r in rows]
+        which = "seq > ?1 AND ?3 IS NULL" if run is None else "run = ?3 AND seq > ?1"
+        rows = self._all(f"{_FEED} WHERE {which} ORDER BY seq LIMIT ?2", (after, limit, run))
+        return [_feed(r) for r in self._with_payloads(rows, -1)]
+
+    def bodies(self, run: int, most: int) -> dict[int, Body]:
+        """See `Store.bodies`."""
+        kept = self._all(
+            "SELECT seq, body FROM feed WHERE run = ? AND body IS NOT NULL ORDER BY seq", (run,)
+        )
+        sizes = payload_sizes(self._all, {payload for _, payload in kept})
+        shown: set[int] = set()
+        for _, payload in reversed(kept):
+            if sizes.get(payload, 0) <= most and payload not in shown:
+                most -= sizes.get(payload, 0)
+                shown.add(payload)
+        found = read_payloads(self._all, shown)
+        return {seq: Body(sizes.get(payload, 0), found.get(payload)) for seq, payload in kept}
 
     def waiters_for(self, event: str, run: int | None) -> list[WaiterRow]:
         """See `Store.waiters_for`."""
@@ -199,6 +259,21 @@ class SqliteReads:
             (event, run),
         )
         return [_waiter(w) for w in rows]
+
+    def waiters_like(self, prefix: str, limit: int) -> list[tuple[WaiterRow, FeedRow]]:
+        """See `Store.waiters_like`. A text that begins so sorts before this with the last one."""
+        found: list[tuple[WaiterRow, FeedRow]] = []
+        rows = self._all(
+            f"{_WAITER} WHERE event >= ?1 AND event < ?1 || char(1114111) ORDER BY event LIMIT ?2",
+            (prefix, limit),
+        )
+        for waiter in map(_waiter, rows):
+            entries = self._all(
+                f"{_FEED} WHERE run = ? AND step = ? AND kind = ? ORDER BY seq DESC LIMIT 1",
+                (waiter.run, waiter.step, EntryKind.STEP_WAITING),
+            )
+            found += [(waiter, _feed(entry)) for entry in self._with_payloads(entries, -1)]
+        return found
 
     def waiter(self, run: int, step: StepKey) -> WaiterRow | None:
         """See `Store.waiter`."""
@@ -241,6 +316,36 @@ class SqliteReads:
         row = self._one("SELECT value FROM flow_keys WHERE flow_key = ?", (flow_key,))
         return None if row is None else row[0]
 
+    def messages(
+        self, conversation: str, *, up_to: int | None, last: int | None
+    ) -> list[tuple[int, bytes]]:
+        """See `Store.messages`."""
+        found = self._all(MESSAGES, (conversation, up_to, -1 if last is None else last))
+        return [(row[0], row[1]) for row in self._with_payloads(found[::-1], -1)]
+
+    def conversations(self, after: str | None, limit: int) -> list[ConversationRow]:
+        """See `Store.conversations`."""
+        return [ConversationRow(*row) for row in self._all(CONVERSATIONS, (after, limit))]
+
+    def pause(self, pause_key: str) -> Pause | None:
+        """See `Store.pause`."""
+        row = self._one(
+            "SELECT until, in_a_row, allowed, threshold, passed FROM flow_pauses"
+            " WHERE pause_key = ?",
+            (pause_key,),
+        )
+        return None if row is None else Pause(*row)
+
+    def under_way(self, pause_key: str) -> int:
+        """See `Store.under_way`."""
+        sql = "SELECT count(*) FROM deliveries WHERE pause_key = ? AND leased = 1"
+        return self._one(sql, (pause_key,))[0]
+
+    def waits_for_turn(self, pause_key: str) -> bool:
+        """See `Store.waits_for_turn`."""
+        sql = "SELECT 1 FROM deliveries WHERE pause_key = ? AND leased IN (0, 3) LIMIT 1"
+        return self._one(sql, (pause_key,)) is not None
+
     def clean(self, ended_before: int, now: int, limit: int) -> int:
         """See `Store.clean`. A few runs at a time, each batch a short transaction."""
         with self.mutex:
@@ -258,17 +363,34 @@ class SqliteReads:
                         "INSERT INTO feed (run, at, kind, data) VALUES (0, ?, ?, ?)",
                         (now, EntryKind.CLEANED, str(len(runs)).encode()),
                     )
-                payloads = [p for run in runs for p in db.execute(_PAYLOADS_OF, run * 2)]
+                payloads = [p for run in runs for (p,) in db.execute(_PAYLOADS_OF, run)]
                 for table in ("feed", "waiters", "notifications", "dead_letters", "labels"):
                     db.executemany(f"DELETE FROM {table} WHERE run = ?", runs)
                 db.executemany("DELETE FROM runs WHERE id = ?", runs)
-                db.executemany(_DELETE_PAYLOAD, payloads)
+                loosen(db, payloads)
                 db.execute("COMMIT")
             except BaseException:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
             return len(runs)
+
+    def sweep(self, limit: int) -> int:
+        """See `Store.sweep`."""
+        with self.mutex:
+            db = self.db
+            if not self._all("SELECT 1 FROM loose_payloads LIMIT 1"):
+                return 0
+            self._payloads.forget()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                seen = sweep(db, limit)
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            return seen
 
     def check(self) -> list[str]:
         """See `Store.check`."""
@@ -298,14 +420,10 @@ class SqliteReads:
                 " AND NOT EXISTS (SELECT 1 FROM deliveries d"
                 " WHERE d.run = waiters.run AND d.step = waiters.step)"
             ),
-            "a reference to a payload that is not there": (
-                "SELECT seq FROM feed WHERE payload IS NOT NULL"
-                " AND payload NOT IN (SELECT id FROM payloads)"
-            ),
         }
         for fault, sql in questions.items():
             faults += [f"{fault}: {row[0]}" for row in self._all(sql)]
-        return faults
+        return faults + payload_faults(self._all)
 
     def size(self) -> dict[str, Any]:
         """See `Store.size`."""

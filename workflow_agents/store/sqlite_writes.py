@@ -3,7 +3,6 @@
 A function returns False where what it must hit was not there.
 """
 
-import hashlib
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -12,10 +11,18 @@ from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 from workflow_agents.store import changes as ops
 from workflow_agents.store.changes import Applied, Entry, WaiterKind, Woken
-
-_ASKED_AGAIN = 4
-PAYLOAD_BYTES = 4_096
-"""Data above this is stored once, by its hash, apart from the row."""
+from workflow_agents.store.sqlite_conversations import append_messages, delete_conversation
+from workflow_agents.store.sqlite_payloads import PAYLOAD_BYTES, apart, loosen, store_payload
+from workflow_agents.store.sqlite_requests import (
+    drop_delivery,
+    free_flow,
+    free_turns,
+    freed_by,
+    hold_delivery,
+    retry_delivery,
+    set_pause,
+    take_delivery,
+)
 
 _LEASED, _PARKED, _DUE, _WAITING = (
     int(Phase.LEASED),
@@ -25,10 +32,10 @@ _LEASED, _PARKED, _DUE, _WAITING = (
 )
 _ENDED = f"({int(Phase.SUCCESS)}, {int(Phase.FAILED)}, {int(Phase.CANCELED)})"
 
-_ENTRY = "INSERT INTO feed (run, at, kind, type, step, name, data, payload, mark)"
-_INSERT_ENTRY = f"{_ENTRY} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ENTRY = "INSERT INTO feed (run, at, kind, type, step, name, data, payload, mark, body)"
+_INSERT_ENTRY = f"{_ENTRY} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _GUARDED_ENTRY = (
-    f"{_ENTRY} SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM runs"
+    f"{_ENTRY} SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM runs"
     f" WHERE id = ? AND token = ? AND phase = {_LEASED}"
 )
 
@@ -54,37 +61,40 @@ def add_guarded_entry(
 ) -> bool:
     """Append to the feed if the run is leased under the guard's token: one statement."""
     fields = _fields(db, entry, applied)
-    added = db.execute(_GUARDED_ENTRY, (entry.at, *fields, guard.run, guard.token))
+    try:
+        added = db.execute(_GUARDED_ENTRY, (entry.at, *fields, guard.run, guard.token))
+    except sqlite3.IntegrityError:
+        _loosen_if(db, fields[_PAYLOAD])
+        raise
+    if added.rowcount != 1:
+        _loosen_if(db, fields[_PAYLOAD])
+        return False
     applied.seq = added.lastrowid or 0
-    return added.rowcount == 1
+    return True
 
 
 def _fields(db: sqlite3.Connection, entry: Entry, applied: Applied) -> tuple[Any, ...]:
-    data, payload = entry.data, None
+    data = entry.data
     if callable(data):
         applied.data = data = data(applied)
-    if data is not None and len(data) > PAYLOAD_BYTES:
-        data, payload = None, store_payload(db, data)
+    data, payload = apart(db, data)
     mark = 0 if entry.outcome else None
-    return entry.kind, entry.type, entry.step, entry.name, data, payload, mark
+    body = applied.owed if entry.owes else None
+    return entry.kind, entry.type, entry.step, entry.name, data, payload, mark, body
 
 
-def store_payload(db: sqlite3.Connection, data: bytes) -> int:
-    """Large data by its hash; the same bytes are stored once."""
-    digest = hashlib.sha256(data).digest()
-    row = db.execute("SELECT id FROM payloads WHERE hash = ?", (digest,)).fetchone()
-    if row is None:
-        row = db.execute(
-            "INSERT INTO payloads (hash, data) VALUES (?, ?) RETURNING id", (digest, data)
-        ).fetchone()
-    return row[0]
+_PAYLOAD = 5
+"""The place of the payload among the fields of an entry."""
+
+
+def _loosen_if(db: sqlite3.Connection, payload: int | None) -> None:
+    if payload is not None:
+        loosen(db, (payload,))
 
 
 def add_run(db: sqlite3.Connection, op: ops.AddRun) -> tuple[int, bool]:
     """The row of the run, and whether it is new."""
-    data, payload = op.input, None
-    if data is not None and len(data) > PAYLOAD_BYTES:
-        data, payload = None, store_payload(db, data)
+    data, payload = apart(db, op.input)
     row = db.execute(
         "INSERT INTO runs (run_id, workflow, phase, due_at, token, wakes, attempt, created_at,"
         " input, payload, options, flow_key, parent, parent_step)"
@@ -105,6 +115,7 @@ def add_run(db: sqlite3.Connection, op: ops.AddRun) -> tuple[int, bool]:
         ),
     )
     if row.rowcount != 1:
+        _loosen_if(db, payload)
         found = db.execute("SELECT id FROM runs WHERE run_id = ?", (op.run_id,)).fetchone()
         return found[0], False
     run = row.lastrowid or 0
@@ -114,7 +125,7 @@ def add_run(db: sqlite3.Connection, op: ops.AddRun) -> tuple[int, bool]:
         )
     if op.inherit is not None:
         db.execute(
-            f"{_ENTRY} SELECT ?, at, kind, type, step, name, data, payload, mark FROM feed"
+            f"{_ENTRY} SELECT ?, at, kind, type, step, name, data, payload, mark, body FROM feed"
             " WHERE run = ? AND mark = 0 ORDER BY seq",
             (run, op.inherit),
         )
@@ -155,20 +166,21 @@ def _park(db: sqlite3.Connection, op: ops.Park, _applied: Applied) -> bool:
 
 
 def _end_run(db: sqlite3.Connection, op: ops.EndRun, applied: Applied) -> bool:
+    result, payload = apart(db, op.result)
     ended = db.execute(
-        "UPDATE runs SET phase = ?, ended_at = ?, result = ?, due_at = NULL, token = token + 1"
-        f" WHERE id = ? AND phase NOT IN {_ENDED}",
-        (op.phase, op.at, op.result, op.run),
+        "UPDATE runs SET phase = ?, ended_at = ?, result = ?, result_payload = ?,"
+        f" due_at = NULL, token = token + 1 WHERE id = ? AND phase NOT IN {_ENDED}",
+        (op.phase, op.at, result, payload, op.run),
     )
     if ended.rowcount != 1:
+        _loosen_if(db, payload)
         return False
     freed = db.execute("DELETE FROM waiters WHERE run = ? RETURNING flow_key", (op.run,)).fetchall()
-    freed += db.execute(
-        "DELETE FROM deliveries WHERE run = ? AND step IS NOT NULL RETURNING flow_key", (op.run,)
-    ).fetchall()
+    deleted = "DELETE FROM deliveries WHERE run = ? AND step IS NOT NULL"
+    freed += freed_by(db, deleted, (op.run,), op.at)
     db.execute("DELETE FROM notifications WHERE run = ?", (op.run,))
     for key in sorted({key for (key,) in freed if key is not None}):
-        _free_flow(db, ops.FreeFlow(key, op.at), applied)
+        free_flow(db, ops.FreeFlow(key, op.at), applied)
     return True
 
 
@@ -197,16 +209,19 @@ def _free_slots_of(db: sqlite3.Connection, run: int, at: int) -> None:
         (run, run),
     ).fetchall()
     for (flow_key,) in held:
-        _free_flow(db, ops.FreeFlow(flow_key, at), Applied())
+        free_flow(db, ops.FreeFlow(flow_key, at), Applied())
 
 
-def _add_delivery(db: sqlite3.Connection, op: ops.AddDelivery, _applied: Applied) -> bool:
-    payload = None if op.body is None else store_payload(db, op.body)
-    db.execute(
-        "INSERT INTO deliveries (run, step, kind, leased, due_at, attempt, flow_key, data, payload)"
-        " VALUES (?, ?, ?, 0, ?, 0, ?, ?, ?) ON CONFLICT (run, step) DO NOTHING",
-        (op.run, op.step, op.kind, op.due_at, op.flow_key, op.data, payload),
+def _add_delivery(db: sqlite3.Connection, op: ops.AddDelivery, applied: Applied) -> bool:
+    payload = applied.owed = None if op.body is None else store_payload(db, op.body)
+    added = db.execute(
+        "INSERT INTO deliveries"
+        " (run, step, kind, leased, due_at, attempt, flow_key, data, payload, pause_key)"
+        " VALUES (?, ?, ?, 0, ?, 0, ?, ?, ?, ?) ON CONFLICT (run, step) DO NOTHING",
+        (op.run, op.step, op.kind, op.due_at, op.flow_key, op.data, payload, op.pause_key),
     )
+    if added.rowcount != 1:
+        _loosen_if(db, payload)
     return True
 
 
@@ -236,7 +251,7 @@ def _drop_waiter(db: sqlite3.Connection, op: ops.DropWaiter, applied: Applied) -
         "DELETE FROM waiters WHERE run = ? AND step = ? RETURNING flow_key", (op.run, op.step)
     ).fetchone()
     if row is not None and row[0] is not None:
-        _free_flow(db, ops.FreeFlow(row[0], op.at), applied)
+        free_flow(db, ops.FreeFlow(row[0], op.at), applied)
     return True
 
 
@@ -260,7 +275,7 @@ def _resolve(db: sqlite3.Connection, op: ops.Resolve, applied: Applied) -> bool:
         return True
     if op.late:
         db.execute(
-            f"{_ENTRY} VALUES (?, ?, ?, NULL, ?, NULL, ?, NULL, NULL)",
+            f"{_ENTRY} VALUES (?, ?, ?, NULL, ?, NULL, ?, NULL, NULL, NULL)",
             (op.run, op.at, EntryKind.DISCARDED, op.step, op.data[:PAYLOAD_BYTES]),
         )
     return not op.must
@@ -351,27 +366,6 @@ def _flow_start(db: sqlite3.Connection, op: ops.FlowStart, _applied: Applied) ->
     return True
 
 
-def _free_flow(db: sqlite3.Connection, op: ops.FreeFlow, _applied: Applied) -> bool:
-    # The first few of each kind: one slot is free, and who is not admitted asks again by itself.
-    db.execute(
-        "UPDATE runs SET due_at = ? WHERE id IN (SELECT id FROM runs"
-        f" WHERE flow_key = ? AND phase = {_WAITING} ORDER BY id LIMIT {_ASKED_AGAIN})",
-        (op.at, op.flow_key),
-    )
-    db.execute(
-        "UPDATE deliveries SET due_at = ? WHERE id IN (SELECT id FROM deliveries"
-        f" WHERE flow_key = ? AND leased = 2 ORDER BY id LIMIT {_ASKED_AGAIN})",
-        (op.at, op.flow_key),
-    )
-    db.execute(
-        "UPDATE waiters SET due_at = ? WHERE (run, step) IN (SELECT run, step FROM waiters"
-        f" WHERE flow_key = ? AND kind = {WaiterKind.ADMISSION}"
-        f" ORDER BY run, step LIMIT {_ASKED_AGAIN})",
-        (op.at, op.flow_key),
-    )
-    return True
-
-
 WRITES: dict[type, Write] = {
     ops.Guard: _guard,
     ops.Claim: _hit(
@@ -420,25 +414,14 @@ WRITES: dict[type, Write] = {
     ops.AddDelivery: _add_delivery,
     ops.LeaseDelivery: _hit(
         "UPDATE deliveries SET leased = 1, due_at = NULL, attempt = attempt + 1"
-        " WHERE id = ? AND attempt = ? AND leased IN (0, 2)",
+        " WHERE id = ? AND attempt = ? AND leased IN (0, 2, 3)",
         "id",
         "attempt",
     ),
-    ops.RetryDelivery: _hit(
-        "UPDATE deliveries SET leased = 0, due_at = ? WHERE id = ? AND attempt = ? AND leased = 1",
-        "due_at",
-        "id",
-        "attempt",
-    ),
-    ops.HoldDelivery: _hit(
-        "UPDATE deliveries SET leased = 2, due_at = ? WHERE id = ? AND leased IN (0, 2)",
-        "due_at",
-        "id",
-    ),
-    ops.TakeDelivery: _hit(
-        "DELETE FROM deliveries WHERE id = ? AND attempt = ? AND leased = 1", "id", "attempt"
-    ),
-    ops.DropDelivery: _always("DELETE FROM deliveries WHERE run = ? AND step = ?", "run", "step"),
+    ops.RetryDelivery: retry_delivery,
+    ops.HoldDelivery: hold_delivery,
+    ops.TakeDelivery: take_delivery,
+    ops.DropDelivery: drop_delivery,
     ops.AddDeadLetter: _always(
         "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?)",
         "id",
@@ -451,7 +434,14 @@ WRITES: dict[type, Write] = {
     ops.SetCallback: _set_callback,
     ops.SetFlow: _always("INSERT OR REPLACE INTO flow_keys VALUES (?, ?)", "flow_key", "value"),
     ops.FlowStart: _flow_start,
-    ops.FreeFlow: _free_flow,
+    ops.FreeFlow: free_flow,
+    ops.AppendMessages: append_messages,
+    ops.DeleteConversation: delete_conversation,
+    ops.SetPause: set_pause,
+    ops.DropPause: _always(
+        "DELETE FROM flow_pauses WHERE pause_key = ? AND until <= ?", "pause_key", "at"
+    ),
+    ops.FreeTurns: free_turns,
 }
 """By type of operation; `AddRun` apart, because later parts of its change need its row."""
 
@@ -469,5 +459,9 @@ WRITES_WITHOUT_CONDITION = frozenset(
         ops.SetFlow,
         ops.FlowStart,
         ops.FreeFlow,
+        ops.AppendMessages,
+        ops.SetPause,
+        ops.DropPause,
+        ops.FreeTurns,
     }
 )

@@ -9,7 +9,9 @@ import builtins
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from workflow_agents.approvals import Approval, AsyncApprovals
 from workflow_agents.client import (
+    UNCHANGED,
     AsyncClient,
     AsyncDeadLetters,
     AsyncRunHandle,
@@ -17,9 +19,12 @@ from workflow_agents.client import (
     Duration,
     Instant,
 )
+from workflow_agents.conversations import AsyncConversations, ConversationInfo
 from workflow_agents.core.bad_options import names_options
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.logs import FeedEntry, RunLog
+from workflow_agents.core.stream_events import StreamEvent
+from workflow_agents.protocol.history import StepKey
 from workflow_agents.protocol.results import NotifiedWaiter
 from workflow_agents.sync.loop_thread import LOOP_THREAD
 
@@ -65,9 +70,40 @@ class RunHandle:
         """Everything that happens to the run, from the beginning, until it has ended."""
         return LOOP_THREAD.iterate(self._handle.feed(after))
 
+    def stream(self, after: int = 0) -> Iterator[StreamEvent]:
+        """What is said in the run while it is said. See `AsyncRunHandle.stream`."""
+        return LOOP_THREAD.iterate(self._handle.stream(after))
+
     def cancel(self) -> bool:
         """End the run as cancelled. False: it had ended before."""
         return _wait(self._handle.cancel())
+
+    @names_options
+    def fork(
+        self,
+        step: StepKey | None = None,
+        *,
+        result: Any = UNCHANGED,
+        body: Any = UNCHANGED,
+        retries: int | None = None,
+        retry_delay: str | None = None,
+        flow_control: FlowControl | None = None,
+        label: str | Sequence[str] | None = None,
+    ) -> "RunHandle":
+        """Start a run that begins like this one. See `AsyncRunHandle.fork`."""
+        return RunHandle(
+            _wait(
+                self._handle.fork(
+                    step,
+                    result=result,
+                    body=body,
+                    retries=retries,
+                    retry_delay=retry_delay,
+                    flow_control=flow_control,
+                    label=label,
+                )
+            )
+        )
 
     def __repr__(self) -> str:
         return f"RunHandle({self.run_id!r})"
@@ -104,6 +140,68 @@ class DeadLetters:
         return _wait(self._dlq.delete(dlq_id))
 
 
+class Approvals:
+    """`client.approvals`: calls of tools that wait for a person."""
+
+    def __init__(self, approvals: AsyncApprovals) -> None:
+        self._approvals = approvals
+
+    @names_options
+    def list(self, run_id: str | None = None, *, limit: int = 100) -> builtins.list[Approval]:
+        """What waits for a person, in all runs or in one; what has waited longest comes first."""
+        return _wait(self._approvals.list(run_id, limit=limit))
+
+    def get(self, id: str) -> Approval:
+        """One of them."""
+        return _wait(self._approvals.get(id))
+
+    @names_options
+    def approve(
+        self,
+        approval: Approval | str,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        by: str | None = None,
+    ) -> None:
+        """Let the tool run. See `AsyncApprovals.approve`."""
+        return _wait(self._approvals.approve(approval, arguments=arguments, by=by))
+
+    @names_options
+    def reject(
+        self, approval: Approval | str, reason: str | None = None, *, by: str | None = None
+    ) -> None:
+        """Do not let it run; the model is told the reason, and goes on."""
+        return _wait(self._approvals.reject(approval, reason, by=by))
+
+    @names_options
+    def resolve(
+        self, approval: Approval | str, result: Any = None, *, by: str | None = None
+    ) -> None:
+        """Of an unknown outcome: it has happened, and this is its result."""
+        return _wait(self._approvals.resolve(approval, result, by=by))
+
+
+class Conversations:
+    """`client.conversations`: what agents remember under a key."""
+
+    def __init__(self, conversations: AsyncConversations) -> None:
+        self._conversations = conversations
+
+    def get(self, key: str, *, last: int | None = None) -> builtins.list[Any]:
+        """The messages of a conversation, or its `last` ones; the oldest first."""
+        return _wait(self._conversations.get(key, last=last))
+
+    def delete(self, key: str) -> bool:
+        """Remove a conversation. False: there was none."""
+        return _wait(self._conversations.delete(key))
+
+    def list(
+        self, *, after: str | None = None, limit: int = 100
+    ) -> builtins.list[ConversationInfo]:
+        """Conversations by key; `after` is the key of the last one seen."""
+        return _wait(self._conversations.list(after=after, limit=limit))
+
+
 class Client:
     """Starts and follows runs, for code without await.
 
@@ -116,6 +214,8 @@ class Client:
     def __init__(self, client: Any, **options: Any) -> None:
         self._client = client if isinstance(client, AsyncClient) else AsyncClient(client, **options)
         self.dlq = DeadLetters(self._client.dlq)
+        self.approvals = Approvals(self._client.approvals)
+        self.conversations = Conversations(self._client.conversations)
 
     @names_options
     def trigger(

@@ -4,11 +4,15 @@ Each method is the one of the same name there, handed to the run's task and wait
 does, takes and raises is told there and decided there.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from workflow_agents.context.context import AsyncWorkflowContext, Duration
+from workflow_agents.context.context import (
+    AsyncWorkflowContext,
+    CurrentStep,
+    Duration,
+)
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.core.bad_options import names_options
 from workflow_agents.core.flow_control import FlowControl
@@ -22,7 +26,11 @@ from workflow_agents.protocol.results import (
     WebhookResult,
 )
 from workflow_agents.protocol.secrets import Secret
+from workflow_agents.sync.api import SyncApi
 from workflow_agents.sync.workflow_thread import WorkflowThread
+
+if TYPE_CHECKING:
+    from workflow_agents.core.assembly import StreamFormat
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -88,6 +96,21 @@ class WorkflowContext(Generic[P]):
         """When the run was created, Unix milliseconds."""
         return self._context.created_at
 
+    @property
+    def origin(self) -> str:
+        """The id of the first of the runs that were resumed one after the other."""
+        return self._context.origin
+
+    @property
+    def current_step(self) -> CurrentStep | None:
+        """Inside the body of a step: that step."""
+        return self._context.current_step
+
+    @property
+    def api(self) -> SyncApi:
+        """Calls of well-known services: `openai`, `anthropic`, `resend`."""
+        return SyncApi(self._context.api, self._wait)
+
     @overload
     def run(
         self,
@@ -151,6 +174,9 @@ class WorkflowContext(Generic[P]):
         timeout: Duration | None = None,
         flow_control: FlowControl | None = None,
         raise_for_status: bool = False,
+        expect: Sequence[str] = (),
+        stream: "StreamFormat | None" = None,
+        pause_key: str | None = None,
     ) -> CallResponse[Any]:
         """Have the engine make an HTTP request. See `AsyncWorkflowContext.call`."""
         return self._wait(
@@ -165,15 +191,30 @@ class WorkflowContext(Generic[P]):
                 timeout=timeout,
                 flow_control=flow_control,
                 raise_for_status=raise_for_status,
+                expect=expect,
+                stream=stream,
+                pause_key=pause_key,
             )
         )
 
     @names_options
     def wait_for_event(
-        self, name: str, event_id: str, *, timeout: Duration = "7d"
+        self, name: str, event_id: str, *, timeout: Duration = "7d", details: Any = None
     ) -> EventResult[Any]:
         """Wait until someone notifies the event, at most for `timeout`."""
-        return self._wait(self._here.wait_for_event(name, event_id, timeout=timeout))
+        return self._wait(
+            self._here.wait_for_event(name, event_id, timeout=timeout, details=details)
+        )
+
+    @names_options
+    def recall(self, name: str, conversation: str, *, last: int | None = None) -> list[Any]:
+        """The messages of a conversation. See `AsyncWorkflowContext.recall`."""
+        return self._wait(self._here.recall(name, conversation, last=last))
+
+    @names_options
+    def remember(self, name: str, conversation: str, messages: Sequence[Any]) -> None:
+        """Append messages to a conversation. See `AsyncWorkflowContext.remember`."""
+        return self._wait(self._here.remember(name, conversation, messages))
 
     @names_options
     def notify(

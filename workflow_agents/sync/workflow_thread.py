@@ -97,7 +97,11 @@ class WorkflowThread:
             name=f"workflow-thread-{next(_numbers)}",
             daemon=True,  # user code in it must not keep the process from ending
         )
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            room.release()
+            raise
         try:
             while True:
                 said = await self._turn

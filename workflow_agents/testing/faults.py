@@ -71,6 +71,24 @@ class Faults:
         return None
 
 
+class FaultAt(Faults):
+    """A fault at some commits, counted from 1 over all processes that it is given to.
+
+    Attributes:
+        commits: how many there were.
+    """
+
+    def __init__(self, fault: AtCommit | None, *at: int) -> None:
+        self.commits = 0
+        self._at = at
+        self._fault = fault
+
+    def at_commit(self) -> AtCommit | None:
+        """The fault, at its commits."""
+        self.commits += 1
+        return self._fault if self.commits in self._at else None
+
+
 class Database:
     """A SQLite database in memory that outlives the processes which use it.
 
@@ -84,6 +102,17 @@ class Database:
         )
         self.connection.execute("PRAGMA page_size=1024")
         self._store: _Store | None = None
+        self._empty = b""
+
+    def empty(self) -> None:
+        """Hold a store's tables, and nothing in them."""
+        if not self._empty:
+            store = self.store(Faults())
+            store.open()
+            store.close()
+            self.crash()
+            self._empty = self.snapshot()
+        self.restore(self._empty)
 
     def store(self, faults: Faults) -> SqliteStore:
         """The store of a new process."""

@@ -15,6 +15,7 @@ It makes no real connections: give the engine an `http` of your own.
 """
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -100,6 +101,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._virtual = time
         self._selector = _Jump(time)
         self._clock_resolution = 1e-7
+        # In debug mode, a jump of time would look like a callback that took long.
+        self.slow_callback_duration = math.inf
 
     def time(self) -> float:
         """Seconds since the beginning."""

@@ -88,3 +88,10 @@ def test_giving_up_tells_the_errors_of_the_last_turn_in_their_order():
     second = ToolMessage("call_2", "add", "Error: two", is_error=True)
     asks = AssistantMessage("", (CALL, CALL))
     assert after(asks, first, second, max_tool_errors=1) == GiveUp(1, (first, second))
+
+
+def test_an_answer_that_was_sent_back_allows_one_turn_more():
+    wrong, feedback = AssistantMessage("3?"), UserMessage("Not so.", is_feedback=True)
+    assert after(wrong, feedback, max_steps=1) == CallModel()
+    assert after(ASKS, GOOD, wrong, feedback, max_steps=2) == CallModel()
+    assert after(wrong, feedback, ASKS, max_steps=1) == Finish("Let me see.", "max_steps")

@@ -1,25 +1,32 @@
+import asyncio
 import json
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any, Literal
+from enum import Enum
+from typing import Annotated, Any, Literal, NotRequired
 
 import pytest
-from langchain_core.tools import BaseTool, StructuredTool, ToolException
+from langchain_core.tools import BaseTool, InjectedToolCallId, StructuredTool, ToolException
 from langchain_core.tools import Tool as LangChainTool
 from langchain_core.tools import tool as langchain_tool
 from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
 
 from workflow_agents.agents import tool_calls
 from workflow_agents.agents.messages import ToolCall, ToolMessage
 from workflow_agents.agents.models.openai import OpenAIModel
 from workflow_agents.agents.schemas import described, summary
-from workflow_agents.agents.tools import Tool, WorkflowTool, toolset
+from workflow_agents.agents.tool_context import ToolContext
+from workflow_agents.agents.tools import Tool, WorkflowTool, tool, toolset
 from workflow_agents.errors import (
     ConfigurationError,
     HistoryMismatch,
     StepUsageError,
+    ToolRetry,
+    WorkflowAgentsError,
     WorkflowNonRetryableError,
     WorkflowRetryAfterError,
 )
@@ -75,9 +82,9 @@ def one(source: Any) -> Tool:
 
 async def call(context: Any, source: Any, arguments: Any = None, name: str = "") -> ToolMessage:
     """Have the only tool called as by a model."""
-    tool = one(source)
+    made = one(source)
     text = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
-    return await tool_calls.start(context, ToolCall("c1", name or tool.name, text), [tool])
+    return await tool_calls.start(context, ToolCall("c1", name or made.name, text), [made])
 
 
 def refused(tools: Any) -> ConfigurationError:
@@ -472,3 +479,374 @@ def test_an_agent_is_a_tool_only_for_a_manager(agents: Any):
     agent = agents.agent(model=OpenAIModel("m"), name="helper")
     error = refused([agent])
     assert "an agent is a tool only for a manager" in error.why
+
+
+# @tool and its options
+
+
+@tool
+def greet(name: str) -> str:
+    """Greet a person."""
+    return f"Hello {name}"
+
+
+@tool(name="add_up", description="Adds.", max_errors=2, timeout="20s")
+async def add(a: int, b: int = 1) -> int:
+    return a + b
+
+
+def test_a_decorated_function_is_a_tool_and_still_a_function():
+    assert greet("Ada") == "Hello Ada"
+    assert (greet.__name__, greet.__doc__) == ("greet", "Greet a person.")
+    assert (one(greet).name, one(greet).description) == ("greet", "Greet a person.")
+    assert repr(greet) == "<tool 'greet'>"
+    [renamed] = toolset({"welcome": greet})
+    assert renamed.name == "welcome"
+
+
+async def test_options_of_the_decorator(context: Any):
+    made = one(add)
+    assert (made.name, made.description, made.max_errors) == ("add_up", "Adds.", 2)
+    assert await add(1) == 2
+    assert (await call(context, add, {"a": 2})).content == "3"
+
+
+async def test_a_tool_of_any_kind_may_be_given_options(context: Any):
+    made = tool(multiply, name="times", retries=2, retry_delay="10")
+    assert (one(made).name, one(made).retries) == ("times", 2)
+    assert (await call(context, made, {"a": 2, "b": 3})).content == "6"
+    assert context.options == {"Run tool times": {"retries": 2, "retry_delay": "10"}}
+
+
+def test_one_decorator_may_serve_several_functions():
+    careful = tool(name=None, retries=1)
+    assert [careful(nothing).tool.name, careful(forecast).tool.name] == ["nothing", "forecast"]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        ({"retrys": 1}, "WA101", "did you mean 'retries'?"),
+        ({"retries": -1}, "WA102", "a whole number from 0"),
+        ({"retries": True}, "WA102", "a whole number from 0"),
+        ({"max_errors": 0}, "WA102", "a whole number from 1"),
+        ({"timeout": 0}, "WA102", "a length of time"),
+        ({"timeout": "soon"}, "WA103", "soon"),
+        ({"retry_delay": "later()"}, "WA104", "later"),
+        ({"flow_control": "key"}, "WA102", "FlowControl"),
+        ({"needs_approval": 1}, "WA102", "a plain function"),
+        ({"needs_approval": forecast}, "WA102", "a plain function"),
+        ({"on_unknown_outcome": "retry"}, "WA102", "'run_again', 'ask' or 'fail'"),
+    ],
+)
+def test_options_that_cannot_be_used_are_refused(options: Any, code: str, says: str):
+    with pytest.raises(ConfigurationError) as caught:
+        tool(**options)(nothing)
+    assert caught.value.code == code
+    assert says in str(caught.value)
+    if code != "WA101":
+        with pytest.raises(ConfigurationError):
+            toolset([WorkflowTool(description="d", schema=City, invoke=forecast, **options)])
+
+
+@pytest.mark.parametrize(
+    "options", [{"retries": 1}, {"timeout": 1}, {"on_unknown_outcome": "ask"}], ids=str
+)
+def test_a_tool_that_is_no_step_has_no_options_of_steps(options: Any):
+    source = WorkflowTool(
+        description="d",
+        schema={"type": "object"},
+        invoke=nothing,
+        execute_as_step=False,
+        **options,
+    )
+    with pytest.raises(ConfigurationError, match="no such option"):
+        toolset([source])
+
+
+def test_a_strict_schema_has_no_optional_arguments():
+    made = one(tool(search, strict=True))
+    assert made.strict
+    assert made.parameters["required"] == list(made.parameters["properties"])
+    assert "default" not in made.parameters["properties"]["limit"]
+    nested = one(tool(forecast, strict=True)).parameters["$defs"]["City"]
+    assert (nested["required"], nested["additionalProperties"]) == (["name", "country"], False)
+
+
+# Types
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclass
+class Size:
+    width: int
+    height: int = 1
+
+
+class Filter(TypedDict):
+    field: str
+    value: NotRequired[str]
+
+
+def many(
+    cities: list[City],
+    colour: Colour,
+    size: Size,
+    filters: list[Filter],
+    near: Annotated[City | None, Field(description="Close to.")] = None,
+    at: date | None = None,
+    by_name: dict[str, Size] | None = None,
+) -> str:
+    """Takes many types."""
+    return " ".join(
+        [
+            cities[0].name,
+            colour.name,
+            str(size.width * size.height),
+            filters[0]["field"],
+            near.name if near else "-",
+            at.isoformat() if at else "-",
+            str(by_name["a"].width) if by_name else "-",
+        ]
+    )
+
+
+async def test_arguments_of_every_type_arrive_as_themselves(context: Any):
+    parameters = one(many).parameters
+    assert set(parameters["$defs"]) == {"City", "Colour", "Size", "Filter"}
+    assert parameters["$defs"]["Colour"] == {"enum": ["red", "blue"], "type": "string"}
+    assert parameters["properties"]["near"]["description"] == "Close to."
+    assert parameters["required"] == ["cities", "colour", "size", "filters"]
+    assert "title" not in json.dumps(parameters)
+    result = await call(
+        context,
+        many,
+        {
+            "cities": [{"name": "Oslo"}],
+            "colour": "blue",
+            "size": {"width": 3},
+            "filters": [{"field": "f"}],
+            "near": {"name": "Bergen"},
+            "at": "2030-01-02",
+            "by_name": {"a": {"width": 7}},
+        },
+    )
+    assert result.content == "Oslo BLUE 3 f Bergen 2030-01-02 7"
+    wrong = await call(context, many, {"cities": [{}], "colour": "x", "size": {}, "filters": []})
+    assert "cities.0.name: Field required" in wrong.content
+
+
+# ToolContext
+
+
+@tool
+async def pay(amount: int, call: ToolContext) -> str:
+    """Pay.
+
+    Args:
+        amount: of euros.
+        call: not for the model.
+    """
+    return f"{amount} {call.agent} {call.tool_name} {call.tool_call_id} {call.idempotency_key}"
+
+
+async def called(context: Any, *calls: ToolCall, tools: Any, agent: str = "cashier") -> list[str]:
+    made = toolset(tools)
+    started = [tool_calls.start(context, call, made, agent=agent) for call in calls]
+    return [(await one).content for one in started]
+
+
+async def test_a_tool_may_know_its_call(context: Any):
+    assert list(one(pay).parameters["properties"]) == ["amount"]
+    same = '{"amount": 3}'
+    first, second = await called(
+        context, ToolCall("c1", "pay", same), ToolCall("c1", "pay", same), tools=[pay]
+    )
+    assert first.startswith("3 cashier pay c1 wfr_fake/")
+    assert first != second, "calls with equal arguments have keys of their own"
+
+
+async def test_a_model_cannot_give_the_context(context: Any):
+    result = await call(context, pay, {"amount": 1, "call": {"agent": "me"}})
+    assert "call: Extra inputs are not permitted" in result.content
+
+
+async def test_a_workflow_tool_may_know_its_call(context: Any):
+    def buy(name: str, country: str, it: ToolContext | None) -> str:
+        return f"{name} {it.tool_name if it else ''}"
+
+    source = WorkflowTool(description="d", schema=City, invoke=buy)
+    assert (await call(context, source, {"name": "x"})).content == "x buy"
+
+
+async def test_a_tool_that_is_no_step_has_a_key_all_the_same(context: Any):
+    async def own(it: ToolContext) -> str:
+        return it.idempotency_key
+
+    source = WorkflowTool(
+        description="d", schema={"type": "object"}, invoke=own, execute_as_step=False
+    )
+    assert (await call(context, source)).content == "wfr_fake/Start tool own/1"
+    assert context.steps == ["Start tool own"]
+
+
+def test_a_tool_takes_one_context():
+    def two(a: ToolContext, b: ToolContext) -> None:
+        """Takes two."""
+
+    assert "a tool takes one ToolContext" in str(refused([two]))
+
+
+# Errors and time
+
+
+async def test_a_tool_may_say_what_to_do_better(context: Any):
+    @tool(retries=3)
+    def find(name: str) -> str:
+        """Find a person."""
+        raise ToolRetry("give the full name")
+
+    result = await call(context, find, {"name": "A"})
+    assert (result.content, result.is_error) == ("Error: give the full name", True)
+
+
+@pytest.mark.parametrize("on_the_loop", [True, False])
+async def test_a_tool_that_takes_too_long_is_given_up(context: Any, on_the_loop: bool):
+    never = threading.Event()
+
+    def in_a_thread() -> None:
+        """Waits."""
+        never.wait(30)
+
+    async def on_loop() -> None:
+        """Waits."""
+        await asyncio.sleep(30)
+
+    source = tool(on_loop if on_the_loop else in_a_thread, timeout=0.01)
+    result = await call(context, source)
+    assert result.is_error
+    assert result.content == "Error: it took longer than 10ms and was given up"
+    never.set()
+
+
+async def test_a_time_out_of_the_tools_own_is_its_own(context: Any):
+    async def slow() -> None:
+        """Raises."""
+        raise TimeoutError("the database")
+
+    result = await call(context, tool(slow, timeout=20))
+    assert result.content == "Error: TimeoutError: the database"
+
+
+async def test_a_tool_with_a_timeout_works_in_a_thread_of_its_own(context: Any):
+    def where() -> str:
+        """Where."""
+        return threading.current_thread().name
+
+    assert (await call(context, tool(where, timeout=20))).content == "workflow-tool"
+
+
+def test_errors_of_a_tool_are_counted():
+    made = toolset([tool(nothing, max_errors=2), greet])
+    errors = [
+        ToolMessage("1", "nothing", "Error: a", is_error=True),
+        ToolMessage("2", "greet", "Error: b", is_error=True),
+        ToolMessage("3", "nothing", "fine"),
+    ]
+    tool_calls.check_errors(errors, made, "a")
+    last = ToolMessage("4", "nothing", "Error: last", is_error=True)
+    with pytest.raises(WorkflowAgentsError, match="WA706") as caught:
+        tool_calls.check_errors([*errors, last], made, "a")
+    assert "Error: last" in caught.value.found
+
+
+# More of LangChain
+
+
+async def test_content_and_artifact(context: Any):
+    @langchain_tool(response_format="content_and_artifact")
+    def look(what: str) -> tuple[str, Any]:
+        """Look."""
+        return f"saw {what}", {"raw": 1}
+
+    assert (await call(context, look, {"what": "it"})).content == "saw it"
+
+
+async def test_an_error_that_the_tool_handles_is_an_error(context: Any):
+    def fail() -> str:
+        """Fails."""
+        raise ToolException("no luck")
+
+    source = StructuredTool.from_function(fail, handle_tool_error="try elsewhere")
+    result = await call(context, source)
+    assert (result.content, result.is_error) == ("Error: try elsewhere", True)
+
+
+async def test_arguments_that_are_injected_are_not_the_models(context: Any):
+    @langchain_tool
+    def note(text: str, call_id: Annotated[str, InjectedToolCallId]) -> str:
+        """Note."""
+        return f"{text} {call_id}"
+
+    assert list(one(note).parameters["properties"]) == ["text"]
+    assert (await call(context, note, {"text": "x"})).content == "x c1"
+
+
+async def test_a_schema_of_pydantic_1(context: Any):
+    from pydantic.v1 import BaseModel as OldModel
+
+    class Old(OldModel):
+        n: int
+
+    source = StructuredTool.from_function(
+        lambda n: n + 1, name="next", description="Next.", args_schema=Old
+    )
+    assert one(source).parameters["properties"] == {"n": {"type": "integer"}}
+    assert (await call(context, source, {"n": 1})).content == "2"
+    assert (await call(context, source, {"n": "x"})).is_error
+
+
+async def test_wikipedia_as_it_is(context: Any):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from langchain_community.tools import WikipediaQueryRun
+        from langchain_community.utilities import WikipediaAPIWrapper
+
+    class Page:
+        summary = "Oslo is the capital of Norway."
+
+    class Client:
+        def search(self, query: str, results: int) -> list[str]:
+            return [query]
+
+        def page(self, title: str, auto_suggest: bool) -> Page:
+            return Page()
+
+    wrapper = WikipediaAPIWrapper.model_construct(
+        wiki_client=Client(),
+        top_k_results=1,
+        lang="en",
+        load_all_available_meta=False,
+        doc_content_chars_max=500,
+    )
+    source = WikipediaQueryRun(api_wrapper=wrapper)
+    assert one(source).name == "wikipedia"
+    assert list(one(source).parameters["properties"]) == ["query"]
+    result = await call(context, source, {"query": "Oslo"})
+    assert result.content == "Page: Oslo\nSummary: Oslo is the capital of Norway."
+
+
+def test_what_returns_directly_is_the_answer():
+    direct = StructuredTool.from_function(
+        lambda: "x", name="direct", description="d", return_direct=True
+    )
+    made = toolset([direct, greet])
+    said = ToolMessage("1", "direct", "x")
+    assert tool_calls.direct_answer([said], made) == "x"
+    assert tool_calls.direct_answer([said, ToolMessage("2", "greet", "y")], made) is None
+    failed = ToolMessage("1", "direct", "Error", is_error=True)
+    assert tool_calls.direct_answer([failed], made) is None

@@ -3,7 +3,6 @@ from typing import Any
 
 import pytest
 
-from workflow_agents.agents.agent import TaskResult
 from workflow_agents.agents.messages import (
     AssistantMessage,
     SystemMessage,
@@ -12,6 +11,8 @@ from workflow_agents.agents.messages import (
     Usage,
     UserMessage,
 )
+from workflow_agents.agents.spending import CallRecord
+from workflow_agents.agents.tasks import TaskResult
 from workflow_agents.core.logs import RunLog, StepLog, Steps
 from workflow_agents.display import html
 
@@ -55,18 +56,22 @@ def log(text: str = "charge") -> RunLog:
 
 
 def result(text: str = "done") -> TaskResult:
+    messages = (
+        SystemMessage(text),
+        UserMessage(text),
+        AssistantMessage(text, (ToolCall("c1", text, text),)),
+        ToolMessage("c1", text, text, is_error=True),
+        AssistantMessage(text),
+    )
+    call = CallRecord("a", "m", Usage(1_200, 34, 1_234), lambda: None)
     return TaskResult(
+        output=text,
         text=text,
+        agent=text,
         finish_reason="stop",
-        messages=(
-            SystemMessage(text),
-            UserMessage(text),
-            AssistantMessage(text, (ToolCall("c1", text, text),)),
-            ToolMessage("c1", text, text, is_error=True),
-            AssistantMessage(text),
-        ),
-        usage=Usage(1_200, 34, 1_234),
-        usage_by_agent={"a": Usage(1_200, 34, 1_234)},
+        messages=messages,
+        new_messages=messages[1:],
+        calls=(call,),
         turns=2,
     )
 

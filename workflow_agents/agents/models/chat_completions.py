@@ -1,13 +1,8 @@
-"""The OpenAI chat completions API: transcripts to its JSON, and its JSON to turns.
+"""The OpenAI chat completions API: transcripts to its JSON, and its JSON to turns."""
 
-Reading is strict: whatever is not a chat completion is told with what was found, because
-gateways and other providers answer with much else under status 200.
-"""
-
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from workflow_agents.agents.messages import (
     AssistantMessage,
@@ -19,28 +14,53 @@ from workflow_agents.agents.messages import (
     Usage,
     UserMessage,
 )
-from workflow_agents.agents.models.port import Turn
-from workflow_agents.errors import RemoteError
+from workflow_agents.agents.models import output
+from workflow_agents.agents.models.output import OutputMode
+from workflow_agents.agents.models.port import ModelSettings, Turn
+from workflow_agents.agents.models.reading import Answer, detail
 from workflow_agents.protocol.results import CallResponse
 
 if TYPE_CHECKING:
     from workflow_agents.agents.tools import Tool
 
-_SHOWN = 300
-_SHOWN_IN_MESSAGE = 70
+PATH = "/chat/completions"
+NEEDED = ("choices",)
+"""What an answer that is a completion has."""
+
+LimitName = Literal["max_completion_tokens", "max_tokens"]
 
 
-def body(model: str, turn: Turn) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Where providers of this API differ.
+
+    Attributes:
+        limit_name: the name of the limit: OpenAI's own, or the older one that all know.
+        output_mode: what it knows of the shape of an answer.
+    """
+
+    limit_name: LimitName = "max_completion_tokens"
+    output_mode: OutputMode = "json_schema"
+
+
+def body(model: str, turn: Turn, dialect: Dialect, *, stream: bool) -> dict[str, Any]:
     """The request body for a turn; what is not given is left out.
 
     Messages come last: requests of one conversation then begin with the same bytes.
     """
-    request: dict[str, Any] = {"model": model}
-    if turn.settings.temperature is not None:
-        request["temperature"] = turn.settings.temperature
+    request: dict[str, Any] = {"model": model, **_settings(turn.settings, dialect)}
+    if stream:
+        request |= {"stream": True, "stream_options": {"include_usage": True}}
     if turn.tools:
-        request["tools"] = [_tool(tool) for tool in turn.tools]
-    request["messages"] = [_message(m) for m in turn.transcript]
+        request |= _tools(turn)
+    transcript = turn.transcript
+    if turn.output is not None:
+        wanted = _format(turn.output, dialect.output_mode)
+        request |= wanted
+        if wanted.get("response_format", {}).get("type") != "json_schema":
+            transcript = output.told(transcript, turn.output)
+    request |= turn.settings.extra_body
+    request["messages"] = [_message(m) for m in transcript]
     return request
 
 
@@ -50,7 +70,47 @@ def read(response: CallResponse[Any], *, model: str, agent: str) -> ModelReply:
     Raises:
         RemoteError: WA703, with the provider's words, the status and the start of the body.
     """
-    return _Reader(model, agent, response).reply()
+    answer = Answer(response, "a chat completion", model, agent)
+    members = answer.members()
+    choices = answer.array("'choices'", members.get("choices"))
+    if not choices:
+        answer.fail("expected 'choices' with at least one, found empty list")
+    choice = answer.mapping("'choices[0]'", choices[0])
+    usage = _usage(answer, members.get("usage"))
+    return ModelReply(_read_message(answer, choice), usage, answer.answered_as(members))
+
+
+def _settings(settings: ModelSettings, dialect: Dialect) -> dict[str, Any]:
+    named = {
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        dialect.limit_name: settings.max_tokens,
+        "reasoning_effort": settings.reasoning_effort,
+        "stop": list(settings.stop) or None,
+        "seed": settings.seed,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _tools(turn: Turn) -> dict[str, Any]:
+    made: dict[str, Any] = {"tools": [_tool(tool) for tool in turn.tools]}
+    choice = turn.settings.tool_choice
+    if choice in ("auto", "none", "required"):
+        made["tool_choice"] = choice
+    elif choice is not None:
+        made["tool_choice"] = {"type": "function", "function": {"name": choice}}
+    if turn.settings.parallel_tool_calls is not None:
+        made["parallel_tool_calls"] = turn.settings.parallel_tool_calls
+    return made
+
+
+def _format(wanted: output.OutputSchema, mode: OutputMode) -> dict[str, Any]:
+    if mode == "json_object":
+        return {"response_format": {"type": "json_object"}}
+    named = output.named_schema(wanted) if mode == "json_schema" else None
+    if named is None:
+        return {}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:
@@ -82,101 +142,43 @@ def _tool(tool: "Tool") -> dict[str, Any]:
             "name": tool.name,
             "description": tool.description,
             "parameters": dict(tool.parameters),
+            **({"strict": True} if tool.strict else {}),
         },
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads one answer, and words what is wrong with it."""
-
-    model: str
-    agent: str
-    response: CallResponse[Any]
-
-    def reply(self) -> ModelReply:
-        body = self.response.body
-        answer = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
-        error = answer.get("error")
-        if not 200 <= self.response.status < 300 or error:
-            self._refused(error)
-        if not answer:
-            self._fail(f"expected a JSON object, found {_kind(cast('object', body))}")
-        choices = answer.get("choices")
-        if not isinstance(choices, list) or not choices:
-            found = _kind(cast("object", choices))
-            self._fail(f"expected 'choices' with at least one, found {found}")
-        choice = self._object("choices[0]", cast("list[Any]", choices)[0])
-        return ModelReply(self._message(choice), self._usage(answer.get("usage")))
-
-    def _message(self, choice: dict[str, Any]) -> AssistantMessage:
-        message = self._object("message", choice.get("message"))
-        content = message.get("content")
-        if content is None:
-            content = message.get("refusal")
-        if content is not None and not isinstance(content, str):
-            self._fail(f"expected 'content' to be text or null, found {_kind(content)}")
-        calls = message.get("tool_calls")
-        if calls is not None and not isinstance(calls, list):
-            self._fail(f"expected 'tool_calls' to be a list, found {_kind(calls)}")
-        wanted = tuple(self._tool_call(call) for call in cast("list[Any]", calls or []))
-        if len({call.id for call in wanted}) < len(wanted):
-            self._fail("expected tool calls with ids of their own, found one id twice")
-        return AssistantMessage(content or "", wanted, str(choice.get("finish_reason") or "stop"))
-
-    def _tool_call(self, value: Any) -> ToolCall:
-        call = self._object("tool call", value)
-        function = self._object("function of a tool call", call.get("function"))
-        parts = (call.get("id"), function.get("name"), function.get("arguments"))
-        names = ("id", "function.name", "function.arguments")
-        for name, part in zip(names, parts, strict=True):
-            if not isinstance(part, str) or (name == "id" and not part):
-                self._fail(f"expected '{name}' of a tool call to be text, found {_kind(part)}")
-        return ToolCall(*cast("tuple[str, str, str]", parts))
-
-    def _usage(self, value: Any) -> Usage:
-        if value is None:
-            return Usage()
-        usage = self._object("usage", value)
-        names = ("prompt_tokens", "completion_tokens", "total_tokens")
-        counts = [usage.get(name) for name in names]
-        for name, count in zip(names, counts, strict=True):
-            if not isinstance(count, int):
-                self._fail(f"expected 'usage.{name}' to be a number, found {_kind(count)}")
-        return Usage(*cast("list[int]", counts))
-
-    def _object(self, name: str, value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            self._fail(f"expected '{name}' to be an object, found {_kind(value)}")
-        return cast("dict[str, Any]", value)
-
-    def _refused(self, error: Any) -> NoReturn:
-        """The provider says no: with an error object, with a text, or with the status alone."""
-        details = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
-        said = details.get("message") or (error if isinstance(error, str) else "")
-        found = f"expected a chat completion, found status {self.response.status}"
-        if details.get("param") == "temperature":
-            self._fail(found, said, fix=("pass temperature=None for models that choose it",))
-        self._fail(found, said)
-
-    def _fail(self, found: str, said: object = "", fix: Sequence[str] = ()) -> NoReturn:
-        body = self.response.body
-        text = body if isinstance(body, str) else json.dumps(body, default=repr)
-        status = self.response.status
-        raise RemoteError(
-            "WA703",
-            f"the model {self.model!r} gave no usable answer" + (f": {said}" if said else ""),
-            status=status,
-            body=text[:_SHOWN],
-            where=f"agent {self.agent!r}",
-            found=(found, f"status {status}, body {text[:_SHOWN_IN_MESSAGE]!r}"),
-            fix=fix,
-        )
+def _read_message(answer: Answer, choice: Mapping[str, Any]) -> AssistantMessage:
+    message = answer.mapping("'message'", choice.get("message"))
+    content = message.get("content")
+    if content is None:
+        content = message.get("refusal") or ""
+    content = answer.text("'content'", content)
+    given = message.get("tool_calls")
+    calls = [] if given is None else answer.array("'tool_calls'", given)
+    wanted = tuple(_tool_call(answer, call) for call in calls)
+    if len({call.id for call in wanted}) < len(wanted):
+        answer.fail("expected tool calls with ids of their own, found one id twice")
+    return AssistantMessage(content, wanted, str(choice.get("finish_reason") or "stop"))
 
 
-def _kind(value: object) -> str:
-    names = {dict: "object", list: "list", str: "text", bytes: "bytes", bool: "boolean"}
-    name = next((name for kind, name in names.items() if isinstance(value, kind)), "number")
+def _tool_call(answer: Answer, value: Any) -> ToolCall:
+    call = answer.mapping("'tool call'", value)
+    function = answer.mapping("'function' of a tool call", call.get("function"))
+    return ToolCall(
+        answer.text("'id' of a tool call", call.get("id"), empty=False),
+        answer.text("'function.name' of a tool call", function.get("name")),
+        answer.text("'function.arguments' of a tool call", function.get("arguments")),
+    )
+
+
+def _usage(answer: Answer, value: Any) -> Usage:
     if value is None:
-        return "nothing"
-    return f"empty {name}" if value in ("", [], {}) else name
+        return Usage()
+    usage = answer.mapping("'usage'", value)
+    return Usage(
+        answer.count(usage, "prompt_tokens"),
+        answer.count(usage, "completion_tokens"),
+        answer.count(usage, "total_tokens"),
+        detail(usage, "prompt_tokens_details", "cached_tokens"),
+        detail(usage, "completion_tokens_details", "reasoning_tokens"),
+    )

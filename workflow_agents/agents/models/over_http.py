@@ -5,9 +5,9 @@ requested; the engine makes the request; the model reads the answer. The keys of
 references (`Secret`) that the engine resolves at the moment of the call.
 """
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from workflow_agents.agents.messages import ModelReply
 from workflow_agents.agents.models.port import CallSettings, Turn
@@ -16,18 +16,36 @@ from workflow_agents.errors import RemoteError, StepFailed
 from workflow_agents.protocol.results import CallResponse, read_body
 from workflow_agents.protocol.secrets import Secret
 
+if TYPE_CHECKING:
+    from workflow_agents.context.context import StreamFormat
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """What is to be POSTed to a provider, as JSON."""
+    """What is to be POSTed to a provider, as JSON.
+
+    Attributes:
+        url: where to.
+        headers: lower-case names.
+        body: its JSON.
+        needed: the members that an answer has which is one; without them, the attempt failed.
+        stream: the API whose stream is to be put together to its answer; None: no stream.
+    """
 
     url: str
     headers: dict[str, str | Secret]
     body: dict[str, Any]
+    needed: Sequence[str] = ()
+    stream: "StreamFormat | None" = None
 
 
 class HttpModel(Protocol):
     """A model whose turn is one HTTP request."""
+
+    @property
+    def provider_key(self) -> str:
+        """What all requests under one rate limit have in common."""
+        ...
 
     @property
     def call_settings(self) -> CallSettings:
@@ -58,6 +76,9 @@ def ask(context: AgentContext, model: HttpModel, turn: Turn) -> Coroutine[Any, A
         timeout=settings.timeout,
         flow_control=settings.flow_control,
         raise_for_status=True,
+        expect=request.needed,
+        stream=request.stream,
+        pause_key=model.provider_key,
     )
     return _read(model, turn, answer)
 

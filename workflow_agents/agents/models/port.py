@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 
+ModelLike = Any
+"""What `model_of` makes a model of: a `Model`, "openai:gpt-4o", or a chat model of LangChain."""
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""How much a model may think, least first."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSettings:
@@ -53,15 +59,19 @@ class ModelSettings:
     """What a model is asked to be like. What is None is not sent: the provider decides.
 
     Attributes:
-        temperature: 0 to 2; reasoning models take none.
+        temperature: 0 to 2; models that reason choose it themselves and are sent none.
         top_p: of nucleus sampling, 0 to 1.
         max_tokens: that the reply may have at most.
         tool_choice: "auto", "none", "required", or the name of a tool.
         parallel_tool_calls: whether one turn may call several tools.
-        reasoning_effort: "minimal", "low", "medium" or "high", where the provider has it.
+        reasoning_effort: "none", "minimal", "low", "medium", "high", "xhigh" or "max", where
+            the provider has it.
         stop: texts at which the reply ends.
         seed: for providers that sample by it.
         extra_body: members of the provider's own, merged into the request as they are.
+
+    Raises:
+        ConfigurationError: WA102 for a value that no provider takes.
     """
 
     temperature: float | None = None
@@ -73,6 +83,18 @@ class ModelSettings:
     stop: Sequence[str] = ()
     seed: int | None = None
     extra_body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        for option, most in (("temperature", 2), ("top_p", 1)):
+            value = getattr(self, option)
+            if value is not None and not (_is_number(value) and 0 <= value <= most):
+                raise _wrong(option, f"a number from 0 to {most}", value)
+        if self.max_tokens is not None and not _is_whole(self.max_tokens, least=1):
+            raise _wrong("max_tokens", "a whole number from 1", self.max_tokens)
+        if self.reasoning_effort is not None and self.reasoning_effort not in EFFORTS:
+            raise _wrong("reasoning_effort", f"one of {', '.join(EFFORTS)}", self.reasoning_effort)
+        if isinstance(self.stop, str):
+            raise _wrong("stop", "a list of texts", self.stop)
 
     @classmethod
     def of(cls, settings: "ModelSettings | Mapping[str, Any] | None") -> "ModelSettings":
@@ -142,6 +164,24 @@ class Model(Protocol):
                 run asks again.
         """
         ...
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: object, *, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _wrong(option: str, expected: str, found: object) -> ConfigurationError:
+    return ConfigurationError(
+        "WA102",
+        f"{option} cannot be used",
+        where=f"option {option!r}",
+        found=f"expected {expected}, found {found!r}",
+        fix=(f"pass {expected} as {option}",),
+    )
 
 
 def _of(cls: type[S], settings: S | Mapping[str, Any] | None, where: str) -> S:

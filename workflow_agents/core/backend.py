@@ -1,0 +1,148 @@
+"""The Backend port: what a client asks of whoever keeps the runs."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
+
+from workflow_agents.core.logs import FeedEntry, RunLog
+from workflow_agents.core.options import RunOptions
+from workflow_agents.core.stream_events import StreamEvent
+from workflow_agents.protocol.approvals import OpenWait
+from workflow_agents.protocol.history import StepKey
+
+
+class TriggeredRun(Protocol):
+    """What a backend says of a trigger."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        ...
+
+    @property
+    def deduplicated(self) -> bool:
+        """Whether a run of this id was there."""
+        ...
+
+
+class Letter(Protocol):
+    """What a backend says of a dead letter."""
+
+    id: str
+    at: int
+    callback: str | None
+
+
+class Backend(Protocol):
+    """Whoever keeps the runs."""
+
+    def now_ms(self) -> int:
+        """Its time."""
+        ...
+
+    def destination(self, workflow: Any) -> str:
+        """How it finds a workflow: by its path, or its whole address."""
+        ...
+
+    async def trigger(
+        self,
+        path: str,
+        body: bytes,
+        options: RunOptions,
+        *,
+        run_id: str | None,
+        not_before: int | None,
+    ) -> TriggeredRun:
+        """Start a run."""
+        ...
+
+    async def cancel(self, run_id: str) -> bool:
+        """End a run."""
+        ...
+
+    async def notify(self, event_id: str, data: bytes, run_id: str | None) -> dict[str, Any]:
+        """Notify an event."""
+        ...
+
+    async def waiters(self, event_id: str) -> list[dict[str, Any]]:
+        """Who waits for it."""
+        ...
+
+    async def waits(self, prefix: str, limit: int) -> Sequence[OpenWait]:
+        """The waits for events whose ids begin so, by id, with what is told of them."""
+        ...
+
+    async def log(self, run_id: str, *, steps: bool) -> RunLog:
+        """One run."""
+        ...
+
+    async def logs(
+        self,
+        *,
+        workflow: str | None,
+        state: str | None,
+        label: str | None,
+        before: str | None,
+        limit: int,
+    ) -> list[RunLog]:
+        """Many runs."""
+        ...
+
+    async def end_of(self, run_id: str) -> RunLog:
+        """A run that has ended, waited for."""
+        ...
+
+    async def feed(self, run_id: str, after: int) -> tuple[list[FeedEntry], bool]:
+        """What happened after an entry, waited for; and whether that is all."""
+        ...
+
+    def stream(self, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
+        """What happens after an entry, and what is said meanwhile, until the run has ended."""
+        ...
+
+    async def conversation(self, key: str, last: int | None) -> list[Any]:
+        """The newest messages of a conversation."""
+        ...
+
+    async def conversations(self, after: str | None, limit: int) -> list[dict[str, Any]]:
+        """Conversations by key: how long each is, and when it began and changed."""
+        ...
+
+    async def delete_conversation(self, key: str) -> bool:
+        """Remove a conversation. False: there is none."""
+        ...
+
+    async def letters(self, before: str | None, limit: int) -> Sequence[tuple[Letter, RunLog]]:
+        """Dead letters."""
+        ...
+
+    async def letter(self, dlq_id: str) -> tuple[Letter, RunLog]:
+        """One of them."""
+        ...
+
+    async def again(self, dlq_id: str, options: RunOptions, *, resume: bool) -> TriggeredRun:
+        """A new run of it."""
+        ...
+
+    async def fork(
+        self,
+        run_id: str,
+        options: RunOptions,
+        *,
+        step: StepKey | None,
+        body: bytes | None,
+        result: bytes | None,
+    ) -> TriggeredRun:
+        """A new run with the beginning of another."""
+        ...
+
+    async def delete_letter(self, dlq_id: str) -> None:
+        """Remove it."""
+        ...
+
+    async def retry_failure_function(self, dlq_id: str) -> None:
+        """Call its failure function again."""
+        ...
+
+    async def close(self) -> None:
+        """Close what was opened for the client alone."""
+        ...
