@@ -222,7 +222,7 @@ def test_what_only_watches_files_leaves_the_store_alone(tmp_path, monkeypatch) -
         ("WA102", lambda serve: serve.route("/x", failure_function="f")(lambda context: 1)),
         ("WA102", lambda serve: serve.route("/x")("not a function")),
         ("WA102", lambda _serve: Serve("app")),
-        ("WA106", lambda serve: serve.route("/x", qstash_client=object())),
+        ("WA102", lambda serve: serve.route("/x", qstash_client=object())),
     ],
 )
 def test_mistakes_are_told_where_they_are_made(code, mistake) -> None:
