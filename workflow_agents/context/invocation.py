@@ -22,7 +22,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
-from workflow_agents.context.branches import BRANCH, Branch, InsideStep
+from workflow_agents.context.branches import BRANCH, Branch
+from workflow_agents.context.misuse import NOT_ITS_OWN, misplaced, too_much, unfit_for
 from workflow_agents.context.threads import Bodies, in_pool
 from workflow_agents.core.failures import failure_of
 from workflow_agents.core.journal import (
@@ -170,10 +171,10 @@ class Invocation:
             )
         branch = BRANCH.get()
         if type(branch) is not Branch or branch.invocation is not self:
-            raise _misplaced(branch, kind, name)
+            raise misplaced(branch, kind, name)
         self._steps += 1
         if self._steps > self.limits.steps or len(name) > self.limits.name_characters:
-            raise _too_much(self.limits, kind, name, self._steps)
+            raise too_much(self.limits, kind, name, self._steps)
         self._is_idle = False
         return branch.next_key()
 
@@ -367,7 +368,7 @@ class Invocation:
         if head is not None and self._replay.replaying:
             asked = self._held[0].asked if self._held else None
             new = f"{describe(asked.kind, asked.name)} as {place(asked.key)}" if asked else ""
-            unfit = _unfit(head, new or "the code waits for other steps")
+            unfit = unfit_for(head, new or "the code waits for other steps")
             self._close(Failed(failure_of(unfit)))
         elif head is None and self._groups is not None:
             self._decide(self._groups)
@@ -430,7 +431,7 @@ class Invocation:
         """The function returned: has it asked for all that its history holds?"""
         for recorded in self._replay.unasked():
             if isinstance(recorded.key, int) or self._has_finished(recorded.key):
-                unfit = _unfit(recorded, "the function returned without this step")
+                unfit = unfit_for(recorded, "the function returned without this step")
                 return Failed(failure_of(unfit))
         if self._groups is not None and self._steps and (unfit := self._groups.left()):
             return Failed(failure_of(unfit))
@@ -485,36 +486,8 @@ class _Unknown:
 _UNKNOWN: Any = _Unknown()
 
 
-def _unfit(head: Recorded, asked: str) -> HistoryMismatch:
-    return HistoryMismatch(place(head.key), describe(head.kind, head.name), asked)
-
-
-def _too_much(limits: Limits, kind: StepKind, name: str, steps: int) -> LimitError:
-    asked = describe(kind, name[:60])
-    if steps > limits.steps:
-        return LimitError(
-            "WA503", where=asked, found=f"expected at most {limits.steps:,} steps, found one more"
-        )
-    found = f"expected at most {limits.name_characters:,} characters, found {len(name):,}"
-    return LimitError("WA504", where=asked, found=found, fix=("give the step a shorter name",))
-
-
-_NOT_ITS_OWN = "expected the context's own function and the tasks it starts, found other code"
-
-
 def _current(invocation: Invocation) -> Branch:
     branch = BRANCH.get()
     if type(branch) is not Branch or branch.invocation is not invocation:
-        raise StepUsageError("WA208", found=_NOT_ITS_OWN)
+        raise StepUsageError("WA208", found=NOT_ITS_OWN)
     return branch
-
-
-def _misplaced(branch: Branch | InsideStep | None, kind: StepKind, name: str) -> StepUsageError:
-    asked = describe(kind, name)
-    if isinstance(branch, InsideStep):
-        return StepUsageError(
-            "WA203",
-            where=f"{asked}, inside step {branch.name!r}",
-            found=f"the body of {branch.name!r} asks for {asked}",
-        )
-    return StepUsageError("WA208", where=asked, found=_NOT_ITS_OWN)
