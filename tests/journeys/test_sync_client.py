@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -199,7 +200,15 @@ def test_a_client_is_made_of_what_an_async_client_is_made_of(engine) -> None:
         Client(3)
 
 
-def test_an_interrupt_ends_the_waiting_and_not_the_run(engine) -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """As in a terminal: a process that was started in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_ends_the_waiting_and_not_the_run(engine, interruptible) -> None:
     run = engine.sync_client.trigger("/waits")
     told(run, "STEP_WAITING")
     threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()

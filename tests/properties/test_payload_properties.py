@@ -107,7 +107,7 @@ class Play:
                 self.apply(LeaseDelivery(row.id, row.attempt))
                 self.apply(TakeDelivery(row.id, row.attempt + 1))
             else:
-                self.apply(DropDelivery(row.run, row.step))
+                self.apply(DropDelivery(row.run, row.step, 1))
             del self.runs[row.run].owed[row.step]
 
     def end(self) -> None:

@@ -84,6 +84,7 @@ class Invocation:
 
     Attributes:
         bodies: calls the bodies of synchronous steps.
+        bodies_running: how many bodies of steps are running; until they end it is not at rest.
         holds_thread: the function has a thread of its own, so that its task is not cheap to keep.
     """
 
@@ -106,6 +107,7 @@ class Invocation:
         self._gate = gate
         self._groups = groups
         self._decided = False
+        self.bodies_running = 0
         self._opening: asyncio.Future[None] | None = None
         self._keeper = keeper
         self._replay = Replay(history)
@@ -230,14 +232,14 @@ class Invocation:
         wait = _Wait(_current(self), elsewhere=elsewhere)
         self._waits[key] = wait
         if elsewhere or self._replay.head is not None or self._ready:
-            self._kick()
+            self.kick()
         try:
             return await wait.future
         except asyncio.CancelledError:
             self._dropped.add(key)
             if self._waits.get(key) is wait:
                 del self._waits[key]
-            self._kick()
+            self.kick()
             raise
 
     def withdraw(self, key: StepKey, name: str) -> None:
@@ -261,7 +263,7 @@ class Invocation:
 
     # Handing out results.
 
-    def _kick(self) -> None:
+    def kick(self) -> None:
         """Look again after the loop has turned often enough."""
         if self._root.children and not self._turns:
             self._turns = _TURNS_PER_LEVEL * (1 + self._depth)
@@ -326,7 +328,7 @@ class Invocation:
         if not wait.future.done():
             wait.future.set_result(outcome)
         if self._root.children or self._ready:
-            self._kick()
+            self.kick()
 
     def _release(self) -> bool:
         """The loaded history is handed out: let the steps start that are not in it."""
@@ -336,13 +338,13 @@ class Invocation:
         for wait in held:
             if not wait.future.done():
                 wait.future.set_result(None)
-        self._kick()
+        self.kick()
         return True
 
     async def _hold(self, asked: Asked) -> Recorded | Waiting | None:
         wait = _Wait(_current(self), elsewhere=True, asked=asked)
         self._held.append(wait)
-        self._kick()
+        self.kick()
         try:
             return await wait.future
         except asyncio.CancelledError:
@@ -350,16 +352,21 @@ class Invocation:
                 # In lock-step: its outcome was on the way.
                 self._dropped.add(asked.key)
                 del self._waits[asked.key]
-                self._kick()
+                self.kick()
             raise
         finally:
             if wait in self._held:
                 self._held.remove(wait)
-                self._kick()
+                self.kick()
 
     def _all_wait(self) -> bool:
-        """Whether every leaf of the tree of branches waits for something kept elsewhere."""
-        waiting = {w.branch for w in self._waits.values() if w.elsewhere}
+        """Whether every branch waits for something kept elsewhere, or for branches that do.
+
+        One that has forked others may be in a step of its own: its body, or before the commit.
+        """
+        if self.bodies_running or not all(w.elsewhere for w in self._waits.values()):
+            return False
+        waiting = {w.branch for w in self._waits.values()}
         waiting.update(w.branch for w in self._held)
         return all(b in waiting for b in self._open if not b.children)
 
@@ -398,7 +405,7 @@ class Invocation:
             for index, outcome in decided:
                 self._waits[outcome.key] = held[index][1]
                 self._replay.add(outcome)
-            self._kick()
+            self.kick()
 
     # Ends.
 
@@ -410,7 +417,7 @@ class Invocation:
         if not self._root.children:
             self._depth = 0
         if self._closing is None:
-            self._kick()
+            self.kick()
 
     def _root_done(self, task: "asyncio.Task[object]") -> None:
         self._root.finished = True

@@ -189,13 +189,19 @@ def _encoded(value: object, name: str, limit: int) -> bytes:
 async def _execute(invocation: Invocation, body: Body, inside: InsideStep) -> object:
     """Call the body: on the loop if it is a coroutine function, else in a thread."""
     token = BRANCH.set(inside)
+    invocation.bodies_running += 1
     try:
         if _is_async(body):
             return await body()
         value = await invocation.bodies(body, inside)
         # A lambda that calls a coroutine function is as common as the function itself.
         return await value if inspect.isawaitable(value) else value
+    except asyncio.CancelledError:
+        # Nothing is recorded of it, and so nothing else will look again.
+        invocation.kick()
+        raise
     finally:
+        invocation.bodies_running -= 1
         BRANCH.reset(token)
 
 
