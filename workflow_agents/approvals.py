@@ -26,7 +26,6 @@ from workflow_agents.protocol.approvals import (
     run_of,
 )
 from workflow_agents.protocol.codec import Unencodable, decode, encode
-from workflow_agents.protocol.json_schema import faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +265,8 @@ def _edited(waiting: Approval, arguments: Mapping[str, Any]) -> Mapping[str, Any
         edited: dict[str, Any] = decode(encode(dict(arguments)))
     except Unencodable as error:
         raise wrong_option("arguments", "JSON data", error.reason) from error
+    from workflow_agents.protocol.json_schema import faults
+
     wrong = faults(edited, waiting.schema)
     if wrong:
         raise ConfigurationError("WA610", where=f"tool {waiting.tool!r}", found=wrong[:5])

@@ -41,7 +41,6 @@ from workflow_agents.core.journal import (
     Start,
 )
 from workflow_agents.core.limits import Limits
-from workflow_agents.core.lockstep import in_order
 from workflow_agents.core.replay import Replay, describe, place
 from workflow_agents.errors import HistoryMismatch, LimitError, StepUsageError, WorkflowAbort
 from workflow_agents.protocol.codec import Unencodable, encode, is_text
@@ -182,11 +181,6 @@ class Invocation:
 
     def body_starts(self, key: StepKey, name: str) -> None:
         """The body of a `run` step is about to be executed. Test kits listen here."""
-
-    @property
-    def forked(self) -> bool:
-        """Whether branches are open beside the root."""
-        return self._root.children > 0
 
     async def begin(
         self, key: StepKey, kind: StepKind, name: str, plan: Plan | None = None
@@ -385,6 +379,8 @@ class Invocation:
 
     def _decide(self, groups: Groups) -> None:
         """In lock-step: every branch has come to rest, and these steps are a group."""
+        from workflow_agents.core.lockstep import in_order
+
         if self._decided or not self._held:
             return
         held = sorted(((w.asked, w) for w in self._held if w.asked), key=lambda h: in_order(h[0]))

@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from workflow_agents.core.assembly import Assembly, Delta, Text, ToolCall
 from workflow_agents.core.stream_events import (
     ReplyEvent,
     StreamEnded,
@@ -26,6 +26,9 @@ from workflow_agents.core.stream_events import (
     ToolCallDelta,
 )
 from workflow_agents.protocol.history import StepKey
+
+if TYPE_CHECKING:
+    from workflow_agents.core.assembly import Assembly, Delta
 
 BUFFERED_EVENTS = 10_000
 """How many events a listener may have before it."""
@@ -48,7 +51,7 @@ class Reply:
     """One attempt at a streamed reply, from the head of the answer to its end."""
 
     def __init__(
-        self, streams: "Streams", run: int, step: StepKey, name: str, attempt: int, said: Assembly
+        self, streams: "Streams", run: int, step: StepKey, name: str, attempt: int, said: "Assembly"
     ) -> None:
         self.assembly = said
         self._streams = streams
@@ -57,7 +60,7 @@ class Reply:
         self._name = name
         self._attempt = attempt
 
-    def tell(self, deltas: Sequence[Delta]) -> None:
+    def tell(self, deltas: "Sequence[Delta]") -> None:
         """Pass on what came."""
         listeners = self._streams.listeners(self._run)
         for delta in deltas if listeners else ():
@@ -76,17 +79,17 @@ class Reply:
         begins = StreamStarted if self._attempt == 1 else StreamRestarted
         events: list[ReplyEvent] = [begins(self._step, self._name, self._attempt)]
         said = self.assembly.said
-        events += [self._event(Text(said))] if said else []
+        events += [TextDelta(self._step, self._name, said)] if said else []
         return events + [self._event(call) for call in self.assembly.calls]
 
-    def _event(self, delta: Delta) -> ReplyEvent:
-        match delta:
-            case Text(text):
-                return TextDelta(self._step, self._name, text)
-            case ToolCall():
-                return ToolCallDelta(
-                    self._step, self._name, delta.index, delta.id, delta.tool, delta.arguments
-                )
+    def _event(self, delta: "Delta") -> ReplyEvent:
+        from workflow_agents.core.assembly import Text
+
+        if isinstance(delta, Text):
+            return TextDelta(self._step, self._name, delta.text)
+        return ToolCallDelta(
+            self._step, self._name, delta.index, delta.id, delta.tool, delta.arguments
+        )
 
 
 class Listener:
@@ -155,7 +158,7 @@ class Streams:
         self._replies: dict[int, dict[StepKey, Reply]] = {}
         self._listeners: dict[int, list[Listener]] = {}
 
-    def begin(self, run: int, step: StepKey, name: str, attempt: int, said: Assembly) -> Reply:
+    def begin(self, run: int, step: StepKey, name: str, attempt: int, said: "Assembly") -> Reply:
         """An answer begins, which `said` assembles."""
         reply = Reply(self, run, step, name, attempt, said)
         self._replies.setdefault(run, {})[step] = reply

@@ -9,7 +9,7 @@ import os
 import random
 from collections.abc import Callable, Mapping
 from contextvars import Context
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
 from workflow_agents import config
@@ -34,11 +34,11 @@ from workflow_agents.serve.workflow import (
     served_workflow,
 )
 from workflow_agents.store.sqlite import SqliteStore, Synchronous
-from workflow_agents.sync.client import Client
 from workflow_agents.sync.loop_thread import BLOCKED, LOOP_THREAD, at_exit
 
 if TYPE_CHECKING:
     from workflow_agents.serve.agents import ServedAgent
+    from workflow_agents.sync.client import Client
 
 
 class Engine:
@@ -80,7 +80,6 @@ class Engine:
 
     Attributes:
         client: starts and follows runs; it may be awaited on any loop.
-        sync_client: the same without await.
     """
 
     @names_options
@@ -125,7 +124,13 @@ class Engine:
         self._agents: dict[str, ServedAgent] = {}
         backend: Any = OnItsLoop(InProcess(self._engine), lambda: self.loop)
         self.client: AsyncClient = _EngineClient(self, backend)
-        self.sync_client = Client(self.client)
+
+    @cached_property
+    def sync_client(self) -> "Client":
+        """The same as `client`, without await."""
+        from workflow_agents.sync.client import Client
+
+        return Client(self.client)
 
     @property
     def core(self) -> DurableEngine:
