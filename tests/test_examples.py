@@ -14,6 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from examples.demo.run import completion_id
+from workflow_agents import Agent, AsyncWorkflowContext, OpenAIModel, agent_workflow
+from workflow_agents.testing import ScriptedModel, WorkflowEnvironment
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
 PRINTS = re.compile(r"^# prints:\n(?P<lines>(?:#(?:   .*)?\n)+)\Z", re.M)
@@ -38,3 +42,20 @@ def test_an_example_prints_what_it_says(example: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == promised(example)
+
+
+async def test_the_demo_finds_the_ids_of_replies_in_what_is_recorded() -> None:
+    """The demo itself needs a real model; this is what it reads of the engine's feed."""
+
+    async def ask(context: AsyncWorkflowContext[str]) -> str:
+        writer = Agent(model=OpenAIModel("gpt-4o"), name="writer")
+        return (await agent_workflow(context).task(agent=writer, prompt="Hi").run()).text
+
+    with ScriptedModel() as model:
+        model.say("Hello.")
+        async with WorkflowEnvironment(model=model) as env:
+            run = await env.trigger(ask)
+            await env.result(run)
+            [call] = [e async for e in run.feed() if e.step_type == "CALL" and e.data.get("json")]
+            assert completion_id(call.data) == call.data["json"]["id"].removeprefix("chatcmpl-")
+            assert completion_id(call.data)

@@ -251,10 +251,8 @@ def finished_step(entry: Json) -> Step | None:
 
 def completion_id(result: Any) -> str:
     """The id in a recorded chat completion, as the local model's log has it."""
-    body = result.get("body") if isinstance(result, dict) else None
-    if isinstance(body, str):
-        body = json.loads(body)
-    return str(body.get("id", "")).removeprefix("chatcmpl-") if isinstance(body, dict) else ""
+    reply = result.get("json") if isinstance(result, dict) else None
+    return str(reply.get("id", "")).removeprefix("chatcmpl-") if isinstance(reply, dict) else ""
 
 
 def in_columns(rows: list[tuple[str, ...]]) -> Iterator[str]:
