@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.store.message_rows import MessageRow, Owed
+from workflow_agents.store.remote_rows import RemoteRuns
+from workflow_agents.store.sqlite_remote_reads import SqliteRemoteReads
 
 if TYPE_CHECKING:
     from workflow_agents.store.sqlite_reads import SqliteReads
@@ -22,6 +24,7 @@ class SqliteMessageReads:
 
     def __init__(self, store: "SqliteReads") -> None:
         self._store = store
+        self.remote: RemoteRuns = SqliteRemoteReads(store)
 
     def message(self, message: int) -> MessageRow | None:
         """See `Messages.message`."""
