@@ -20,10 +20,10 @@ When clocks are put forward or back, there are two kinds of schedules (as Debian
   fires every 15 minutes goes on to do so.
 
 Theory. On the wall, time has no gaps, and the library `cronsim` finds the next time there. What
-that is as an instant is decided here, because the library, asked with a zone, loses ticks
-where clocks change by half an hour or at midnight. For fixed times the way from wall to
-instant is monotone, so they come in order by themselves. For intervals the time line is cut
-where the offset changes, and each piece has the wall of its own.
+that is as an instant is decided here: asked with a zone, the library loses ticks, or finds the
+same ones for ever, where clocks change by half an hour or not on the hour. For fixed times the
+way from wall to instant is monotone, so they come in order by themselves. For intervals the
+time line is cut where the offset changes, and each piece has a wall of its own.
 
 Nothing here reads a clock. Instants are Unix milliseconds, ticks whole seconds of them.
 """

@@ -29,8 +29,8 @@ _MEANS = (
 _LOWEST = (0, 0, 1, 1, 0)
 _HIGHEST = (59, 23, 31, 12, 6)
 _NAMES = {
-    3: "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(),
-    4: "SUN MON TUE WED THU FRI SAT".split(),
+    3: ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
+    4: ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
 }
 _RANGE = re.compile(r"([A-Z0-9]{1,3})-([A-Z0-9]{1,3})")
 

@@ -77,9 +77,9 @@ def test_a_zone_goes_before(prefix):
 
     assert cron.zone == "Asia/Kolkata"
     assert cron.next_tick(at("2024-01-01")) == at("2024-01-01T03:30")
-    assert Cron.parse(f"{prefix}=America/New_York @daily").next_tick(
-        at("2024-01-01T00:00")
-    ) == at("2024-01-01T05:00")
+    assert Cron.parse(f"{prefix}=America/New_York @daily").next_tick(at("2024-01-01T00:00")) == at(
+        "2024-01-01T05:00"
+    )
 
 
 def test_without_a_zone_it_is_utc():
