@@ -122,6 +122,12 @@ CODES = _table(
         ('write for example "CRON_TZ=Europe/Berlin 0 9 * * *"', "leave it out, for UTC"),
     ),
     (
+        "WA121",
+        "a message that cannot be read",
+        "its destination, or a header that configures it, has a value that cannot be used",
+        ("send the value that the message names, or leave the header out",),
+    ),
+    (
         "WA201",
         "a step changed while this run was in progress",
         "finished steps are matched by place and name; this run began with other code",

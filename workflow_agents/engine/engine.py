@@ -13,7 +13,8 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextvars import Context, copy_context
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from workflow_agents.clock import Clock
 from workflow_agents.core.flow_control import FlowControl
@@ -47,6 +48,9 @@ from workflow_agents.store.changes import (
 )
 from workflow_agents.store.commits import Commits, Committed
 from workflow_agents.store.interface import RunRow, Store
+
+if TYPE_CHECKING:
+    from workflow_agents.engine.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -218,6 +222,13 @@ class DurableEngine:
         """
         if not self.running:
             raise StoreError("WA111", found="expected a running engine, found one at rest")
+
+    @cached_property
+    def wire(self) -> "Wire":
+        """Messages and remote runs, which only a server has."""
+        from workflow_agents.engine.wire import Wire
+
+        return Wire(self)
 
     # Runs in hand.
 
