@@ -50,6 +50,7 @@ from workflow_agents.store.commits import Commits, Committed
 from workflow_agents.store.interface import RunRow, Store
 
 if TYPE_CHECKING:
+    from workflow_agents.engine.credentials import Credentials
     from workflow_agents.engine.messages import Messages
     from workflow_agents.engine.sending import Sending
     from workflow_agents.protocol.signature import SigningKeys
@@ -242,6 +243,13 @@ class DurableEngine:
         from workflow_agents.engine.sending import Sending
 
         return Sending(self)
+
+    @cached_property
+    def credentials(self) -> "Credentials":
+        """Keeps the keys and the token of the server."""
+        from workflow_agents.engine.credentials import Credentials
+
+        return Credentials(self)
 
     # Runs in hand.
 

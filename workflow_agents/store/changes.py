@@ -444,7 +444,7 @@ class Refused(NamedTuple):
         existing: of an `AddRun` or an `AddMessage`: the row that has the id.
     """
 
-    op: Op | None
+    op: "Op | None"
     existing: int = 0
 
 
