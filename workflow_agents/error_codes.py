@@ -125,6 +125,12 @@ CODES = _table(
         ),
     ),
     (
+        "WA123",
+        "a port is taken",
+        "another process listens there, perhaps an earlier one of this kind",
+        ("give another port", "end the other process"),
+    ),
+    (
         "WA201",
         "a step changed while this run was in progress",
         "finished steps are matched by place and name; this run began with other code",

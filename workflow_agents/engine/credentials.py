@@ -37,6 +37,11 @@ class Credentials:
             raise StoreError("WA401", "the server has no signing keys")
         return self._engine.signing
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether keys lie in the store."""
+        return self._engine.store.messages.setting(_KEYS) is not None
+
     async def load_keys(self, given: SigningKeys | None = None) -> SigningKeys:
         """Sign with the given keys, else with those of the store, else with new ones.
 
