@@ -109,8 +109,8 @@ async def _serve(asked: Serving, given: Given, path: str, listener: socket.socke
     )
     ended = running.signalled()
     async with running.engine_on(path, settings, asked.retention) as engine:
-        keys_are_new = given.keys is None and not engine.credentials.has_keys
-        keys = await engine.credentials.load_keys(given.keys)
+        keys_are_new = given.keys is None and not engine.wire.credentials.has_keys
+        keys = await engine.wire.credentials.load_keys(given.keys)
         account, made = await account_of(engine, given.token)
         settings = replace(settings, accounts=(account, *_readers(given)))
         screen = Screen()
@@ -146,10 +146,10 @@ async def account_of(engine: DurableEngine, token: str | None) -> tuple[Account,
     """
     if token is not None:
         return Account(user_of(token) or _USER, digest_of(token)), None
-    known = engine.credentials.token()
+    known = engine.wire.credentials.token()
     if known is not None:
         return Account(*known), None
     made = make_token(_USER, secrets.token_urlsafe(32))
     digest = digest_of(made)
-    await engine.credentials.keep_token(_USER, digest)
+    await engine.wire.credentials.keep_token(_USER, digest)
     return Account(_USER, digest), made

@@ -33,9 +33,9 @@ class Credentials:
         Raises:
             StoreError: WA401, there are none.
         """
-        if self._engine.signing is None:
+        if self._engine.wire.signing is None:
             raise StoreError("WA401", "the server has no signing keys")
-        return self._engine.signing
+        return self._engine.wire.signing
 
     @property
     def has_keys(self) -> bool:
@@ -54,7 +54,7 @@ class Credentials:
         if keys is None:
             keys = SigningKeys(new_signing_key(), new_signing_key())
             await self._keep_keys(keys)
-        self._engine.signing = keys
+        self._engine.wire.signing = keys
         return keys
 
     def _as_rotated(self, given: SigningKeys) -> SigningKeys:
@@ -68,7 +68,7 @@ class Credentials:
         """The next key becomes the current one, and a new one the next. Durable on return."""
         keys = SigningKeys(self.keys.following, new_signing_key())
         await self._keep_keys(keys)
-        self._engine.signing = keys
+        self._engine.wire.signing = keys
         return keys
 
     def _stored_keys(self) -> SigningKeys | None:

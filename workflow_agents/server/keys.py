@@ -11,7 +11,7 @@ from workflow_agents.server.routing import Call, Endpoint
 async def show(call: Call) -> Response:
     """The current key and the next one."""
     account = call.account
-    return _shown(account.keys if account and account.keys else call.engine.credentials.keys)
+    return _shown(account.keys if account and account.keys else call.engine.wire.credentials.keys)
 
 
 async def rotate(call: Call) -> Response:
@@ -23,7 +23,7 @@ async def rotate(call: Call) -> Response:
             found=f"the test user {call.account.user!r}",
             fix=("rotate those of the default user",),
         )
-    return _shown(await call.engine.credentials.rotate())
+    return _shown(await call.engine.wire.credentials.rotate())
 
 
 def _shown(keys: SigningKeys) -> Response:

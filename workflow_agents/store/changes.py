@@ -387,7 +387,7 @@ Op: TypeAlias = "_RunOp | MessageOp"
 class Change(NamedTuple):
     """What one decision writes. Operations come first, in order; then the entries."""
 
-    ops: Sequence[Op]
+    ops: "Sequence[Op]"
     entries: Sequence[Entry] = ()
 
 

@@ -112,7 +112,7 @@ async def serving(
         limits=limits,
     )
     await engine.start()
-    await engine.credentials.load_keys(DEV_KEYS)
+    await engine.wire.credentials.load_keys(DEV_KEYS)
     listener = socket.create_server(("127.0.0.1", 0))
     port: int = listener.getsockname()[1]
     app = create_app(engine, replace(settings, port=port), endpoints)
