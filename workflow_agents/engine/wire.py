@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from workflow_agents.engine.credentials import Credentials
 from workflow_agents.engine.failure_visits import FailureVisits
 from workflow_agents.engine.messages import Messages
 from workflow_agents.engine.remote_ends import RemoteEnds
@@ -23,6 +24,7 @@ class Wire:
     Attributes:
         messages: takes them.
         sending: attempts to deliver them.
+        credentials: keeps the keys and the token of the server.
         runs: takes messages of remote runs.
         known: what never changes of remote runs.
         lists: what visits bring.
@@ -36,6 +38,7 @@ class Wire:
     def __init__(self, engine: "DurableEngine") -> None:
         self.messages = Messages(engine)
         self.sending = Sending(engine)
+        self.credentials = Credentials(engine)
         self.runs = RemoteRuns(engine)
         self.known = KnownRuns(engine)
         self.lists = VisitLists(engine)

@@ -97,6 +97,20 @@ class AddMessageLetter(NamedTuple):
     failure: str
 
 
+class KeepSetting(NamedTuple):
+    """Something that a server has to know again after a restart; replaces what was kept."""
+
+    name: str
+    value: str
+
+
 MessageOp = (
-    AddMessage | Reachable | Unasked | InheritMessages | DropMessage | FreeQueue | AddMessageLetter
+    AddMessage
+    | Reachable
+    | Unasked
+    | InheritMessages
+    | DropMessage
+    | FreeQueue
+    | AddMessageLetter
+    | KeepSetting
 )

@@ -30,6 +30,8 @@ _CLAIM_ID = (
     "INSERT INTO deduplications VALUES (?1, 0, ?2) ON CONFLICT (id) DO UPDATE SET"
     " message = 0, until = excluded.until WHERE until <= ?3"
 )
+_MAKE_QUEUE = "INSERT OR IGNORE INTO queues VALUES (?1, 1, 0, ?2, ?2)"
+"""A message may name a queue that nobody has made: one turn after the other."""
 _TURNS = (
     "SELECT DISTINCT turn FROM deliveries WHERE queue = ?1 ORDER BY turn"
     " LIMIT (SELECT parallelism FROM queues WHERE name = ?1 AND NOT paused)"
@@ -77,6 +79,8 @@ def add_message(db: sqlite3.Connection, op: message_ops.AddMessage, applied: App
             "INSERT OR IGNORE INTO message_labels VALUES (?, ?)",
             [(label, message) for label in op.labels],
         )
+    if op.queue is not None:
+        db.execute(_MAKE_QUEUE, (op.queue, op.at))
     at_once = op.due_at is None
     leased = LEASED if at_once else IN_QUEUE if op.queue is not None else TO_BE_MADE
     due_at = op.due_at if leased == TO_BE_MADE else None
@@ -122,6 +126,11 @@ def _add_letter(
         " VALUES (?, 0, ?, ?, ?)",
         (op.id, op.at, op.failure, op.message),
     )
+    return True
+
+
+def _keep_setting(db: sqlite3.Connection, op: message_ops.KeepSetting, _applied: Applied) -> bool:
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"server.{op.name}", op.value))
     return True
 
 
@@ -181,6 +190,7 @@ MESSAGE_WRITES: dict[type, Write] = {
     message_ops.DropMessage: drop_message,
     message_ops.FreeQueue: free_queue,
     message_ops.AddMessageLetter: _add_letter,
+    message_ops.KeepSetting: _keep_setting,
     **REMOTE_WRITES,
 }
 """By type of operation."""
