@@ -47,7 +47,7 @@ async def batch(call: Call) -> Response:
     """
     data = await call.json([])
     items: list[Any] = cast("list[Any]", data) if isinstance(data, list) else [data]
-    read = [_read(item, call.caller_ip) for item in items]
+    read = [read_item(item, call.caller_ip) for item in items]
     for one in read:
         if isinstance(one, WorkflowAgentsError) and len(read) == 1:
             raise one
@@ -92,7 +92,7 @@ def _entry(call: Call, one: Taken | WorkflowAgentsError) -> Any:
     return _shown(call, one)
 
 
-def _read(item: Any, caller_ip: str | None) -> Incoming | WorkflowAgentsError:
+def read_item(item: Any, caller_ip: str | None) -> Incoming | WorkflowAgentsError:
     """One item; a client may write null for what is missing, and any JSON as the body."""
     try:
         if not isinstance(item, dict):

@@ -48,11 +48,47 @@ class ElementRow:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which remote runs are meant: those that have one of each tuple's values, if it has any.
+
+    Attributes:
+        urls: of the workflow, exactly.
+        prefixes: with which that begins.
+        hosts: the host and port in that.
+        paths: the path in that.
+        messages: rows of messages that are the run's.
+        happened: kinds of feed entries that tell of it.
+        created_at: exactly then, Unix milliseconds.
+        from_at: created then or later.
+        to_at: created then or before.
+    """
+
+    run_ids: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    flow_keys: tuple[str, ...] = ()
+    caller_ips: tuple[str, ...] = ()
+    phases: tuple[int, ...] = ()
+    messages: tuple[int, ...] = ()
+    happened: tuple[int, ...] = ()
+    created_at: int | None = None
+    from_at: int | None = None
+    to_at: int | None = None
+
+
 class RemoteRuns(Protocol):
     """Queries about remote runs."""
 
     def run(self, run: int | str) -> RemoteRow | None:
         """One run by its row or its id; None: there is none, or it is not a remote one."""
+        ...
+
+    def find(self, which: RunFilter, *, before: int | None, limit: int) -> list[RemoteRow]:
+        """Runs, the newest first; `before` is the row of the last one seen."""
         ...
 
     def is_open(self, run: int) -> bool:

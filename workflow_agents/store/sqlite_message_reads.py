@@ -1,15 +1,14 @@
 """The queries about messages, on the connection of a store: see `message_rows.Messages`."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.store.message_rows import GroupEndpoint, MessageFilter, MessageRow, Owed
 from workflow_agents.store.remote_rows import RemoteRuns
 from workflow_agents.store.sqlite_remote_reads import SqliteRemoteReads
+from workflow_agents.store.sqlite_urls import add_url_functions
 
 if TYPE_CHECKING:
     from workflow_agents.store.sqlite_reads import SqliteReads
@@ -112,25 +111,3 @@ def _row(row: Any) -> MessageRow:
     found.kind = MessageKind(found.kind)
     found.body = found.body or b""
     return found
-
-
-def add_url_functions(db: sqlite3.Connection) -> None:
-    """Let SQL look into URLs; again is harmless."""
-    db.create_function("host_of", 1, _host_of, deterministic=True)
-    db.create_function("path_of", 1, _path_of, deterministic=True)
-
-
-def _host_of(url: str) -> str:
-    return _parts(url)[0]
-
-
-def _path_of(url: str) -> str:
-    return _parts(url)[1]
-
-
-def _parts(url: str) -> tuple[str, str]:
-    try:
-        found = urlsplit(url)
-    except ValueError:  # brackets that hold no address
-        return "", ""
-    return found.netloc.lower(), found.path or "/"

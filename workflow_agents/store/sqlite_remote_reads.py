@@ -1,21 +1,27 @@
 """The queries about remote runs, on the connection of a store: see `remote_rows.RemoteRuns`."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import StepKey, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
-from workflow_agents.store.remote_rows import ElementRow, RemoteRow
+from workflow_agents.store.remote_rows import ElementRow, RemoteRow, RunFilter
+from workflow_agents.store.sqlite_urls import add_url_functions
 
 if TYPE_CHECKING:
     from workflow_agents.store.sqlite_reads import SqliteReads
 
 _ELEMENT_KINDS = f"({int(MessageKind.VISIT)}, {int(MessageKind.PLAN)}, {int(MessageKind.TRIGGER)})"
 # VISIT sorts before TRIGGER: what an SDK has triggered again counts before what asked for it.
+_FIRST = "(SELECT id FROM messages WHERE run = r.id AND step = 0 ORDER BY kind LIMIT 1)"
 _RUN = (
     "SELECT r.id, r.run_id, r.workflow, r.phase, r.created_at, r.options, r.parent,"
     f" r.parent_step, m.id, m.spec, m.kind = {int(MessageKind.VISIT)} FROM runs r"
-    " JOIN messages m ON m.run = r.id AND m.step = 0"
+    f" JOIN messages m ON m.id = {_FIRST}"
+)
+_BEGINS_WITH_ONE = (
+    "EXISTS (SELECT 1 FROM json_each(?) WHERE substr(r.workflow, 1, length(value)) = value)"
 )
 
 
@@ -32,6 +38,25 @@ class SqliteRemoteReads:
     def child(self, run: int, step: StepKey) -> RemoteRow | None:
         """See `RemoteRuns.child`."""
         return self._run("r.parent = ? AND r.parent_step = ?", (run, step))
+
+    def find(self, which: RunFilter, *, before: int | None, limit: int) -> list[RemoteRow]:
+        """See `RemoteRuns.find`."""
+        where, arguments = where_of(which)
+        if before is not None:
+            where.append("r.id < ?")
+            arguments.append(before)
+        self.allow_urls(which)
+        rows = self._store.all(
+            f"{_RUN} WHERE {' AND '.join(where or ['1'])} ORDER BY r.id DESC LIMIT ?",
+            (*arguments, limit),
+        )
+        return [_row(row) for row in rows]
+
+    def allow_urls(self, which: RunFilter) -> None:
+        """Teach the connection the functions that a filter may need."""
+        if which.hosts or which.paths:
+            with self._store.mutex:
+                add_url_functions(self._store.db)
 
     def is_open(self, run: int) -> bool:
         """See `RemoteRuns.is_open`."""
@@ -69,9 +94,46 @@ class SqliteRemoteReads:
         return [body or b"" for (body,) in self._store.with_payloads(rows, 0)]
 
     def _run(self, which: str, arguments: tuple[Any, ...]) -> RemoteRow | None:
-        rows = self._store.all(f"{_RUN} WHERE {which} ORDER BY m.kind LIMIT 1", arguments)
-        if not rows:
-            return None
-        found = RemoteRow(*rows[0])
-        found.phase, found.triggered = Phase(found.phase), bool(found.triggered)
-        return found
+        rows = self._store.all(f"{_RUN} WHERE {which} LIMIT 1", arguments)
+        return _row(rows[0]) if rows else None
+
+
+def where_of(which: RunFilter) -> tuple[list[str], list[Any]]:
+    """Conditions on the run `r` and its first message `m`, and their arguments."""
+    where: list[str] = []
+    arguments: list[Any] = []
+    listed = "(SELECT value FROM json_each(?))"
+    for condition, values in (
+        (f"r.run_id IN {listed}", which.run_ids),
+        (f"r.workflow IN {listed}", which.urls),
+        (_BEGINS_WITH_ONE, which.prefixes),
+        (f"host_of(r.workflow) IN {listed}", which.hosts),
+        (f"path_of(r.workflow) IN {listed}", which.paths),
+        (f"r.id IN (SELECT run FROM labels WHERE label IN {listed})", which.labels),
+        (f"r.flow_key IN {listed}", which.flow_keys),
+        (f"m.caller_ip IN {listed}", which.caller_ips),
+        (f"r.phase IN {listed}", which.phases),
+        (f"r.id IN (SELECT run FROM messages WHERE id IN {listed})", which.messages),
+        (
+            f"EXISTS (SELECT 1 FROM feed f WHERE f.run = r.id AND f.kind IN {listed})",
+            which.happened,
+        ),
+    ):
+        if values:
+            where.append(condition)
+            arguments.append(json.dumps(values))
+    for condition, at in (
+        ("r.created_at = ?", which.created_at),
+        ("r.created_at >= ?", which.from_at),
+        ("r.created_at <= ?", which.to_at),
+    ):
+        if at is not None:
+            where.append(condition)
+            arguments.append(at)
+    return where, arguments
+
+
+def _row(row: Any) -> RemoteRow:
+    found = RemoteRow(*row)
+    found.phase, found.triggered = Phase(found.phase), bool(found.triggered)
+    return found
