@@ -7,6 +7,7 @@ from workflow_agents.engine.failure_visits import FailureVisits
 from workflow_agents.engine.messages import Messages
 from workflow_agents.engine.remote_ends import RemoteEnds
 from workflow_agents.engine.remote_known import KnownRuns
+from workflow_agents.engine.remote_letters import RemoteLetters
 from workflow_agents.engine.remote_runs import RemoteRuns
 from workflow_agents.engine.remote_waits import RemoteWaits
 from workflow_agents.engine.sending import Sending
@@ -32,6 +33,7 @@ class Wire:
         failures: tells of failed remote runs.
         remote_ends: how remote runs end.
         waits: what remote runs wait for.
+        letters: dead letters of remote runs.
         signing: the keys that deliveries are signed with; None: they are not.
     """
 
@@ -46,4 +48,5 @@ class Wire:
         self.failures = FailureVisits(engine)
         self.remote_ends = RemoteEnds(engine)
         self.waits = RemoteWaits(engine)
+        self.letters = RemoteLetters(engine)
         self.signing: SigningKeys | None = None

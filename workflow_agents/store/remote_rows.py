@@ -80,6 +80,39 @@ class RunFilter:
     to_at: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LetterFilter:
+    """Which dead letters of remote runs are meant.
+
+    Attributes:
+        ids: of dead letters.
+        runs: whose they are.
+        statuses: that were answered last.
+        callbacks: states of the failure function.
+        from_at: failed then or later, Unix milliseconds.
+        to_at: failed then or before.
+    """
+
+    ids: tuple[str, ...] = ()
+    runs: RunFilter = RunFilter()
+    statuses: tuple[int, ...] = ()
+    callbacks: tuple[str, ...] = ()
+    from_at: int | None = None
+    to_at: int | None = None
+
+
+@dataclass(slots=True)
+class LetterRow:
+    """A dead letter of a remote run, and its place among all."""
+
+    place: int
+    id: str
+    run: int
+    at: int
+    failure: str
+    callback: str | None
+
+
 class RemoteRuns(Protocol):
     """Queries about remote runs."""
 
@@ -89,6 +122,10 @@ class RemoteRuns(Protocol):
 
     def find(self, which: RunFilter, *, before: int | None, limit: int) -> list[RemoteRow]:
         """Runs, the newest first; `before` is the row of the last one seen."""
+        ...
+
+    def letters(self, which: LetterFilter, *, before: int | None, limit: int) -> list[LetterRow]:
+        """Dead letters, the newest first; `before` is the place of the last one seen."""
         ...
 
     def is_open(self, run: int) -> bool:

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import StepKey, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
-from workflow_agents.store.remote_rows import ElementRow, RemoteRow, RunFilter
+from workflow_agents.store.remote_rows import (
+    ElementRow,
+    LetterFilter,
+    LetterRow,
+    RemoteRow,
+    RunFilter,
+)
 from workflow_agents.store.sqlite_urls import add_url_functions
 
 if TYPE_CHECKING:
@@ -20,6 +26,7 @@ _RUN = (
     f" r.parent_step, m.id, m.spec, m.kind = {int(MessageKind.VISIT)} FROM runs r"
     f" JOIN messages m ON m.id = {_FIRST}"
 )
+_STATUS = "json_extract(d.failure, '$.status')"
 _BEGINS_WITH_ONE = (
     "EXISTS (SELECT 1 FROM json_each(?) WHERE substr(r.workflow, 1, length(value)) = value)"
 )
@@ -45,14 +52,41 @@ class SqliteRemoteReads:
         if before is not None:
             where.append("r.id < ?")
             arguments.append(before)
-        self.allow_urls(which)
+        self._allow_urls(which)
         rows = self._store.all(
             f"{_RUN} WHERE {' AND '.join(where or ['1'])} ORDER BY r.id DESC LIMIT ?",
             (*arguments, limit),
         )
         return [_row(row) for row in rows]
 
-    def allow_urls(self, which: RunFilter) -> None:
+    def letters(self, which: LetterFilter, *, before: int | None, limit: int) -> list[LetterRow]:
+        """See `RemoteRuns.letters`."""
+        where, arguments = where_of(which.runs)
+        for condition, values in (
+            ("d.id IN (SELECT value FROM json_each(?))", which.ids),
+            (f"{_STATUS} IN (SELECT value FROM json_each(?))", which.statuses),
+            ("d.callback IN (SELECT value FROM json_each(?))", which.callbacks),
+        ):
+            if values:
+                where.append(condition)
+                arguments.append(json.dumps(values))
+        for condition, at in (("d.at >= ?", which.from_at), ("d.at <= ?", which.to_at)):
+            if at is not None:
+                where.append(condition)
+                arguments.append(at)
+        if before is not None:
+            where.append("d.rowid < ?")
+            arguments.append(before)
+        self._allow_urls(which.runs)
+        rows = self._store.all(
+            "SELECT d.rowid, d.id, d.run, d.at, d.failure, d.callback FROM dead_letters d"
+            f" JOIN runs r ON r.id = d.run JOIN messages m ON m.id = {_FIRST}"
+            f" WHERE {' AND '.join(where or ['1'])} ORDER BY d.rowid DESC LIMIT ?",
+            (*arguments, limit),
+        )
+        return [LetterRow(*row) for row in rows]
+
+    def _allow_urls(self, which: RunFilter) -> None:
         """Teach the connection the functions that a filter may need."""
         if which.hosts or which.paths:
             with self._store.mutex:
