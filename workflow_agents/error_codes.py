@@ -110,6 +110,12 @@ CODES = _table(
         ),
     ),
     (
+        "WA121",
+        "a message that cannot be read",
+        "its destination, or a header that configures it, has a value that cannot be used",
+        ("send the value that the message names, or leave the header out",),
+    ),
+    (
         "WA201",
         "a step changed while this run was in progress",
         "finished steps are matched by place and name; this run began with other code",

@@ -50,6 +50,7 @@ from workflow_agents.store.interface import DeliveryRow, RunRow
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
     from workflow_agents.engine.reading import StreamReader
+    from workflow_agents.store.message_changes import AddMessage
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +106,11 @@ class Deliveries:
         task.add_done_callback(lambda _task: self._forget(row))
 
     @property
+    def has_room(self) -> bool:
+        """Whether one more message may be on its way."""
+        return len(self._tasks) < self._engine.limits.concurrent_deliveries
+
+    @property
     def busy(self) -> bool:
         """Whether an attempt is being made."""
         return bool(self._tasks)
@@ -135,6 +141,9 @@ class Deliveries:
 
     async def _attempt(self, row: DeliveryRow) -> None:
         try:
+            if row.kind == DeliveryKind.MESSAGE:
+                await self._engine.sending.attempt(row)
+                return
             run = self._engine.store.run(row.run)
             if run is None:
                 return
@@ -148,7 +157,7 @@ class Deliveries:
         except Exception as error:  # the edge of one delivery: the engine goes on
             logger.exception("delivery %d of run %d", row.id, row.run)
             after_ms = 1_000 if isinstance(error, StoreError) else 60_000
-            await self._give_back(row, self._engine.clock.now_ms() + after_ms, None)
+            await self.give_back(row, self._engine.clock.now_ms() + after_ms, None)
 
     async def _paused_meanwhile(self, row: DeliveryRow) -> bool:
         """Whether its key was refused since the request was leased: then it is given back."""
@@ -157,7 +166,7 @@ class Deliveries:
         until = None if key is None else self._engine.pauses.end_of_pause(key, now)
         if until is None:
             return False
-        await self._apply(row, [RetryDelivery(row.id, row.attempt, until, now)], [])
+        await self.apply(row, [RetryDelivery(row.id, row.attempt, until, now)], [])
         return True
 
     async def _call(self, row: DeliveryRow, run: RunRow) -> None:
@@ -194,7 +203,7 @@ class Deliveries:
                 told = encode({**why, "attempts": row.attempt - row.refusals, "until": until})
                 kind, type_, step = EntryKind.STEP_RETRY, StepKind.CALL, row.step
                 entry = Entry(row.run, now, kind, type_, step, data=told)
-                await self._give_back(row, until, entry)
+                await self.give_back(row, until, entry)
                 return
         if answer is not None and lack is not None and (data.get("raise") or answer.status < 300):
             text = answer.body[:_SHOWN_BYTES].decode("utf-8", "replace")
@@ -216,7 +225,7 @@ class Deliveries:
             late=True,
         )
         heard = None if reader is None or not good else lambda: reader.ended(ok=True)
-        await self._settle(row, [resolve, *self._passed(row, answer, now)], [], heard)
+        await self.settle(row, [resolve, *self._passed(row, answer, now)], [], heard)
 
     async def _refused(self, row: DeliveryRow, answer: HttpResponse, now: int) -> bool:
         """Whether the answer is a refusal of the whole account: then it waits with the others."""
@@ -229,7 +238,7 @@ class Deliveries:
         why = {"status": answer.status, "attempts": row.attempt - row.refusals - 1}
         told = encode({**why, "until": until, "pauseKey": key})
         entry = Entry(row.run, now, EntryKind.STEP_RETRY, StepKind.CALL, row.step, data=told)
-        await self._apply(row, [RetryDelivery(row.id, row.attempt, until, now), *ops], [entry])
+        await self.apply(row, [RetryDelivery(row.id, row.attempt, until, now), *ops], [entry])
         return True
 
     def _passed(self, row: DeliveryRow, answer: HttpResponse | None, now: int) -> list[Op]:
@@ -305,13 +314,13 @@ class Deliveries:
                     EntryKind.FAILURE_FUNCTION_RETRY,
                     data=encode({**told, "until": until}),
                 )
-                await self._give_back(row, until, entry)
+                await self.give_back(row, until, entry)
             else:
                 failed = Entry(row.run, now, EntryKind.FAILURE_FUNCTION_FAILED, data=encode(told))
-                await self._settle(row, [SetCallback(row.run, CALLBACK_FAIL)], [failed])
+                await self.settle(row, [SetCallback(row.run, CALLBACK_FAIL)], [failed])
             return
         entry = Entry(row.run, now, EntryKind.FAILURE_FUNCTION_SUCCESS, data=data)
-        await self._settle(row, [SetCallback(row.run, CALLBACK_SUCCESS)], [entry])
+        await self.settle(row, [SetCallback(row.run, CALLBACK_SUCCESS)], [entry])
 
     async def _post_failure(self, run: RunRow, url: str, failure: dict[str, Any]) -> None:
         """Source: protocol 5.3, the failure callback."""
@@ -338,25 +347,29 @@ class Deliveries:
         if not 200 <= answer.status < 300:
             raise NoAnswer(f"{url} answered {answer.status}")
 
-    async def _give_back(self, row: DeliveryRow, due_at: int, entry: Entry | None) -> None:
+    async def give_back(self, row: DeliveryRow, due_at: int, entry: Entry | None) -> None:
+        """An attempt failed, and another one follows."""
         ops: list[Op] = [RetryDelivery(row.id, row.attempt, due_at)]
-        await self._apply(row, ops, [entry] if entry else [])
+        await self.apply(row, ops, [entry] if entry else [])
 
-    async def _settle(
+    async def settle(
         self,
         row: DeliveryRow,
         ops: Sequence[Op],
         entries: Sequence[Entry],
         stored: Callable[[], None] | None = None,
+        added: "Sequence[AddMessage]" = (),
     ) -> None:
-        await self._apply(row, [TakeDelivery(row.id, row.attempt), *ops], entries, stored)
+        """Nothing more is owed: store what came of it, and what follows it."""
+        await self.apply(row, [TakeDelivery(row.id, row.attempt), *ops], entries, stored, added)
 
-    async def _apply(
+    async def apply(
         self,
         row: DeliveryRow,
         ops: list[Op],
         entries: Sequence[Entry],
         stored: Callable[[], None] | None = None,
+        added: "Sequence[AddMessage]" = (),
     ) -> None:
         """Store what came of an attempt; `stored` is called before anyone else hears of it."""
         if row.flow_key is not None:
@@ -371,6 +384,8 @@ class Deliveries:
             logger.error("delivery %d: %s", row.id, outcome.error)
             await asyncio.sleep(_STORE_RETRY_S)
         if isinstance(outcome, Applied):
+            if added:
+                self._engine.messages.begin(added, outcome)
             self._engine.poke()
         else:
             self._engine.discarded(row.run, row.step)

@@ -13,7 +13,8 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextvars import Context, copy_context
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from workflow_agents.clock import Clock
 from workflow_agents.core.flow_control import FlowControl
@@ -48,6 +49,11 @@ from workflow_agents.store.changes import (
 from workflow_agents.store.commits import Commits, Committed
 from workflow_agents.store.interface import RunRow, Store
 
+if TYPE_CHECKING:
+    from workflow_agents.engine.messages import Messages
+    from workflow_agents.engine.sending import Sending
+    from workflow_agents.protocol.signature import SigningKeys
+
 logger = logging.getLogger(__name__)
 
 _ID_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -77,6 +83,7 @@ class DurableEngine:
 
     Attributes:
         on_commit: hears of every batch that was stored; for test kits.
+        signing: the keys that deliveries of messages are signed with; None: they are not.
     """
 
     def __init__(
@@ -111,6 +118,7 @@ class DurableEngine:
         self.deliveries = Deliveries(self)
         self.admin = Admin(self)
         self.streams = Streams()
+        self.signing: SigningKeys | None = None
         self.pauses = Pauses(self)
         self.running = False
         self.on_commit: Committed | None = None
@@ -218,6 +226,22 @@ class DurableEngine:
         """
         if not self.running:
             raise StoreError("WA111", found="expected a running engine, found one at rest")
+
+    # What a server needs is loaded when there is one.
+
+    @cached_property
+    def messages(self) -> "Messages":
+        """Takes messages of the QStash protocol."""
+        from workflow_agents.engine.messages import Messages
+
+        return Messages(self)
+
+    @cached_property
+    def sending(self) -> "Sending":
+        """Delivers them."""
+        from workflow_agents.engine.sending import Sending
+
+        return Sending(self)
 
     # Runs in hand.
 

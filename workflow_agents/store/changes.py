@@ -13,11 +13,14 @@ quarter of the time: a process that starts to run one step feels it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.core.pauses import Pause
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
+
+if TYPE_CHECKING:
+    from workflow_agents.store.message_changes import MessageOp
 
 
 @dataclass(slots=True)
@@ -34,6 +37,7 @@ class Entry:
         data: JSON; or what makes it of that which the change has done so far.
         outcome: it is the outcome of its step, of which there is one for ever.
         owes: it keeps the body of the request that its change owes (`AddDelivery`).
+        message: the message that it is about; below 0: -n is the n-th that its change adds.
     """
 
     run: int
@@ -45,6 +49,7 @@ class Entry:
     data: "bytes | Callable[[Applied], bytes] | None" = None
     outcome: bool = False
     owes: bool = False
+    message: int | None = None
 
 
 class WaiterKind:
@@ -58,6 +63,8 @@ class WaiterKind:
     ADMISSION = 6
     READY = 7
     """A retry or an admission whose time has come: the body may run."""
+    REMOTE = 8
+    """A step of a remote run: its outcome is delivered to the run's endpoint."""
 
 
 @dataclass(slots=True)
@@ -164,6 +171,7 @@ class AddWaiter:
     event: str | None = None
     attempts: int | None = None
     flow_key: str | None = None
+    data: bytes | None = None
 
 
 class WaitForNotification(NamedTuple):
@@ -193,12 +201,14 @@ class Notify(NamedTuple):
     """Every waiter of an event, or of one run's, has this outcome.
 
     With a run that does not wait, the notification is kept for it, unless it has ended.
+    `remote` is the outcome as remote runs have it.
     """
 
     event: str
     run: int | None
     at: int
     data: bytes
+    remote: bytes | None = None
 
 
 class DropWaiter(NamedTuple):
@@ -363,7 +373,7 @@ class FreeTurns(NamedTuple):
     number: int
 
 
-Op = (
+_RunOp = (
     AddRun | Guard | Claim | Hold | Park | Unpark | Release | RetryRun | Progress | EndRun
     | AddWaiter | WaitForNotification | Resolve | Notify | DropWaiter | HoldWaiter | Ready
     | AddDelivery | LeaseDelivery | RetryDelivery | HoldDelivery | TakeDelivery | DropDelivery
@@ -371,6 +381,7 @@ Op = (
     | AppendMessages | DeleteConversation
     | SetPause | DropPause | FreeTurns
 )  # fmt: skip
+Op: TypeAlias = "_RunOp | MessageOp"
 
 
 class Change(NamedTuple):
@@ -388,12 +399,14 @@ class Woken(NamedTuple):
         wakes: its wake-ups so far, this one included.
         news: the outcome of a step, or a step whose body may run.
         deadline: of a wait for an event: its end.
+        message: of a remote run: what its endpoint is told by.
     """
 
     run: int
     wakes: int
     news: Recorded | Waiting
     deadline: int | None = None
+    message: int = 0
 
 
 @dataclass(slots=True)
@@ -408,6 +421,8 @@ class Applied:
         seq: of an entry that it added.
         up_to: the last message of the conversation that it appended to.
         owed: what the store calls the body of the request that it owes.
+        messages: those that it added, each with its delivery.
+        taken: of a message that was refused: the one that has its deduplication id.
     """
 
     run: int = 0
@@ -417,6 +432,8 @@ class Applied:
     seq: int = 0
     up_to: int = 0
     owed: int | None = None
+    messages: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    taken: int = 0
 
 
 class Refused(NamedTuple):
@@ -424,7 +441,7 @@ class Refused(NamedTuple):
 
     Attributes:
         op: the operation; None: an outcome was recorded for this step before.
-        existing: of an `AddRun`: the row that has the id.
+        existing: of an `AddRun` or an `AddMessage`: the row that has the id.
     """
 
     op: Op | None

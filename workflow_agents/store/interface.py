@@ -5,13 +5,16 @@ No SQL leaves the rooms beside this one. What is written is in `changes`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.core.pauses import Pause
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.store.changes import Change, Outcome
+
+if TYPE_CHECKING:
+    from workflow_agents.store.message_rows import Messages
 
 
 @dataclass(slots=True)
@@ -68,6 +71,7 @@ class DeliveryRow:
     pause_key: str | None = None
     refusals: int = 0
     refused_at: int | None = None
+    message: int | None = None
 
 
 @dataclass(slots=True)
@@ -130,6 +134,11 @@ class Due:
 
 class Store(Protocol):
     """Persistence, as the engine needs it."""
+
+    @property
+    def messages(self) -> "Messages":
+        """What is asked about messages of the QStash protocol."""
+        ...
 
     def open(self) -> None:
         """Take the store into possession, migrate it.
@@ -230,7 +239,7 @@ class Store(Protocol):
         """The labels of a run."""
         ...
 
-    def messages(
+    def conversation(
         self, conversation: str, *, up_to: int | None, last: int | None
     ) -> list[tuple[int, bytes]]:
         """Messages of a conversation with their ids, the newest `last` of those up to an id."""
