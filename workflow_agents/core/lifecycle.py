@@ -141,6 +141,7 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
         Event.CANCEL: Phase.CANCELED,
     },
     Phase.REMOTE: {
+        Event.WAKE: Phase.REMOTE,
         Event.SUCCEED: Phase.SUCCESS,
         Event.FAIL: Phase.FAILED,
         Event.CANCEL: Phase.CANCELED,

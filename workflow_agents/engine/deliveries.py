@@ -142,7 +142,7 @@ class Deliveries:
     async def _attempt(self, row: DeliveryRow) -> None:
         try:
             if row.kind == DeliveryKind.MESSAGE:
-                await self._engine.sending.attempt(row)
+                await self._engine.wire.sending.attempt(row)
                 return
             run = self._engine.store.run(row.run)
             if run is None:
@@ -385,7 +385,7 @@ class Deliveries:
             await asyncio.sleep(_STORE_RETRY_S)
         if isinstance(outcome, Applied):
             if added:
-                self._engine.messages.begin(added, outcome)
+                self._engine.wire.messages.begin(added, outcome)
             self._engine.poke()
         else:
             self._engine.discarded(row.run, row.step)

@@ -50,9 +50,7 @@ from workflow_agents.store.commits import Commits, Committed
 from workflow_agents.store.interface import RunRow, Store
 
 if TYPE_CHECKING:
-    from workflow_agents.engine.messages import Messages
-    from workflow_agents.engine.sending import Sending
-    from workflow_agents.protocol.signature import SigningKeys
+    from workflow_agents.engine.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +81,6 @@ class DurableEngine:
 
     Attributes:
         on_commit: hears of every batch that was stored; for test kits.
-        signing: the keys that deliveries of messages are signed with; None: they are not.
     """
 
     def __init__(
@@ -118,7 +115,6 @@ class DurableEngine:
         self.deliveries = Deliveries(self)
         self.admin = Admin(self)
         self.streams = Streams()
-        self.signing: SigningKeys | None = None
         self.pauses = Pauses(self)
         self.running = False
         self.on_commit: Committed | None = None
@@ -227,21 +223,12 @@ class DurableEngine:
         if not self.running:
             raise StoreError("WA111", found="expected a running engine, found one at rest")
 
-    # What a server needs is loaded when there is one.
-
     @cached_property
-    def messages(self) -> "Messages":
-        """Takes messages of the QStash protocol."""
-        from workflow_agents.engine.messages import Messages
+    def wire(self) -> "Wire":
+        """Messages and remote runs, which only a server has."""
+        from workflow_agents.engine.wire import Wire
 
-        return Messages(self)
-
-    @cached_property
-    def sending(self) -> "Sending":
-        """Delivers them."""
-        from workflow_agents.engine.sending import Sending
-
-        return Sending(self)
+        return Wire(self)
 
     # Runs in hand.
 

@@ -96,10 +96,7 @@ class Sending:
         if message is None:
             await engine.deliveries.settle(row, [], [])
             return
-        if message.run:
-            await engine.visits.attempt(row, message)
-            return
-        spec = engine.messages.opened(message.spec)
+        spec = engine.wire.messages.opened(message.spec)
         attempt = await self.exchange(row, message, spec, message.body)
         if attempt.succeeded:
             await self._delivered(row, message, spec, attempt)
@@ -130,16 +127,16 @@ class Sending:
             ours["Upstash-Schedule-Id"] = message.schedule
         if message.caller_ip is not None:
             ours["Upstash-Caller-Ip"] = message.caller_ip
-        if engine.signing is not None:
+        if engine.wire.signing is not None:
             now_s = engine.clock.now_ms() // 1000
             token_id = f"jwt_{engine.new_id(21)}"
             signed = sign(
-                engine.signing.current, body, url=spec.url, now_s=now_s, token_id=token_id
+                engine.wire.signing.current, body, url=spec.url, now_s=now_s, token_id=token_id
             )
             ours["Upstash-Signature"] = signed
         headers = delivered_headers(
             spec.headers,
-            message_id=engine.messages.id_of(message.id),
+            message_id=engine.wire.messages.id_of(message.id),
             retried=row.attempt - 1,
             own=ours,
         )
@@ -194,7 +191,10 @@ class Sending:
     ) -> None:
         """Nothing more is owed of it; what follows it takes over its turn in its queue."""
         engine = self._engine
-        entries = [entry, *(engine.messages.created(op, n + 1) for n, op in enumerate(following))]
+        entries = [
+            entry,
+            *(engine.wire.messages.created(op, n + 1) for n, op in enumerate(following)),
+        ]
         all_ops: list[Op] = [*following, *ops]
         if message.queue is not None:
             all_ops.append(FreeQueue(message.queue, entry.at))
@@ -233,14 +233,14 @@ class Sending:
             dlq_id=dlq_id,
         )
         told = parse_message(url, [("Content-Type", "application/json"), *headers.items()])
-        op = self._engine.messages.op(kind, told, body, attempt.at, source=message.id)
+        op = self._engine.wire.messages.op(kind, told, body, attempt.at, source=message.id)
         # It is a part of the turn that its source has in a queue.
         return op._replace(queue=message.queue, turn=None if message.queue is None else message.id)
 
     def source(self, message: MessageRow, spec: MessageSpec, body: bytes) -> Source:
         """What a callback says of the message that it is about."""
         return Source(
-            self._engine.messages.id_of(message.id),
+            self._engine.wire.messages.id_of(message.id),
             spec.url,
             spec.method,
             spec.headers,

@@ -387,7 +387,7 @@ Op: TypeAlias = "_RunOp | MessageOp"
 class Change(NamedTuple):
     """What one decision writes. Operations come first, in order; then the entries."""
 
-    ops: Sequence[Op]
+    ops: "Sequence[Op]"
     entries: Sequence[Entry] = ()
 
 
@@ -444,7 +444,7 @@ class Refused(NamedTuple):
         existing: of an `AddRun` or an `AddMessage`: the row that has the id.
     """
 
-    op: Op | None
+    op: "Op | None"
     existing: int = 0
 
 

@@ -1,7 +1,6 @@
 """Every query of the SQLite store. Each reads to the end at once, so no snapshot stays open."""
 
 import sqlite3
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.journal import History
@@ -80,13 +79,16 @@ class SqliteReads:
 
     def __init__(self) -> None:
         self._payloads = Reader()
+        self._messages: SqliteMessageReads | None = None
 
-    @cached_property
+    @property
     def messages(self) -> "SqliteMessageReads":
-        """See `Store.messages`."""
-        from workflow_agents.store.sqlite_message_reads import SqliteMessageReads
+        """See `Store.messages`. Only an engine with a server loads it."""
+        if self._messages is None:
+            from workflow_agents.store.sqlite_message_reads import SqliteMessageReads
 
-        return SqliteMessageReads(self)
+            self._messages = SqliteMessageReads(self)
+        return self._messages
 
     def all(self, sql: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
         """Every row of a query."""
