@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.official.cohort import Outcomes, play_once
-from tests.official.processes import JS
-from tests.official.site import Site
+pytest.register_assert_rewrite("tests.official.stories", "tests.official.site")
+
+from tests.official.cohort import Outcomes, play_once  # noqa: E402
+from tests.official.processes import JS  # noqa: E402
+from tests.official.site import Site  # noqa: E402
 
 
 def install_packages() -> None:

@@ -1,4 +1,4 @@
-"""The processes of the suite: our server and the endpoint apps. Each tells its URLs on its output."""
+"""The processes of the suite: our server and the endpoint apps. Each prints where it is."""
 
 import json
 import os

@@ -41,8 +41,10 @@ async def sleeps(context: AsyncWorkflowContext[dict[str, Any]]) -> None:
 
 @serve.post("/calls")
 async def calls(context: AsyncWorkflowContext[dict[str, Any]]) -> None:
+    # In a step: the visit with the answer of a call has that answer as its payload.
+    asked = await context.run("asked", lambda: context.request_payload)
     results = []
-    for number, settings in enumerate(context.request_payload["calls"]):
+    for number, settings in enumerate(asked["calls"]):
         answer = await context.call(f"call {number}", **settings)
         results.append({"status": answer.status, "body": answer.body})
     await tell(context, results)

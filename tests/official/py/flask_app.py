@@ -36,8 +36,10 @@ def sleeps(context: WorkflowContext[dict[str, Any]]) -> None:
 
 @serve.route("/calls")
 def calls(context: WorkflowContext[dict[str, Any]]) -> None:
+    # In a step: the visit with the answer of a call has that answer as its payload.
+    asked = context.run("asked", lambda: context.request_payload)
     results = []
-    for number, settings in enumerate(context.request_payload["calls"]):
+    for number, settings in enumerate(asked["calls"]):
         answer = context.call(f"call {number}", **settings)
         results.append({"status": answer.status, "body": answer.body})
     tell(context, results)

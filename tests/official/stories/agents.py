@@ -1,6 +1,5 @@
 """Agents of @upstash/workflow-agents, with a scripted model behind the server."""
 
-from collections.abc import Callable
 from typing import Any
 
 from tests.official.scenarios import scenario
@@ -11,15 +10,12 @@ ONE_WILL_DO = ("express",)  # the agents are the same on every framework
 
 
 async def text_of(stage: Stage, workflow: str, model: ScriptedModel, prompt: str) -> Any:
+    """What the agents said, and the steps of their run by name."""
     told = {"baseURL": model.base_url, "prompt": prompt}
     run_id = await stage.trigger(workflow, told)
     result = await stage.result(run_id)
     model.assert_done()
     return result["text"], steps_of(await stage.run(run_id))
-
-
-def by(agent: str) -> Callable[[Any], bool]:
-    return lambda request: request.agent == agent
 
 
 @scenario("agents", "parallel", frameworks=ONE_WILL_DO)
@@ -31,9 +27,7 @@ async def agent_with_tools(stage: Stage) -> None:
         assert text == "Rome is warmer."
         assert steps["Call Agent reporter"]["stepType"] == "Call"
         assert steps["Run tool weather"]["stepType"] == "Run"
-        assert '"celsius": 21' in str(model.requests[1].body).replace("'", '"') or (
-            "celsius" in str(model.requests[1].body)
-        )
+        assert "celsius" in str(model.requests[1].body), "the model sees what the tools gave"
 
 
 @scenario("agents", frameworks=ONE_WILL_DO)
@@ -49,10 +43,6 @@ async def agent_with_another_provider(stage: Stage) -> None:
 @scenario("agents", frameworks=ONE_WILL_DO)
 async def team_of_agents(stage: Stage) -> None:
     with ScriptedModel() as model:
-        model.when(
-            by("Manager LLM"),
-            *[model_reply for model_reply in ()],
-        )
         model.call_tools(("one", {"prompt": "the weather of Oslo"}))
         model.call_tools(("weather", {"city": "Oslo"}))
         model.say("3 degrees")

@@ -1,5 +1,6 @@
 """Steps that wait for others: events, look-back, webhooks."""
 
+import json
 import time
 
 from tests.official.scenarios import scenario
@@ -11,10 +12,9 @@ EVENT_DATA = [{"paid": True, "ä": None}, "just text", 7, [1, 2], ""]
 @scenario("waitForEvent", "POST /v2/notify/{eventId}", "GET /v2/waiters/{eventId}")
 async def wait_until_notified(stage: Stage) -> None:
     for number, data in enumerate(EVENT_DATA[:3]):
-        event = f"paid {number}/{stage.unique}"
+        event = f"paid-{number}-{stage.unique}"
         run_id = await stage.trigger("waits", {"eventId": event, "timeout": "1h"})
-        name = event.replace(" ", "%20").replace("/", "%2F")
-        [waiter] = await stage.waiting(name)
+        [waiter] = await stage.waiting(event)
         assert waiter["url"] == stage.url("waits")
         assert 3000 < waiter["deadline"] - time.time() < 3700
         assert run_id in [v for values in waiter["headers"].values() for v in values]
@@ -102,8 +102,6 @@ async def notify_from_a_run_for_later(stage: Stage) -> None:
 async def webhook_called_twice(stage: Stage) -> None:
     run_id = await stage.trigger("webhook-twice")
     run = await stage.until(run_id, lambda run: "webhook" in steps_of(run))
-    import json
-
     created = json.loads(steps_of(run)["webhook"]["out"])
     url, event = created["webhookUrl"], created["eventId"]
     assert url.startswith(f"{stage.site.server.url}/v2/workflows/hooks/")

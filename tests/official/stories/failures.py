@@ -1,6 +1,7 @@
 """Runs that fail, are tried again, cancelled, resumed and restarted."""
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 from tests.official.scenarios import scenario
@@ -66,7 +67,7 @@ async def succeeds_with_a_later_attempt(stage: Stage) -> None:
     assert await stage.result(run_id) == 4
     attempts = await stage.noted(run_id, "attempt")
     assert [a["retried"] for a in attempts] == [0, 1, 2, 3]
-    gaps = [b["at"] - a["at"] for a, b in zip(attempts, attempts[1:], strict=False)]
+    gaps = [b["at"] - a["at"] for a, b in pairwise(attempts)]
     assert all(gap >= least for gap, least in zip(gaps, (100, 200, 400), strict=True)), gaps
     run = await stage.run(run_id)
     assert run["workflowState"] == "RUN_SUCCESS"

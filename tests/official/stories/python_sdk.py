@@ -1,10 +1,11 @@
 """The official Python SDK: its endpoints know run, sleep, sleep_until and call."""
 
+import json
+from typing import Any
+
 from tests.official.scenarios import scenario
 from tests.official.site import PY_FRAMEWORKS, Stage, steps_of
 from tests.official.stories.steps import VALUES
-import json
-from typing import Any
 
 
 async def told_by(stage: Stage, run_id: str) -> Any:
@@ -29,7 +30,12 @@ async def python_sleeps(stage: Stage) -> None:
 async def python_calls(stage: Stage) -> None:
     name = stage.unique
     calls = [
-        {"url": stage.outside("echo"), "method": "POST", "body": {"a": "ä"}, "headers": {"x-b": "c"}},
+        {
+            "url": stage.outside("echo"),
+            "method": "POST",
+            "body": {"a": "ä"},
+            "headers": {"x-b": "c"},
+        },
         {"url": stage.outside("status/404?text=none")},
         {"url": stage.outside(f"flaky/{name}/1"), "retries": 0, "timeout": 10},
         {"url": stage.outside("echo?x=1"), "method": "PUT", "body": "text", "timeout": "10s"},

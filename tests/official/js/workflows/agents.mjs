@@ -4,6 +4,7 @@ import { createOpenAI } from "@ai-sdk/openai";
 import { WorkflowTool, agentWorkflow } from "@upstash/workflow-agents";
 import { tool } from "ai";
 import { z } from "zod";
+import { asked } from "./calls.mjs";
 
 const cities = { Oslo: 3, Rome: 21 };
 
@@ -15,7 +16,7 @@ const weather = tool({
 
 /** One agent with a tool of the AI SDK; the model is made by `agents.openai`. */
 async function agent(context) {
-  const { baseURL, prompt } = context.requestPayload;
+  const { baseURL, prompt } = await asked(context);
   const agents = agentWorkflow(context);
   const reporter = agents.agent({
     name: "reporter",
@@ -29,7 +30,7 @@ async function agent(context) {
 
 /** Another provider of the AI SDK, and a tool that makes a step of its own. */
 async function agentAISDK(context) {
-  const { baseURL, prompt } = context.requestPayload;
+  const { baseURL, prompt } = await asked(context);
   const agents = agentWorkflow(context);
   const provider = agents.AISDKModel({
     context,
@@ -55,7 +56,7 @@ async function agentAISDK(context) {
 
 /** A manager and two agents. */
 async function agentTeam(context) {
-  const { baseURL, prompt } = context.requestPayload;
+  const { baseURL, prompt } = await asked(context);
   const agents = agentWorkflow(context);
   const model = agents.openai("scripted", { baseURL, apiKey: "key" });
   const member = (name, tools) =>

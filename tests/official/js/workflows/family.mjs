@@ -2,6 +2,7 @@
 // `createWorkflow`, so they are made for it.
 
 import { WorkflowNonRetryableError } from "@upstash/workflow";
+import { asked } from "./calls.mjs";
 
 /** The workflows of a family, by their names. */
 export function family(createWorkflow) {
@@ -63,9 +64,10 @@ export function family(createWorkflow) {
     return context.invoke("stranger", { workflow: stranger, retries: 0 });
   });
   const caller = createWorkflow(async (context) => {
+    const payload = await asked(context);
     const { status, body } = await context.call("call the grandchild", {
       workflow: grandchild,
-      body: context.requestPayload,
+      body: payload,
     });
     return { status, startsWith: body.workflowRunId.slice(0, 4) };
   });

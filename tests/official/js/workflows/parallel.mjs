@@ -2,6 +2,7 @@
 
 import { WorkflowNonRetryableError } from "@upstash/workflow";
 import { note } from "../journal.mjs";
+import { asked } from "./calls.mjs";
 
 async function parallelRuns(context) {
   const before = await context.run("before", () => 1);
@@ -22,7 +23,7 @@ async function parallelRuns(context) {
 
 /** One group with a member of every kind. */
 async function parallelKinds(context) {
-  const { outside, wanted, missing, soon } = context.requestPayload;
+  const { outside, wanted, missing, soon } = await asked(context);
   const [run, slept, until, call, told, timedOut, notified, webhook] = await Promise.all([
     context.run("run", () => ({ made: true })),
     context.sleep("sleep", 1),
