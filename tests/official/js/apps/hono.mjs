@@ -13,5 +13,6 @@ export async function listen() {
     app.post(`/${name}`, serve(routeFunction, options));
   }
   app.post("/many/:name", serveMany(family(createWorkflow)));
-  return host(getRequestListener(app.fetch));
+  // The other frameworks of this process are to have Node's own Request and Response.
+  return host(getRequestListener(app.fetch, { overrideGlobalObjects: false }));
 }
