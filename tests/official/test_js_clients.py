@@ -21,6 +21,7 @@ SIDE_BY_SIDE = (
     "logs",
     "flow_control",
     "workflow_client",
+    "dev_mode",
 )
 FOR_EVERYTHING = ("keys", "sweeping")
 """What these do concerns all that a server has: they get one each."""

@@ -248,6 +248,18 @@ async def started_by_a_request_to_the_endpoint(stage: Stage) -> None:
     assert (seen["payload"], seen["tenant"]) == ({"a": 1}, "acme")
 
 
+@scenario("run", "parallel", "context", frameworks=("others",))
+async def other_adapters(stage: Stage) -> None:
+    adapters = ("web", "pages", "cloudflare", "svelte", "astro", "solidjs", "tanstack")
+    for adapter in (*adapters, "react-router"):
+        told = await stage.trigger(f"{adapter}/tells", {"a": "ä"}, headers={"x-tenant": "acme"})
+        grouped = await stage.trigger(f"{adapter}/parallel-runs")
+        seen = (await stage.result(told))["second"]
+        assert (seen["payload"], seen["tenant"]) == ({"a": "ä"}, "acme"), adapter
+        assert seen["url"] == stage.url(f"{adapter}/tells")
+        assert (await stage.result(grouped))["after"] == 9, adapter
+
+
 @scenario("api.openai", frameworks=ONE_WILL_DO)
 async def context_api_asks_a_model(stage: Stage) -> None:
     with ScriptedModel(api_key="right") as model:

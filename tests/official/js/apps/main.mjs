@@ -8,6 +8,7 @@ import * as express from "./express.mjs";
 import * as h3 from "./h3.mjs";
 import * as hono from "./hono.mjs";
 import * as nextjs from "./nextjs.mjs";
+import * as others from "./others.mjs";
 import { listenerOf } from "./web_requests.mjs";
 
 const client = new Client({
@@ -39,7 +40,7 @@ async function control(request) {
 
 const controlServer = createServer(listenerOf(control));
 await new Promise((resolve) => controlServer.listen(0, "127.0.0.1", resolve));
-const apps = { express, hono, h3, nextjs };
+const apps = { express, hono, h3, nextjs, others };
 const urls = { control: `http://127.0.0.1:${controlServer.address().port}` };
 for (const [name, app] of Object.entries(apps)) urls[name] = await app.listen();
 console.log(JSON.stringify(urls));
