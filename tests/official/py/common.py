@@ -31,6 +31,11 @@ def post(url: str, value: Any) -> None:
     urllib.request.urlopen(request, timeout=10).close()
 
 
+def parse(text: str) -> dict[str, Any]:
+    """A payload. Parsing it twice makes no difference: the SDK parses what it has parsed."""
+    return {**json.loads(text), "parsed": True}
+
+
 def _end_with_parent() -> None:
     sys.stdin.read()
     os._exit(0)

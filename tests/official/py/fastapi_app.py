@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import uvicorn
-from common import listening, post, say
+from common import listening, parse, post, say
 from fastapi import FastAPI
 from upstash_workflow import AsyncWorkflowContext
 from upstash_workflow.fastapi import Serve
@@ -57,7 +57,7 @@ async def tells(context: AsyncWorkflowContext[Any]) -> None:
     await tell(context, [first, second])
 
 
-@serve.post("/parsed", initial_payload_parser=lambda text: {"parsed": text.upper()})
+@serve.post("/parsed", initial_payload_parser=parse)
 async def parsed(context: AsyncWorkflowContext[dict[str, str]]) -> None:
     await tell(context, context.request_payload)
 

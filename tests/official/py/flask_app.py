@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from common import listening, post, say
+from common import listening, parse, post, say
 from flask import Flask
 from upstash_workflow import WorkflowContext
 from upstash_workflow.flask import Serve
@@ -52,7 +52,7 @@ def tells(context: WorkflowContext[Any]) -> None:
     tell(context, [first, second])
 
 
-@serve.route("/parsed", initial_payload_parser=lambda text: {"parsed": text.upper()})
+@serve.route("/parsed", initial_payload_parser=parse)
 def parsed(context: WorkflowContext[dict[str, str]]) -> None:
     tell(context, context.request_payload)
 
