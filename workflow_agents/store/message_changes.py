@@ -70,4 +70,11 @@ class AddMessageLetter(NamedTuple):
     failure: str
 
 
-MessageOp = AddMessage | Reachable | DropMessage | FreeQueue | AddMessageLetter
+class KeepSetting(NamedTuple):
+    """Something that a server has to know again after a restart; replaces what was kept."""
+
+    name: str
+    value: str
+
+
+MessageOp = AddMessage | Reachable | DropMessage | FreeQueue | AddMessageLetter | KeepSetting
