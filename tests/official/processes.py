@@ -47,6 +47,7 @@ class Child:
             text=True,
         )
         self._told = threading.Condition()
+        self._ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -57,7 +58,7 @@ class Child:
                 self.lines.append(line.rstrip("\n"))
                 self._told.notify_all()
         with self._told:
-            self.lines.append("")  # wakes who waits for a line that never comes
+            self._ended = True
             self._told.notify_all()
 
     def wait_for(self, complete: Callable[[list[str]], object]) -> None:
@@ -67,14 +68,14 @@ class Child:
             RuntimeError: it ended, or said something else for too long.
         """
         with self._told:
-            found = self._told.wait_for(
-                lambda: complete(self.lines) or self._process.poll() is not None, PATIENCE_S
-            )
-            if not found or not complete(self.lines):
-                output = "\n".join(self.lines[-40:])
-                raise RuntimeError(f"{self._process.args} did not start; it said:\n{output}")
+            self._told.wait_for(lambda: complete(self.lines) or self._ended, PATIENCE_S)
+        if not complete(self.lines):
+            self.stop()
+            output = "\n".join(self.lines[-40:])
+            raise RuntimeError(f"{self._process.args} did not start; it said:\n{output}")
 
     def stop(self) -> None:
+        """End it; again, if need be."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.terminate()
@@ -136,9 +137,13 @@ class Apps:
             "flask": Child([sys.executable, str(HERE / "py" / "flask_app.py")], env),
         }
         self.urls: dict[str, str] = {}
-        for child in self._children.values():
-            child.wait_for(lambda lines: _urls(lines) is not None)
-            self.urls |= _urls(child.lines) or {}
+        try:
+            for child in self._children.values():
+                child.wait_for(lambda lines: _urls(lines) is not None)
+                self.urls |= _urls(child.lines) or {}
+        except BaseException:
+            self.stop()
+            raise
 
     def output(self) -> str:
         return "\n".join(line for child in self._children.values() for line in child.lines[-60:])
