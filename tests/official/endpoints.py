@@ -180,7 +180,8 @@ ENDPOINTS = _table(
     ("any", "/v2/workflows/hooks/{userId}/{runId}/{eventId}", "receives a webhook", "third parties",
      ("stories/events.py::webhook_called_twice", "stories/events.py::webhook_of_no_run")),
     # Flow control.
-    ("GET", "/v2/flowControl", "lists the flow control keys", "API", (f"{FLOW}::list",)),
+    ("GET", "/v2/flowControl", "lists the flow control keys", "API",
+     (f"{FLOW}::list", f"{REST}::test_flow_control_keys_under_both_spellings")),
     ("GET", "/v2/flowControl/{key}", "tells of a flow control key", "JS, PY",
      (f"{FLOW}::get", f"{FLOW}::parallelism", f"{PYTHON}::test_flow_control")),
     ("POST", "/v2/flowControl/{key}/pause", "holds a flow control key", "JS, PY",

@@ -256,3 +256,16 @@ async def test_a_failure_callback_is_cancelled(stage: Stage) -> None:
         run_id, lambda run: run["failureFunction"]["state"] == "CALLBACK_CANCELED"
     )
     assert (await stage.request("DELETE", path)).status_code == 400
+
+
+async def test_flow_control_keys_under_both_spellings(stage: Stage) -> None:
+    sink, key = f"flow-{stage.unique}", f"key-{stage.unique}"
+    headers = {"Upstash-Flow-Control-Key": key, "Upstash-Flow-Control-Value": "parallelism=2"}
+    url = stage.outside(f"sink/{sink}")
+    await stage.rest("POST", f"/v2/publish/{url}", headers=headers, content="x")
+    await stage.received(sink)
+    one = await stage.rest("GET", f"/v2/flowControl/{key}")
+    assert (one["waitListSize"], one["waitlistSize"]) == (0, 0), "clients, and the API reference"
+    assert key in [told["flowControlKey"] for told in await stage.rest("GET", "/v2/flowControl")]
+    wrong = await stage.request("POST", f"/v2/flowControl/{key}/pin?parallelism=no")
+    assert wrong.status_code == 400
