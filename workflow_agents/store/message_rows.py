@@ -6,6 +6,7 @@ from typing import Protocol
 
 from workflow_agents.protocol.history import StepKey
 from workflow_agents.protocol.message_kinds import MessageKind
+from workflow_agents.store.remote_rows import RemoteRuns
 
 
 @dataclass(slots=True)
@@ -46,8 +47,46 @@ class Owed:
     not_before: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """Which messages are meant: those that have one of each tuple's values, if it has any.
+
+    Attributes:
+        urls: where they go, exactly.
+        hosts: the host and port in that.
+        paths: the path in that.
+        from_at: accepted then or later, Unix milliseconds.
+        to_at: accepted then or before.
+    """
+
+    urls: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    url_groups: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+    schedules: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    flow_keys: tuple[str, ...] = ()
+    caller_ips: tuple[str, ...] = ()
+    from_at: int | None = None
+    to_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupEndpoint:
+    """One of the addresses of a URL group, and its name if it has one."""
+
+    url: str
+    name: str | None
+
+
 class Messages(Protocol):
     """Queries about messages."""
+
+    @property
+    def remote(self) -> RemoteRuns:
+        """What is asked about remote runs."""
+        ...
 
     def message(self, message: int) -> MessageRow | None:
         """One message."""
@@ -55,6 +94,14 @@ class Messages(Protocol):
 
     def owed(self, messages: Sequence[int]) -> dict[int, Owed]:
         """What is still owed of these messages, of those of which something is."""
+        ...
+
+    def pending(self, which: MessageFilter, *, after: int, limit: int) -> list[int]:
+        """Plain messages of which something is owed, in the order in which they came."""
+        ...
+
+    def group(self, name: str) -> list[GroupEndpoint]:
+        """The endpoints of a URL group; none: there is no such group."""
         ...
 
     def setting(self, name: str) -> str | None:
