@@ -47,7 +47,7 @@ async def batch(call: Call) -> Response:
     """
     data = await call.json([])
     items: list[Any] = cast("list[Any]", data) if isinstance(data, list) else [data]
-    read = [read_item(item, call.caller_ip) for item in items]
+    read = [_read(item, call.caller_ip) for item in items]
     for one in read:
         if isinstance(one, WorkflowAgentsError) and len(read) == 1:
             raise one
@@ -92,21 +92,29 @@ def _entry(call: Call, one: Taken | WorkflowAgentsError) -> Any:
     return _shown(call, one)
 
 
-def read_item(item: Any, caller_ip: str | None) -> Incoming | WorkflowAgentsError:
-    """One item; a client may write null for what is missing, and any JSON as the body."""
+def _read(item: Any, caller_ip: str | None) -> Incoming | WorkflowAgentsError:
     try:
-        if not isinstance(item, dict):
-            raise wrong_option("a batch", "a list of objects", item)
-        given = cast("dict[str, Any]", item)
-        destination, queue = given.get("destination"), given.get("queue")
-        if not isinstance(destination, str):
-            raise wrong_option("destination", "an address or a URL group", destination)
-        if not isinstance(queue, str | None):
-            raise wrong_option("queue", "the name of a queue", queue)
-        spec = parse_message(destination, _headers(given.get("headers")), queue=queue or None)
-        return Incoming(spec, _body(given.get("body")), caller_ip)
+        return read_item(item, caller_ip)
     except WorkflowAgentsError as error:
         return error
+
+
+def read_item(item: Any, caller_ip: str | None) -> Incoming:
+    """One item of a batch; a client may write null for what is missing, and any JSON as the body.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    if not isinstance(item, dict):
+        raise wrong_option("a batch", "a list of objects", item)
+    given = cast("dict[str, Any]", item)
+    destination, queue = given.get("destination"), given.get("queue")
+    if not isinstance(destination, str):
+        raise wrong_option("destination", "an address or a URL group", destination)
+    if not isinstance(queue, str | None):
+        raise wrong_option("queue", "the name of a queue", queue)
+    spec = parse_message(destination, _headers(given.get("headers")), queue=queue or None)
+    return Incoming(spec, _body(given.get("body")), caller_ip)
 
 
 def _headers(given: Any) -> Iterable[tuple[str, str]]:

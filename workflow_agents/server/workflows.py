@@ -7,10 +7,9 @@ from typing import Any, cast
 
 from starlette.responses import Response
 
-from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.engine.messages import Incoming
 from workflow_agents.engine.remote_runs import Accepted
-from workflow_agents.errors import NotFound, WorkflowAgentsError
+from workflow_agents.errors import NotFound
 from workflow_agents.protocol.message import parse_message
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.protocol.raw_steps import raw_step, raw_steps
@@ -35,15 +34,9 @@ async def trigger(call: Call) -> Response:
 async def batch_trigger(call: Call) -> Response:
     """Begin several runs: all that are asked for, or none where one cannot be read."""
     data = await call.json([])
-    if not isinstance(data, list):
-        raise wrong_option("a batch", "a list of objects", data)
-    items: list[Incoming] = []
-    for one in cast("list[Any]", data):
-        read = read_item(one, call.caller_ip)
-        if isinstance(read, WorkflowAgentsError):
-            raise read
-        items.append(read)
-    return Json([_triggered(taken) for taken in await call.engine.wire.runs.trigger(items)], 201)
+    items = cast("list[Any]", data) if isinstance(data, list) else [data]
+    taken = await call.engine.wire.runs.trigger([read_item(i, call.caller_ip) for i in items])
+    return Json([_triggered(one) for one in taken], 201)
 
 
 def _triggered(taken: Accepted) -> dict[str, Any]:
@@ -71,9 +64,8 @@ async def end(call: Call) -> Response:
     run_id = call.parameter("run_id")
     if (call.query.get("cancel") or [""])[-1].lower() == "false":
         await call.engine.wire.remote_ends.finish(run_id, await call.body())
-    else:
-        await call.engine.admin.cancel(run_id)
-    return empty()
+        return empty()
+    return Json({"cancelled": int(await call.engine.admin.cancel(run_id))})
 
 
 async def cancel_many(call: Call) -> Response:
