@@ -18,7 +18,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import WorkflowAgentsError
-from workflow_agents.server import auth, health, keys, openapi, publishing, waits, workflows
+from workflow_agents.server import (
+    auth,
+    health,
+    keys,
+    openapi,
+    publishing,
+    run_letters,
+    run_logs,
+    waits,
+    workflows,
+)
 from workflow_agents.server.answers import refusal, refusal_of
 from workflow_agents.server.destinations import Target
 from workflow_agents.server.rates import Rates
@@ -34,6 +44,8 @@ def all_endpoints() -> tuple[Endpoint, ...]:
         *publishing.endpoints,
         *workflows.endpoints,
         *waits.endpoints,
+        *run_logs.endpoints,
+        *run_letters.endpoints,
         *keys.endpoints,
         *health.endpoints,
     )

@@ -1,10 +1,11 @@
 """What is stored of remote runs, as it is read, and what the engine asks of a store about them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.protocol.history import StepKey, StepKind
+from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
 
 
@@ -46,6 +47,21 @@ class ElementRow:
     kind: MessageKind
     step: StepKey | None
     body: bytes
+
+
+@dataclass(slots=True)
+class RemoteEntry:
+    """A feed entry about a remote run; `message`: that it is about."""
+
+    seq: int
+    run: int
+    at: int
+    kind: EntryKind
+    type: StepKind | None
+    step: StepKey | None
+    name: str | None
+    data: bytes | None
+    message: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +142,24 @@ class RemoteRuns(Protocol):
 
     def letters(self, which: LetterFilter, *, before: int | None, limit: int) -> list[LetterRow]:
         """Dead letters, the newest first; `before` is the place of the last one seen."""
+        ...
+
+    def entries(self, run: int) -> list[RemoteEntry]:
+        """The feed of a run, in order."""
+        ...
+
+    def events(
+        self, which: RunFilter, kinds: Sequence[EntryKind], *, before: int | None, limit: int
+    ) -> list[RemoteEntry]:
+        """Entries of these kinds, the newest first; `before` is the `seq` of the last one seen."""
+        ...
+
+    def children(self, run: int) -> list[RemoteRow]:
+        """The runs that the steps of this run invoked."""
+        ...
+
+    def letter_of(self, run: int) -> LetterRow | None:
+        """The dead letter of a run."""
         ...
 
     def is_open(self, run: int) -> bool:

@@ -1,15 +1,17 @@
 """The queries about remote runs, on the connection of a store: see `remote_rows.RemoteRuns`."""
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.protocol.history import StepKey, StepKind
+from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.store.remote_rows import (
     ElementRow,
     LetterFilter,
     LetterRow,
+    RemoteEntry,
     RemoteRow,
     RunFilter,
 )
@@ -25,6 +27,10 @@ _RUN = (
     "SELECT r.id, r.run_id, r.workflow, r.phase, r.created_at, r.options, r.parent,"
     f" r.parent_step, m.id, m.spec, m.kind = {int(MessageKind.VISIT)} FROM runs r"
     f" JOIN messages m ON m.id = {_FIRST}"
+)
+_ENTRY = (
+    "SELECT f.seq, f.run, f.at, f.kind, f.type, f.step, f.name, f.data, f.message, f.payload"
+    " FROM feed f"
 )
 _STATUS = "json_extract(d.failure, '$.status')"
 _BEGINS_WITH_ONE = (
@@ -85,6 +91,46 @@ class SqliteRemoteReads:
             (*arguments, limit),
         )
         return [LetterRow(*row) for row in rows]
+
+    def letter_of(self, run: int) -> LetterRow | None:
+        """See `RemoteRuns.letter_of`."""
+        rows = self._store.all(
+            "SELECT rowid, id, run, at, failure, callback FROM dead_letters WHERE run = ?", (run,)
+        )
+        return LetterRow(*rows[0]) if rows else None
+
+    def entries(self, run: int) -> list[RemoteEntry]:
+        """See `RemoteRuns.entries`."""
+        return self._entries(f"{_ENTRY} WHERE f.run = ? ORDER BY f.seq", (run,))
+
+    def events(
+        self, which: RunFilter, kinds: Sequence[EntryKind], *, before: int | None, limit: int
+    ) -> list[RemoteEntry]:
+        """See `RemoteRuns.events`."""
+        where, arguments = where_of(which)
+        where.append("f.kind IN (SELECT value FROM json_each(?))")
+        arguments.append(json.dumps([*map(int, kinds)]))
+        if before is not None:
+            where.append("f.seq < ?")
+            arguments.append(before)
+        self._allow_urls(which)
+        return self._entries(
+            f"{_ENTRY} JOIN runs r ON r.id = f.run JOIN messages m ON m.id = {_FIRST}"
+            f" WHERE {' AND '.join(where)} ORDER BY f.seq DESC LIMIT ?",
+            (*arguments, limit),
+        )
+
+    def _entries(self, sql: str, arguments: tuple[Any, ...]) -> list[RemoteEntry]:
+        rows = self._store.with_payloads(self._store.all(sql, arguments), 7)
+        found = [RemoteEntry(*row) for row in rows]
+        for entry in found:
+            entry.kind = EntryKind(entry.kind)
+            entry.type = None if entry.type is None else StepKind(entry.type)
+        return found
+
+    def children(self, run: int) -> list[RemoteRow]:
+        """See `RemoteRuns.children`."""
+        return [_row(row) for row in self._store.all(f"{_RUN} WHERE r.parent = ?", (run,))]
 
     def _allow_urls(self, which: RunFilter) -> None:
         """Teach the connection the functions that a filter may need."""
