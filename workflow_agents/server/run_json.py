@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from workflow_agents.core.lifecycle import wire_state
-from workflow_agents.core.redaction import redacted
 from workflow_agents.engine.ends import (
     CALLBACK_CANCELED,
     CALLBACK_FAIL,
@@ -66,7 +65,7 @@ def run_json(facts: RunFacts) -> dict[str, Any]:
 def _response(facts: RunFacts) -> str | None:
     if not facts.result:
         return None
-    return redacted(facts.result.decode("utf-8", "replace"), facts.config.redact)
+    return facts.result.decode("utf-8", "replace")
 
 
 def _invoker(parent: RemoteRow) -> dict[str, Any]:
