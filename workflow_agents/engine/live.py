@@ -33,7 +33,6 @@ from workflow_agents.core.journal import (
     WaitForEvent,
 )
 from workflow_agents.core.options import RunOptions
-from workflow_agents.core.redaction import redacted_headers, shown_headers
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.codec import decode, encode
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind
@@ -158,6 +157,8 @@ class LiveRun:
                 ops.append(self._engine.deliveries.owe_call(self._run, key, plan, now))
                 if plan.flow_control is not None:
                     ops.append(self._engine.set_flow(plan.flow_control))
+                from workflow_agents.core.redaction import redacted_headers, shown_headers
+
                 shown = redacted_headers(shown_headers(plan.headers), self.options.redact)
                 entry.data = encode({"method": plan.method, "url": plan.url, "headers": shown})
                 entry.owes = True

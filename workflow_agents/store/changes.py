@@ -13,11 +13,13 @@ quarter of the time: a process that starts to run one step feels it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.core.pauses import Pause
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
+
+if TYPE_CHECKING:
+    from workflow_agents.core.pauses import Pause
 
 
 @dataclass(slots=True)
@@ -345,7 +347,7 @@ class SetPause(NamedTuple):
     """A pause key is in this state; the end of its pause only ever moves on."""
 
     pause_key: str
-    pause: Pause
+    pause: "Pause"
 
 
 class DropPause(NamedTuple):
