@@ -6,7 +6,6 @@ invocation's `deliver`. Nothing here does I/O.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from workflow_agents.core.retry import RetryPolicy
@@ -211,8 +210,7 @@ class Journal(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class History:
+class History(NamedTuple):
     """What is stored of a run when an invocation of it begins.
 
     Attributes:

@@ -12,9 +12,8 @@ first takes the lease again.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from workflow_agents.core.failures import to_json
 from workflow_agents.core.journal import (
@@ -76,16 +75,14 @@ class _State(Enum):
     ENDED = auto()
 
 
-@dataclass(slots=True)
-class _Planned:
+class _Planned(NamedTuple):
     future: "asyncio.Future[None]"
     key: StepKey
     kind: StepKind
     name: str
 
 
-@dataclass(slots=True)
-class _Leased:
+class _Leased(NamedTuple):
     """A change that relies on the lease, and what follows from it."""
 
     ops: Sequence[Op]

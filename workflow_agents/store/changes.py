@@ -7,13 +7,13 @@ What a change relies on is asked in the writing statements themselves, never by 
 an operation that *must* hit its row (the lease of a guard, a waiter that nobody else has
 taken) refuses its change when it hits none.
 
-Most of these are named tuples and not dataclasses, because defining a class of those takes a
-quarter of the time: a process that starts to run one step feels it.
+There are some forty classes here, and a process that runs one step waits for all of them to be
+defined. So what is not made for every step is neither dataclass nor named tuple: see `Op`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, dataclass_transform
 
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
@@ -49,6 +49,34 @@ class Entry:
     owes: bool = False
 
 
+@dataclass_transform()
+class Op:
+    """An operation: a value with the fields that its class declares, in that order.
+
+    To a type checker it is a dataclass. Those, and named tuples, write and compile methods for
+    each class when it is defined, which takes fifty times as long as these three for all.
+    """
+
+    _fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls._fields = (*cls.__annotations__,)
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        self.__dict__.update(zip(self._fields, values), **named)  # noqa: B905  # the rest is named
+
+    def __eq__(self, other: object) -> bool:
+        """Of one class, and the same in every field."""
+        return type(self) is type(other) and all(
+            getattr(self, name) == getattr(other, name) for name in self._fields
+        )
+
+    def __repr__(self) -> str:
+        """As it would be written."""
+        fields = [f"{name}={getattr(self, name)!r}" for name in self._fields]
+        return f"{type(self).__name__}({', '.join(fields)})"
+
+
 class WaiterKind:
     """What a waiter waits for; a number in the store."""
 
@@ -62,8 +90,7 @@ class WaiterKind:
     """A retry or an admission whose time has come: the body may run."""
 
 
-@dataclass(slots=True)
-class AddRun:
+class AddRun(Op):
     """Add a run, unless one of this id is there."""
 
     run_id: str
@@ -84,21 +111,21 @@ class AddRun:
     """Of those: which it does not take over."""
 
 
-class Guard(NamedTuple):
+class Guard(Op):
     """Must: the run is leased under this token."""
 
     run: int
     token: int
 
 
-class Claim(NamedTuple):
+class Claim(Op):
     """Must: lease a run that is due; its token becomes `token + 1`."""
 
     run: int
     token: int
 
 
-class Hold(NamedTuple):
+class Hold(Op):
     """A due run that has to wait for its flow control key."""
 
     run: int
@@ -106,7 +133,7 @@ class Hold(NamedTuple):
     due_at: int | None
 
 
-class Park(NamedTuple):
+class Park(Op):
     """Must: the lease is ours and no wake-up came that we have not seen."""
 
     run: int
@@ -114,14 +141,14 @@ class Park(NamedTuple):
     wakes: int
 
 
-class Unpark(NamedTuple):
+class Unpark(Op):
     """Must: nobody has leased the run since this token; lease it again, as `token + 1`."""
 
     run: int
     token: int
 
 
-class Release(NamedTuple):
+class Release(Op):
     """The lease is given back: the run is due, and nothing went wrong."""
 
     run: int
@@ -129,7 +156,7 @@ class Release(NamedTuple):
     due_at: int
 
 
-class RetryRun(NamedTuple):
+class RetryRun(Op):
     """Must: give the lease back; the run is due again later. Goes with a `Guard`."""
 
     run: int
@@ -138,13 +165,13 @@ class RetryRun(NamedTuple):
     at: int
 
 
-class Progress(NamedTuple):
+class Progress(Op):
     """The run made progress: its failed attempts count no more."""
 
     run: int
 
 
-class EndRun(NamedTuple):
+class EndRun(Op):
     """Must: the run has not ended. Its waiters, requests and notifications go with it."""
 
     run: int
@@ -153,8 +180,7 @@ class EndRun(NamedTuple):
     result: bytes | None = None
 
 
-@dataclass(slots=True)
-class AddWaiter:
+class AddWaiter(Op):
     """A step waits elsewhere."""
 
     run: int
@@ -168,14 +194,14 @@ class AddWaiter:
     flow_key: str | None = None
 
 
-class WaitForNotification(NamedTuple):
+class WaitForNotification(Op):
     """A step waits for an event; a notification that was kept for it is its outcome."""
 
     waiter: AddWaiter
     at: int
 
 
-class Resolve(NamedTuple):
+class Resolve(Op):
     """A step's wait has an outcome, if it still waits: its run is woken.
 
     Whoever removes the waiter wins; `late` tells of an outcome that came second.
@@ -191,7 +217,7 @@ class Resolve(NamedTuple):
     must: bool = False
 
 
-class Notify(NamedTuple):
+class Notify(Op):
     """Every waiter of an event, or of one run's, has this outcome.
 
     With a run that does not wait, the notification is kept for it, unless it has ended.
@@ -203,7 +229,7 @@ class Notify(NamedTuple):
     data: bytes
 
 
-class DropWaiter(NamedTuple):
+class DropWaiter(Op):
     """The waiter, if it is there, is gone, and with it the slot that it holds."""
 
     run: int
@@ -211,7 +237,7 @@ class DropWaiter(NamedTuple):
     at: int
 
 
-class HoldWaiter(NamedTuple):
+class HoldWaiter(Op):
     """Must: an admission, or a retry that needs one, is there; it has to wait for its key."""
 
     run: int
@@ -219,7 +245,7 @@ class HoldWaiter(NamedTuple):
     due_at: int
 
 
-class Ready(NamedTuple):
+class Ready(Op):
     """Must: a retry or an admission is there; its body may run now, and its run is woken."""
 
     run: int
@@ -228,7 +254,7 @@ class Ready(NamedTuple):
     at: int
 
 
-class AddDelivery(NamedTuple):
+class AddDelivery(Op):
     """A request is owed."""
 
     run: int
@@ -241,14 +267,14 @@ class AddDelivery(NamedTuple):
     pause_key: str | None = None
 
 
-class LeaseDelivery(NamedTuple):
+class LeaseDelivery(Op):
     """Must: the request is due and not leased."""
 
     id: int
     attempt: int
 
 
-class RetryDelivery(NamedTuple):
+class RetryDelivery(Op):
     """Must: give the request back; it is due later.
 
     `refused_at`: the attempt does not count, the whole account was refused then.
@@ -260,7 +286,7 @@ class RetryDelivery(NamedTuple):
     refused_at: int | None = None
 
 
-class HoldDelivery(NamedTuple):
+class HoldDelivery(Op):
     """A due request that has to wait for its flow control key, or for its pause key."""
 
     id: int
@@ -268,14 +294,14 @@ class HoldDelivery(NamedTuple):
     paused: bool = False
 
 
-class TakeDelivery(NamedTuple):
+class TakeDelivery(Op):
     """Must: the request is leased in this attempt; now it is gone."""
 
     id: int
     attempt: int
 
 
-class DropDelivery(NamedTuple):
+class DropDelivery(Op):
     """The requests of a step, if there are any, are gone, and with them their slots."""
 
     run: int
@@ -283,7 +309,7 @@ class DropDelivery(NamedTuple):
     at: int
 
 
-class AddDeadLetter(NamedTuple):
+class AddDeadLetter(Op):
     """A failed run that a person may resume."""
 
     id: str
@@ -293,13 +319,13 @@ class AddDeadLetter(NamedTuple):
     callback: str | None = None
 
 
-class TakeDeadLetter(NamedTuple):
+class TakeDeadLetter(Op):
     """Must: the dead letter is there; now it is gone."""
 
     id: str
 
 
-class SetCallback(NamedTuple):
+class SetCallback(Op):
     """The state of a dead letter's failure function. With `before`, must: it was that."""
 
     run: int
@@ -307,7 +333,7 @@ class SetCallback(NamedTuple):
     before: str | None = None
 
 
-class FlowStart(NamedTuple):
+class FlowStart(Op):
     """Work of a flow control key began; starts before `forget` matter no more."""
 
     flow_key: str
@@ -315,21 +341,21 @@ class FlowStart(NamedTuple):
     forget: int
 
 
-class SetFlow(NamedTuple):
+class SetFlow(Op):
     """The limits of a key from now on, as the wire writes them."""
 
     flow_key: str
     value: str
 
 
-class FreeFlow(NamedTuple):
+class FreeFlow(Op):
     """A slot of the key is free: those who wait for it are looked at again."""
 
     flow_key: str
     at: int
 
 
-class AppendMessages(NamedTuple):
+class AppendMessages(Op):
     """Append messages to a conversation, all at once, whichever others are appended beside."""
 
     conversation: str
@@ -337,42 +363,32 @@ class AppendMessages(NamedTuple):
     messages: Sequence[bytes]
 
 
-class DeleteConversation(NamedTuple):
+class DeleteConversation(Op):
     """Must: the conversation has messages; now they are gone."""
 
     conversation: str
 
 
-class SetPause(NamedTuple):
+class SetPause(Op):
     """A pause key is in this state; the end of its pause only ever moves on."""
 
     pause_key: str
     pause: "Pause"
 
 
-class DropPause(NamedTuple):
+class DropPause(Op):
     """The key is free, if its pause is over at this time."""
 
     pause_key: str
     at: int
 
 
-class FreeTurns(NamedTuple):
+class FreeTurns(Op):
     """So many requests that wait for their turn may ask again; -1: all of them."""
 
     pause_key: str
     at: int
     number: int
-
-
-Op = (
-    AddRun | Guard | Claim | Hold | Park | Unpark | Release | RetryRun | Progress | EndRun
-    | AddWaiter | WaitForNotification | Resolve | Notify | DropWaiter | HoldWaiter | Ready
-    | AddDelivery | LeaseDelivery | RetryDelivery | HoldDelivery | TakeDelivery | DropDelivery
-    | AddDeadLetter | TakeDeadLetter | SetCallback | SetFlow | FlowStart | FreeFlow
-    | AppendMessages | DeleteConversation
-    | SetPause | DropPause | FreeTurns
-)  # fmt: skip
 
 
 class Change(NamedTuple):
