@@ -7,7 +7,6 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.acceptance import shortcoming
@@ -26,19 +25,11 @@ from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.history import EntryKind, StepKind, idempotency_key
 from workflow_agents.protocol.results import stored_answer
 from workflow_agents.store.changes import (
-    Applied,
-    Broken,
-    Change,
-    DropPause,
     Entry,
-    FreeFlow,
-    FreeTurns,
     Op,
     Resolve,
     RetryDelivery,
     SetCallback,
-    SetPause,
-    TakeDelivery,
     WaiterKind,
 )
 from workflow_agents.store.interface import DeliveryRow, RunRow
@@ -58,10 +49,14 @@ class Attempts:
 
     def __init__(self, engine: "DurableEngine") -> None:
         self._engine = engine
+        self._deliveries = engine.deliveries
 
     async def make(self, row: DeliveryRow) -> None:
         """Make one, and settle it."""
         try:
+            if row.kind == DeliveryKind.MESSAGE:
+                await self._engine.wire.sending.attempt(row)
+                return
             run = self._engine.store.run(row.run)
             if run is None:
                 return
@@ -75,7 +70,7 @@ class Attempts:
         except Exception as error:  # the edge of one delivery: the engine goes on
             logger.exception("delivery %d of run %d", row.id, row.run)
             after_ms = 1_000 if isinstance(error, StoreError) else 60_000
-            await self._give_back(row, self._engine.clock.now_ms() + after_ms, None)
+            await self._deliveries.give_back(row, self._engine.clock.now_ms() + after_ms, None)
 
     async def _paused_meanwhile(self, row: DeliveryRow) -> bool:
         """Whether its key was refused since the request was leased: then it is given back."""
@@ -84,7 +79,7 @@ class Attempts:
         until = None if key is None else self._engine.pauses.end_of_pause(key, now)
         if until is None:
             return False
-        await self._apply(row, [RetryDelivery(row.id, row.attempt, until, now)], [])
+        await self._deliveries.apply(row, [RetryDelivery(row.id, row.attempt, until, now)], [])
         return True
 
     async def _call(self, row: DeliveryRow, run: RunRow) -> None:
@@ -121,7 +116,7 @@ class Attempts:
                 told = encode({**why, "attempts": row.attempt - row.refusals, "until": until})
                 kind, type_, step = EntryKind.STEP_RETRY, StepKind.CALL, row.step
                 entry = Entry(row.run, now, kind, type_, step, data=told)
-                await self._give_back(row, until, entry)
+                await self._deliveries.give_back(row, until, entry)
                 return
         if answer is not None and lack is not None and (data.get("raise") or answer.status < 300):
             text = answer.body[:_SHOWN_BYTES].decode("utf-8", "replace")
@@ -143,7 +138,7 @@ class Attempts:
             late=True,
         )
         heard = None if reader is None or not good else lambda: reader.ended(ok=True)
-        await self._settle(row, [resolve, *self._passed(row, answer, now)], [], heard)
+        await self._deliveries.settle(row, [resolve, *self._passed(row, answer, now)], [], heard)
 
     async def _refused(self, row: DeliveryRow, answer: HttpResponse, now: int) -> bool:
         """Whether the answer is a refusal of the whole account: then it waits with the others."""
@@ -156,7 +151,9 @@ class Attempts:
         why = {"status": answer.status, "attempts": row.attempt - row.refusals - 1}
         told = encode({**why, "until": until, "pauseKey": key})
         entry = Entry(row.run, now, EntryKind.STEP_RETRY, StepKind.CALL, row.step, data=told)
-        await self._apply(row, [RetryDelivery(row.id, row.attempt, until, now), *ops], [entry])
+        await self._deliveries.apply(
+            row, [RetryDelivery(row.id, row.attempt, until, now), *ops], [entry]
+        )
         return True
 
     def _passed(self, row: DeliveryRow, answer: HttpResponse | None, now: int) -> list[Op]:
@@ -232,13 +229,13 @@ class Attempts:
                     EntryKind.FAILURE_FUNCTION_RETRY,
                     data=encode({**told, "until": until}),
                 )
-                await self._give_back(row, until, entry)
+                await self._deliveries.give_back(row, until, entry)
             else:
                 failed = Entry(row.run, now, EntryKind.FAILURE_FUNCTION_FAILED, data=encode(told))
-                await self._settle(row, [SetCallback(row.run, CALLBACK_FAIL)], [failed])
+                await self._deliveries.settle(row, [SetCallback(row.run, CALLBACK_FAIL)], [failed])
             return
         entry = Entry(row.run, now, EntryKind.FAILURE_FUNCTION_SUCCESS, data=data)
-        await self._settle(row, [SetCallback(row.run, CALLBACK_SUCCESS)], [entry])
+        await self._deliveries.settle(row, [SetCallback(row.run, CALLBACK_SUCCESS)], [entry])
 
     async def _post_failure(self, run: RunRow, url: str, failure: dict[str, Any]) -> None:
         """Source: protocol 5.3, the failure callback."""
@@ -264,44 +261,3 @@ class Attempts:
         )
         if not 200 <= answer.status < 300:
             raise NoAnswer(f"{url} answered {answer.status}")
-
-    async def _give_back(self, row: DeliveryRow, due_at: int, entry: Entry | None) -> None:
-        ops: list[Op] = [RetryDelivery(row.id, row.attempt, due_at)]
-        await self._apply(row, ops, [entry] if entry else [])
-
-    async def _settle(
-        self,
-        row: DeliveryRow,
-        ops: Sequence[Op],
-        entries: Sequence[Entry],
-        stored: Callable[[], None] | None = None,
-    ) -> None:
-        await self._apply(row, [TakeDelivery(row.id, row.attempt), *ops], entries, stored)
-
-    async def _apply(
-        self,
-        row: DeliveryRow,
-        ops: list[Op],
-        entries: Sequence[Entry],
-        stored: Callable[[], None] | None = None,
-    ) -> None:
-        """Store what came of an attempt; `stored` is called before anyone else hears of it."""
-        if row.flow_key is not None:
-            ops.append(FreeFlow(row.flow_key, self._engine.clock.now_ms()))
-        if row.pause_key is not None:
-            ops += self._engine.pauses.turn(row.pause_key, self._engine.clock.now_ms())
-        while True:
-            outcome = await self._engine.commits.apply(Change(ops, entries), stored)
-            if not isinstance(outcome, Broken):
-                break
-            # The attempt is made; only its record is missing.
-            logger.error("delivery %d: %s", row.id, outcome.error)
-            await asyncio.sleep(_STORE_RETRY_S)
-        if isinstance(outcome, Applied):
-            self._engine.poke()
-        else:
-            self._engine.discarded(row.run, row.step)
-            pauses = tuple(op for op in ops if isinstance(op, SetPause | DropPause | FreeTurns))
-            if pauses:
-                # Nobody wants the answer any more; what it says of the account stands.
-                self._engine.commits.submit(Change(pauses), lambda _outcome: None)

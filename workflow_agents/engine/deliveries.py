@@ -4,21 +4,42 @@ Each is a row with a due time. It is leased, attempted once, and settled: remove
 with the outcome that it has, or given back with a later due time. An attempt that dies with
 its process is made again; whoever settles second is discarded, visibly.
 
-Here are those that this process has in hand; what one attempt does is in `attempts`.
+Here are those that this process has in hand; what one attempt does is in `attempts`, and of
+messages in `sending`.
 """
 
 import asyncio
+import logging
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.journal import Call
 from workflow_agents.engine.ends import DeliveryKind
 from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.history import StepKey
-from workflow_agents.store.changes import AddDelivery
+from workflow_agents.store.changes import (
+    AddDelivery,
+    Applied,
+    Broken,
+    Change,
+    DropPause,
+    Entry,
+    FreeFlow,
+    FreeTurns,
+    Op,
+    RetryDelivery,
+    SetPause,
+    TakeDelivery,
+)
 from workflow_agents.store.interface import DeliveryRow
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
+    from workflow_agents.store.message_changes import AddMessage
+
+logger = logging.getLogger(__name__)
+
+_STORE_RETRY_S = 0.25
 
 
 class Deliveries:
@@ -71,6 +92,11 @@ class Deliveries:
         task.add_done_callback(lambda _task: self._forget(row))
 
     @property
+    def has_room(self) -> bool:
+        """Whether one more message may be on its way."""
+        return len(self._tasks) < self._engine.limits.concurrent_deliveries
+
+    @property
     def busy(self) -> bool:
         """Whether an attempt is being made."""
         return bool(self._tasks)
@@ -98,3 +124,50 @@ class Deliveries:
         self._tasks.pop(row.id, None)
         if self._calls.get((row.run, row.step)) == row.id:
             del self._calls[row.run, row.step]
+
+    async def give_back(self, row: DeliveryRow, due_at: int, entry: Entry | None) -> None:
+        """An attempt failed, and another one follows."""
+        ops: list[Op] = [RetryDelivery(row.id, row.attempt, due_at)]
+        await self.apply(row, ops, [entry] if entry else [])
+
+    async def settle(
+        self,
+        row: DeliveryRow,
+        ops: Sequence[Op],
+        entries: Sequence[Entry],
+        stored: Callable[[], None] | None = None,
+        added: "Sequence[AddMessage]" = (),
+    ) -> None:
+        """Nothing more is owed: store what came of it, and what follows it."""
+        await self.apply(row, [TakeDelivery(row.id, row.attempt), *ops], entries, stored, added)
+
+    async def apply(
+        self,
+        row: DeliveryRow,
+        ops: list[Op],
+        entries: Sequence[Entry],
+        stored: Callable[[], None] | None = None,
+        added: "Sequence[AddMessage]" = (),
+    ) -> None:
+        """Store what came of an attempt; `stored` is called before anyone else hears of it."""
+        if row.flow_key is not None:
+            ops.append(FreeFlow(row.flow_key, self._engine.clock.now_ms()))
+        if row.pause_key is not None:
+            ops += self._engine.pauses.turn(row.pause_key, self._engine.clock.now_ms())
+        while True:
+            outcome = await self._engine.commits.apply(Change(ops, entries), stored)
+            if not isinstance(outcome, Broken):
+                break
+            # The attempt is made; only its record is missing.
+            logger.error("delivery %d: %s", row.id, outcome.error)
+            await asyncio.sleep(_STORE_RETRY_S)
+        if isinstance(outcome, Applied):
+            if added:
+                self._engine.wire.messages.begin(added, outcome)
+            self._engine.poke()
+        else:
+            self._engine.discarded(row.run, row.step)
+            pauses = tuple(op for op in ops if isinstance(op, SetPause | DropPause | FreeTurns))
+            if pauses:
+                # Nobody wants the answer any more; what it says of the account stands.
+                self._engine.commits.submit(Change(pauses), lambda _outcome: None)

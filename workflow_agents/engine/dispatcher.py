@@ -179,6 +179,8 @@ class Dispatcher:
         return True
 
     def _delivery(self, row: DeliveryRow, now: int) -> bool:
+        if row.message is not None and not self._engine.deliveries.has_room:
+            return False
         start: list[Op] = []
         pause_key = row.pause_key
         if pause_key is not None and self._held_by_pause(row, pause_key, now):

@@ -41,6 +41,8 @@ class DeliveryKind:
     CALL = 1
     FAILURE_FUNCTION = 2
     FAILURE_URL = 3
+    MESSAGE = 4
+    """What it is, is in the message."""
 
 
 class Ends:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.engine.http_out import HttpOut
     from workflow_agents.engine.pauses import Pauses
+    from workflow_agents.engine.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -226,6 +227,13 @@ class DurableEngine:
         """
         if not self.running:
             raise StoreError("WA111", found="expected a running engine, found one at rest")
+
+    @cached_property
+    def wire(self) -> "Wire":
+        """Messages and remote runs, which only a server has."""
+        from workflow_agents.engine.wire import Wire
+
+        return Wire(self)
 
     # Runs in hand.
 

@@ -148,7 +148,7 @@ class InProcess:
     async def conversation(self, key: str, last: int | None) -> list[Any]:
         """The newest messages of a conversation."""
         self._engine.ensure_running()
-        found = self._engine.store.messages(key, up_to=None, last=last)
+        found = self._engine.store.conversation(key, up_to=None, last=last)
         return [decode(data) for _, data in found]
 
     async def conversations(self, after: str | None, limit: int) -> list[dict[str, Any]]:

@@ -227,7 +227,7 @@ class LiveRun:
         self, conversation: str, *, up_to: int | None, last: int | None
     ) -> tuple[int, list[bytes]]:
         """See `Journal.recall`."""
-        found = self._engine.store.messages(conversation, up_to=up_to, last=last)
+        found = self._engine.store.conversation(conversation, up_to=up_to, last=last)
         return (found[-1][0] if found else 0), [data for _, data in found]
 
     def remember(

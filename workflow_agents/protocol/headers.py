@@ -46,7 +46,7 @@ def user_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {name.lower(): value for name, value in items if not name.lower().startswith(_DROPPED)}
 
 
-_OF_TRANSPORT = frozenset(
+OF_TRANSPORT = frozenset(
     {
         "accept-encoding",
         "connection",
@@ -72,7 +72,7 @@ def forwardable(items: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {
         name: value
         for name, value in user_headers(items).items()
-        if name not in _OF_TRANSPORT and not name.startswith("upstash-")
+        if name not in OF_TRANSPORT and not name.startswith("upstash-")
     }
 
 

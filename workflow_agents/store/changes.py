@@ -8,18 +8,20 @@ an operation that *must* hit its row (the lease of a guard, a waiter that nobody
 taken) refuses its change when it hits none.
 
 There are some forty classes here, and a process that runs one step waits for all of them to be
-defined. So what is not made for every step is neither dataclass nor named tuple: see `Op`.
+defined. So what is not made for every step is neither dataclass nor named tuple: see
+`Operation`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, dataclass_transform
 
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 
 if TYPE_CHECKING:
     from workflow_agents.core.pauses import Pause
+    from workflow_agents.store.message_changes import MessageOp
 
 
 @dataclass(slots=True)
@@ -36,6 +38,7 @@ class Entry:
         data: JSON; or what makes it of that which the change has done so far.
         outcome: it is the outcome of its step, of which there is one for ever.
         owes: it keeps the body of the request that its change owes (`AddDelivery`).
+        message: the message that it is about; below 0: -n is the n-th that its change adds.
     """
 
     run: int
@@ -47,10 +50,11 @@ class Entry:
     data: "bytes | Callable[[Applied], bytes] | None" = None
     outcome: bool = False
     owes: bool = False
+    message: int | None = None
 
 
 @dataclass_transform()
-class Op:
+class Operation:
     """An operation: a value with the fields that its class declares, in that order.
 
     To a type checker it is a dataclass. Those, and named tuples, write and compile methods for
@@ -88,9 +92,11 @@ class WaiterKind:
     ADMISSION = 6
     READY = 7
     """A retry or an admission whose time has come: the body may run."""
+    REMOTE = 8
+    """A step of a remote run: its outcome is delivered to the run's endpoint."""
 
 
-class AddRun(Op):
+class AddRun(Operation):
     """Add a run, unless one of this id is there."""
 
     run_id: str
@@ -111,21 +117,21 @@ class AddRun(Op):
     """Of those: which it does not take over."""
 
 
-class Guard(Op):
+class Guard(Operation):
     """Must: the run is leased under this token."""
 
     run: int
     token: int
 
 
-class Claim(Op):
+class Claim(Operation):
     """Must: lease a run that is due; its token becomes `token + 1`."""
 
     run: int
     token: int
 
 
-class Hold(Op):
+class Hold(Operation):
     """A due run that has to wait for its flow control key."""
 
     run: int
@@ -133,7 +139,7 @@ class Hold(Op):
     due_at: int | None
 
 
-class Park(Op):
+class Park(Operation):
     """Must: the lease is ours and no wake-up came that we have not seen."""
 
     run: int
@@ -141,14 +147,14 @@ class Park(Op):
     wakes: int
 
 
-class Unpark(Op):
+class Unpark(Operation):
     """Must: nobody has leased the run since this token; lease it again, as `token + 1`."""
 
     run: int
     token: int
 
 
-class Release(Op):
+class Release(Operation):
     """The lease is given back: the run is due, and nothing went wrong."""
 
     run: int
@@ -156,7 +162,7 @@ class Release(Op):
     due_at: int
 
 
-class RetryRun(Op):
+class RetryRun(Operation):
     """Must: give the lease back; the run is due again later. Goes with a `Guard`."""
 
     run: int
@@ -165,13 +171,13 @@ class RetryRun(Op):
     at: int
 
 
-class Progress(Op):
+class Progress(Operation):
     """The run made progress: its failed attempts count no more."""
 
     run: int
 
 
-class EndRun(Op):
+class EndRun(Operation):
     """Must: the run has not ended. Its waiters, requests and notifications go with it."""
 
     run: int
@@ -180,7 +186,7 @@ class EndRun(Op):
     result: bytes | None = None
 
 
-class AddWaiter(Op):
+class AddWaiter(Operation):
     """A step waits elsewhere."""
 
     run: int
@@ -192,16 +198,17 @@ class AddWaiter(Op):
     event: str | None = None
     attempts: int | None = None
     flow_key: str | None = None
+    data: bytes | None = None
 
 
-class WaitForNotification(Op):
+class WaitForNotification(Operation):
     """A step waits for an event; a notification that was kept for it is its outcome."""
 
     waiter: AddWaiter
     at: int
 
 
-class Resolve(Op):
+class Resolve(Operation):
     """A step's wait has an outcome, if it still waits: its run is woken.
 
     Whoever removes the waiter wins; `late` tells of an outcome that came second.
@@ -217,19 +224,21 @@ class Resolve(Op):
     must: bool = False
 
 
-class Notify(Op):
+class Notify(Operation):
     """Every waiter of an event, or of one run's, has this outcome.
 
     With a run that does not wait, the notification is kept for it, unless it has ended.
+    `remote` is the outcome as remote runs have it.
     """
 
     event: str
     run: int | None
     at: int
     data: bytes
+    remote: bytes | None = None
 
 
-class DropWaiter(Op):
+class DropWaiter(Operation):
     """The waiter, if it is there, is gone, and with it the slot that it holds."""
 
     run: int
@@ -237,7 +246,7 @@ class DropWaiter(Op):
     at: int
 
 
-class HoldWaiter(Op):
+class HoldWaiter(Operation):
     """Must: an admission, or a retry that needs one, is there; it has to wait for its key."""
 
     run: int
@@ -245,7 +254,7 @@ class HoldWaiter(Op):
     due_at: int
 
 
-class Ready(Op):
+class Ready(Operation):
     """Must: a retry or an admission is there; its body may run now, and its run is woken."""
 
     run: int
@@ -254,7 +263,7 @@ class Ready(Op):
     at: int
 
 
-class AddDelivery(Op):
+class AddDelivery(Operation):
     """A request is owed."""
 
     run: int
@@ -267,14 +276,14 @@ class AddDelivery(Op):
     pause_key: str | None = None
 
 
-class LeaseDelivery(Op):
+class LeaseDelivery(Operation):
     """Must: the request is due and not leased."""
 
     id: int
     attempt: int
 
 
-class RetryDelivery(Op):
+class RetryDelivery(Operation):
     """Must: give the request back; it is due later.
 
     `refused_at`: the attempt does not count, the whole account was refused then.
@@ -286,7 +295,7 @@ class RetryDelivery(Op):
     refused_at: int | None = None
 
 
-class HoldDelivery(Op):
+class HoldDelivery(Operation):
     """A due request that has to wait for its flow control key, or for its pause key."""
 
     id: int
@@ -294,14 +303,14 @@ class HoldDelivery(Op):
     paused: bool = False
 
 
-class TakeDelivery(Op):
+class TakeDelivery(Operation):
     """Must: the request is leased in this attempt; now it is gone."""
 
     id: int
     attempt: int
 
 
-class DropDelivery(Op):
+class DropDelivery(Operation):
     """The requests of a step, if there are any, are gone, and with them their slots."""
 
     run: int
@@ -309,7 +318,7 @@ class DropDelivery(Op):
     at: int
 
 
-class AddDeadLetter(Op):
+class AddDeadLetter(Operation):
     """A failed run that a person may resume."""
 
     id: str
@@ -319,13 +328,13 @@ class AddDeadLetter(Op):
     callback: str | None = None
 
 
-class TakeDeadLetter(Op):
+class TakeDeadLetter(Operation):
     """Must: the dead letter is there; now it is gone."""
 
     id: str
 
 
-class SetCallback(Op):
+class SetCallback(Operation):
     """The state of a dead letter's failure function. With `before`, must: it was that."""
 
     run: int
@@ -333,7 +342,7 @@ class SetCallback(Op):
     before: str | None = None
 
 
-class FlowStart(Op):
+class FlowStart(Operation):
     """Work of a flow control key began; starts before `forget` matter no more."""
 
     flow_key: str
@@ -341,21 +350,21 @@ class FlowStart(Op):
     forget: int
 
 
-class SetFlow(Op):
+class SetFlow(Operation):
     """The limits of a key from now on, as the wire writes them."""
 
     flow_key: str
     value: str
 
 
-class FreeFlow(Op):
+class FreeFlow(Operation):
     """A slot of the key is free: those who wait for it are looked at again."""
 
     flow_key: str
     at: int
 
 
-class AppendMessages(Op):
+class AppendMessages(Operation):
     """Append messages to a conversation, all at once, whichever others are appended beside."""
 
     conversation: str
@@ -363,27 +372,27 @@ class AppendMessages(Op):
     messages: Sequence[bytes]
 
 
-class DeleteConversation(Op):
+class DeleteConversation(Operation):
     """Must: the conversation has messages; now they are gone."""
 
     conversation: str
 
 
-class SetPause(Op):
+class SetPause(Operation):
     """A pause key is in this state; the end of its pause only ever moves on."""
 
     pause_key: str
     pause: "Pause"
 
 
-class DropPause(Op):
+class DropPause(Operation):
     """The key is free, if its pause is over at this time."""
 
     pause_key: str
     at: int
 
 
-class FreeTurns(Op):
+class FreeTurns(Operation):
     """So many requests that wait for their turn may ask again; -1: all of them."""
 
     pause_key: str
@@ -391,10 +400,13 @@ class FreeTurns(Op):
     number: int
 
 
+Op: TypeAlias = "Operation | MessageOp"
+
+
 class Change(NamedTuple):
     """What one decision writes. Operations come first, in order; then the entries."""
 
-    ops: Sequence[Op]
+    ops: "Sequence[Op]"
     entries: Sequence[Entry] = ()
 
 
@@ -406,12 +418,14 @@ class Woken(NamedTuple):
         wakes: its wake-ups so far, this one included.
         news: the outcome of a step, or a step whose body may run.
         deadline: of a wait for an event: its end.
+        message: of a remote run: what its endpoint is told by.
     """
 
     run: int
     wakes: int
     news: Recorded | Waiting
     deadline: int | None = None
+    message: int = 0
 
 
 @dataclass(slots=True)
@@ -426,6 +440,8 @@ class Applied:
         seq: of an entry that it added.
         up_to: the last message of the conversation that it appended to.
         owed: what the store calls the body of the request that it owes.
+        messages: those that it added, each with its delivery.
+        taken: of a message that was refused: the one that has its deduplication id.
     """
 
     run: int = 0
@@ -435,6 +451,8 @@ class Applied:
     seq: int = 0
     up_to: int = 0
     owed: int | None = None
+    messages: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    taken: int = 0
 
 
 class Refused(NamedTuple):
@@ -442,10 +460,10 @@ class Refused(NamedTuple):
 
     Attributes:
         op: the operation; None: an outcome was recorded for this step before.
-        existing: of an `AddRun`: the row that has the id.
+        existing: of an `AddRun` or an `AddMessage`: the row that has the id.
     """
 
-    op: Op | None
+    op: "Op | None"
     existing: int = 0
 
 

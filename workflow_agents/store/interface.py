@@ -14,6 +14,7 @@ from workflow_agents.store.changes import Change, Outcome
 
 if TYPE_CHECKING:
     from workflow_agents.core.pauses import Pause
+    from workflow_agents.store.message_rows import Messages
 
 
 @dataclass(slots=True)
@@ -70,6 +71,7 @@ class DeliveryRow:
     pause_key: str | None = None
     refusals: int = 0
     refused_at: int | None = None
+    message: int | None = None
 
 
 class DeadLetterRow(NamedTuple):
@@ -127,6 +129,11 @@ class Due(NamedTuple):
 
 class Store(Protocol):
     """Persistence, as the engine needs it."""
+
+    @property
+    def messages(self) -> "Messages":
+        """What is asked about messages of the QStash protocol."""
+        ...
 
     def open(self) -> None:
         """Take the store into possession, migrate it.
@@ -227,7 +234,7 @@ class Store(Protocol):
         """The labels of a run."""
         ...
 
-    def messages(
+    def conversation(
         self, conversation: str, *, up_to: int | None, last: int | None
     ) -> list[tuple[int, bytes]]:
         """Messages of a conversation with their ids, the newest `last` of those up to an id."""

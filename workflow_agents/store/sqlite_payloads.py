@@ -25,7 +25,9 @@ REFERRERS = (
     ("runs", "payload"),
     ("runs", "result_payload"),
     ("deliveries", "payload"),
+    ("conversation_messages", "payload"),
     ("messages", "payload"),
+    ("schedules", "payload"),
 )
 """Tables and columns, each with an index, that hold ids of payloads."""
 

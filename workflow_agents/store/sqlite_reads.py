@@ -34,6 +34,7 @@ from workflow_agents.store.sqlite_payloads import (
 
 if TYPE_CHECKING:
     from workflow_agents.core.pauses import Pause
+    from workflow_agents.store.sqlite_message_reads import SqliteMessageReads
 
 _RUN = (
     "SELECT id, run_id, workflow, phase, token, wakes, attempt, created_at, due_at,"
@@ -43,7 +44,7 @@ _RUN = (
 _WAITER = "SELECT run, step, kind, type, name, due_at, event, attempts, flow_key FROM waiters"
 _DELIVERY = (
     "SELECT id, run, step, kind, attempt, due_at, flow_key, data, NULL,"
-    " leased > 1, pause_key, refusals, refused_at, payload FROM deliveries"
+    " leased > 1, pause_key, refusals, refused_at, message, payload FROM deliveries"
 )
 _FEED = "SELECT seq, run, at, kind, type, step, name, data, payload FROM feed"
 _HISTORY = (
@@ -56,8 +57,10 @@ _PAYLOADS_OF = " UNION ".join(
         ("feed", "body", "run"),
         ("runs", "payload", "id"),
         ("runs", "result_payload", "id"),
+        ("messages", "payload", "run"),
     )
 )
+_OF_A_RUN = ("feed", "waiters", "notifications", "dead_letters", "labels", "messages")
 _INPUT, _RESULT = 9, 15
 _LEASED = int(Phase.LEASED)
 _STEP_KINDS = {int(kind): kind for kind in StepKind}
@@ -76,8 +79,19 @@ class SqliteReads:
 
     def __init__(self) -> None:
         self._payloads = Reader()
+        self._messages: SqliteMessageReads | None = None
 
-    def _all(self, sql: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
+    @property
+    def messages(self) -> "SqliteMessageReads":
+        """See `Store.messages`. Only an engine with a server loads it."""
+        if self._messages is None:
+            from workflow_agents.store.sqlite_message_reads import SqliteMessageReads
+
+            self._messages = SqliteMessageReads(self)
+        return self._messages
+
+    def all(self, sql: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
+        """Every row of a query."""
         try:
             with self.mutex:
                 return self.db.execute(sql, arguments).fetchall()
@@ -87,14 +101,14 @@ class SqliteReads:
     def _data_of(self, ids: set[int]) -> dict[int, bytes]:
         """The data of all these payloads; a damaged store says so."""
         with self.mutex:
-            found = self._payloads.read(self._all, ids)
+            found = self._payloads.read(self.all, ids)
         if missing := ids - found.keys():
             raise StoreError(
                 "WA605", where=self.path, found=f"payload {min(missing)} is not there whole"
             )
         return found
 
-    def _with_payloads(self, rows: list[Any], *places: int) -> list[Any]:
+    def with_payloads(self, rows: list[Any], *places: int) -> list[Any]:
         """Rows whose last columns are payloads, or NULL: their data put in these places."""
         count = len(places)
         ids = {payload for row in rows for payload in row[-count:] if payload is not None}
@@ -160,8 +174,8 @@ class SqliteReads:
     def due(self, now: int, limit: int) -> Due:
         """See `Store.due`."""
         runs = self._runs("due_at <= ? LIMIT ?", (now, limit))
-        waiters = self._all(f"{_WAITER} WHERE due_at <= ? LIMIT ?", (now, limit))
-        deliveries = self._all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit))
+        waiters = self.all(f"{_WAITER} WHERE due_at <= ? LIMIT ?", (now, limit))
+        deliveries = self.all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit))
         (next_at,) = self._one(
             "SELECT min(a) FROM (SELECT min(due_at) a FROM runs WHERE due_at > ?1 UNION ALL"
             " SELECT min(due_at) FROM waiters WHERE due_at > ?1 UNION ALL"
@@ -171,14 +185,14 @@ class SqliteReads:
         return Due(
             runs,
             [_waiter(w) for w in waiters],
-            [DeliveryRow(*d) for d in self._with_payloads(deliveries, 8)],
+            [DeliveryRow(*d) for d in self.with_payloads(deliveries, 8)],
             next_at,
         )
 
     def history(self, run: int) -> History:
         """See `Store.history`."""
         kinds, success = _STEP_KINDS, int(EntryKind.STEP_SUCCESS)
-        rows = self._all(_HISTORY, (run,))
+        rows = self.all(_HISTORY, (run,))
         apart = {row[5] for row in rows if row[5] is not None}
         found = self._data_of(apart) if apart else {}
         recorded = [
@@ -194,7 +208,7 @@ class SqliteReads:
         ready = WaiterKind.READY
         waiting = [
             Waiting(step, kinds[does], name, attempts or 0, kind == ready)
-            for step, kind, does, name, attempts in self._all(
+            for step, kind, does, name, attempts in self.all(
                 "SELECT step, kind, type, name, attempts FROM waiters WHERE run = ?", (run,)
             )
         ]
@@ -224,36 +238,36 @@ class SqliteReads:
         )
 
     def _runs(self, which: str, arguments: tuple[Any, ...]) -> list[RunRow]:
-        rows = self._all(f"{_RUN} WHERE {which}", arguments)
-        return [_run(r) for r in self._with_payloads(rows, _INPUT, _RESULT)]
+        rows = self.all(f"{_RUN} WHERE {which}", arguments)
+        return [_run(r) for r in self.with_payloads(rows, _INPUT, _RESULT)]
 
     def labels(self, run: int) -> tuple[str, ...]:
         """The labels of a run."""
-        return tuple(r[0] for r in self._all("SELECT label FROM labels WHERE run = ?", (run,)))
+        return tuple(r[0] for r in self.all("SELECT label FROM labels WHERE run = ?", (run,)))
 
     def feed(self, *, run: int | None, after: int, limit: int) -> list[FeedRow]:
         """See `Store.feed`."""
         which = "seq > ?1 AND ?3 IS NULL" if run is None else "run = ?3 AND seq > ?1"
-        rows = self._all(f"{_FEED} WHERE {which} ORDER BY seq LIMIT ?2", (after, limit, run))
-        return [_feed(r) for r in self._with_payloads(rows, -1)]
+        rows = self.all(f"{_FEED} WHERE {which} ORDER BY seq LIMIT ?2", (after, limit, run))
+        return [_feed(r) for r in self.with_payloads(rows, -1)]
 
     def bodies(self, run: int, most: int) -> dict[int, Body]:
         """See `Store.bodies`."""
-        kept = self._all(
+        kept = self.all(
             "SELECT seq, body FROM feed WHERE run = ? AND body IS NOT NULL ORDER BY seq", (run,)
         )
-        sizes = payload_sizes(self._all, {payload for _, payload in kept})
+        sizes = payload_sizes(self.all, {payload for _, payload in kept})
         shown: set[int] = set()
         for _, payload in reversed(kept):
             if sizes.get(payload, 0) <= most and payload not in shown:
                 most -= sizes.get(payload, 0)
                 shown.add(payload)
-        found = read_payloads(self._all, shown)
+        found = read_payloads(self.all, shown)
         return {seq: Body(sizes.get(payload, 0), found.get(payload)) for seq, payload in kept}
 
     def waiters_for(self, event: str, run: int | None) -> list[WaiterRow]:
         """See `Store.waiters_for`."""
-        rows = self._all(
+        rows = self.all(
             f"{_WAITER} WHERE event = ?1 AND (?2 IS NULL OR run = ?2) ORDER BY run, step",
             (event, run),
         )
@@ -262,16 +276,16 @@ class SqliteReads:
     def waiters_like(self, prefix: str, limit: int) -> list[tuple[WaiterRow, FeedRow]]:
         """See `Store.waiters_like`. A text that begins so sorts before this with the last one."""
         found: list[tuple[WaiterRow, FeedRow]] = []
-        rows = self._all(
+        rows = self.all(
             f"{_WAITER} WHERE event >= ?1 AND event < ?1 || char(1114111) ORDER BY event LIMIT ?2",
             (prefix, limit),
         )
         for waiter in map(_waiter, rows):
-            entries = self._all(
+            entries = self.all(
                 f"{_FEED} WHERE run = ? AND step = ? AND kind = ? ORDER BY seq DESC LIMIT 1",
                 (waiter.run, waiter.step, EntryKind.STEP_WAITING),
             )
-            found += [(waiter, _feed(entry)) for entry in self._with_payloads(entries, -1)]
+            found += [(waiter, _feed(entry)) for entry in self.with_payloads(entries, -1)]
         return found
 
     def waiter(self, run: int, step: StepKey) -> WaiterRow | None:
@@ -281,7 +295,7 @@ class SqliteReads:
 
     def dead_letters(self, before: str | None, limit: int) -> list[DeadLetterRow]:
         """See `Store.dead_letters`."""
-        rows = self._all(
+        rows = self.all(
             "SELECT id, run, at, failure, callback FROM dead_letters"
             " WHERE (?1 IS NULL OR rowid < (SELECT rowid FROM dead_letters WHERE id = ?1))"
             " ORDER BY rowid DESC LIMIT ?2",
@@ -304,7 +318,7 @@ class SqliteReads:
             " + (SELECT count(*) FROM waiters WHERE flow_key = ?1 AND kind = ?3)",
             (flow_key, _LEASED, WaiterKind.READY),
         )
-        starts = self._all(
+        starts = self.all(
             "SELECT at FROM flow_starts WHERE flow_key = ? AND at >= ? ORDER BY at, n",
             (flow_key, since),
         )
@@ -315,16 +329,16 @@ class SqliteReads:
         row = self._one("SELECT value FROM flow_keys WHERE flow_key = ?", (flow_key,))
         return None if row is None else row[0]
 
-    def messages(
+    def conversation(
         self, conversation: str, *, up_to: int | None, last: int | None
     ) -> list[tuple[int, bytes]]:
-        """See `Store.messages`."""
-        found = self._all(MESSAGES, (conversation, up_to, -1 if last is None else last))
-        return [(row[0], row[1]) for row in self._with_payloads(found[::-1], -1)]
+        """See `Store.conversation`."""
+        found = self.all(MESSAGES, (conversation, up_to, -1 if last is None else last))
+        return [(row[0], row[1]) for row in self.with_payloads(found[::-1], -1)]
 
     def conversations(self, after: str | None, limit: int) -> list[ConversationRow]:
         """See `Store.conversations`."""
-        return [ConversationRow(*row) for row in self._all(CONVERSATIONS, (after, limit))]
+        return [ConversationRow(*row) for row in self.all(CONVERSATIONS, (after, limit))]
 
     def pause(self, pause_key: str) -> "Pause | None":
         """See `Store.pause`."""
@@ -367,7 +381,7 @@ class SqliteReads:
                         (now, EntryKind.CLEANED, str(len(runs)).encode()),
                     )
                 payloads = [p for run in runs for (p,) in db.execute(_PAYLOADS_OF, run)]
-                for table in ("feed", "waiters", "notifications", "dead_letters", "labels"):
+                for table in _OF_A_RUN:
                     db.executemany(f"DELETE FROM {table} WHERE run = ?", runs)
                 db.executemany("DELETE FROM runs WHERE id = ?", runs)
                 loosen(db, payloads)
@@ -382,7 +396,7 @@ class SqliteReads:
         """See `Store.sweep`."""
         with self.mutex:
             db = self.db
-            if not self._all("SELECT 1 FROM loose_payloads LIMIT 1"):
+            if not self.all("SELECT 1 FROM loose_payloads LIMIT 1"):
                 return 0
             self._payloads.forget()
             db.execute("BEGIN IMMEDIATE")
@@ -398,7 +412,7 @@ class SqliteReads:
     def check(self) -> list[str]:
         """See `Store.check`."""
         ended = f"({int(Phase.SUCCESS)}, {int(Phase.FAILED)}, {int(Phase.CANCELED)})"
-        faults = [r[0] for r in self._all("PRAGMA integrity_check") if r[0] != "ok"]
+        faults = [r[0] for r in self.all("PRAGMA integrity_check") if r[0] != "ok"]
         questions = {
             "a run that is due without a time": (
                 f"SELECT run_id FROM runs WHERE phase = {int(Phase.DUE)} AND due_at IS NULL"
@@ -425,8 +439,8 @@ class SqliteReads:
             ),
         }
         for fault, sql in questions.items():
-            faults += [f"{fault}: {row[0]}" for row in self._all(sql)]
-        return faults + payload_faults(self._all)
+            faults += [f"{fault}: {row[0]}" for row in self.all(sql)]
+        return faults + payload_faults(self.all)
 
     def size(self) -> dict[str, Any]:
         """See `Store.size`."""
