@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from workflow_agents.engine.credentials import Credentials
 from workflow_agents.engine.messages import Messages
 from workflow_agents.engine.sending import Sending
 
@@ -16,10 +17,12 @@ class Wire:
     Attributes:
         messages: takes them.
         sending: attempts to deliver them.
+        credentials: keeps the keys and the token of the server.
         signing: the keys that deliveries are signed with; None: they are not.
     """
 
     def __init__(self, engine: "DurableEngine") -> None:
         self.messages = Messages(engine)
         self.sending = Sending(engine)
+        self.credentials = Credentials(engine)
         self.signing: SigningKeys | None = None

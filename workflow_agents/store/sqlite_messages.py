@@ -128,6 +128,11 @@ def _add_letter(
     return True
 
 
+def _keep_setting(db: sqlite3.Connection, op: message_ops.KeepSetting, _applied: Applied) -> bool:
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"server.{op.name}", op.value))
+    return True
+
+
 def settle_remote(
     db: sqlite3.Connection, run: int, step: StepKey, at: int, outcome: bytes, applied: Applied
 ) -> bool:
@@ -187,5 +192,6 @@ MESSAGE_WRITES: dict[type, Write] = {
     message_ops.DropMessage: drop_message,
     message_ops.FreeQueue: free_queue,
     message_ops.AddMessageLetter: _add_letter,
+    message_ops.KeepSetting: _keep_setting,
 }
 """By type of operation."""
