@@ -49,6 +49,9 @@ from workflow_agents.protocol.history import Recorded, StepKey, StepKind, Waitin
 _TURNS_PER_LEVEL = 3
 """A result wakes its task (1), whose end tells whoever joins it (2), who wakes (3)."""
 
+_QUIET_TURNS = 2
+"""After so many turns in which nothing else ran, timers without delay included, nothing will."""
+
 _ROUNDS = 50
 """How often a branch that does not come to rest is waited for, before the next result."""
 
@@ -120,6 +123,7 @@ class Invocation:
         self._ready: list[Waiting] = []
         self._dropped: set[StepKey] = set()
         self._turns = 0
+        self._quiet = 0
         self._depth = 0
         self._rounds = 0
         self._kicked = False
@@ -260,14 +264,14 @@ class Invocation:
     def kick(self) -> None:
         """Look again after the loop has turned often enough."""
         if self._root.children and not self._turns:
-            self._turns = _TURNS_PER_LEVEL * (1 + self._depth)
+            self._turns, self._quiet = _TURNS_PER_LEVEL * (1 + self._depth), 0
         if not self._kicked:
             self._kicked = True
             self.loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         self._kicked = False
-        if self._turns > 0:
+        if self._turns > 0 and not self._is_quiet():
             self._turns -= 1
             if not self._turns and self._takes_effect():
                 self._turns = _TURNS_PER_LEVEL * (1 + self._depth)
@@ -275,6 +279,15 @@ class Invocation:
             self.loop.call_soon(self._turn)
         else:
             self._pump()
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing else runs in this process, so that the last result took its effect."""
+        # What the loop runs next; loops that are not asyncio's own do not tell.
+        self._quiet = 0 if getattr(self.loop, "_ready", True) else self._quiet + 1
+        if self._quiet < _QUIET_TURNS:
+            return False
+        self._turns = self._quiet = self._rounds = 0
+        return True
 
     def _takes_effect(self) -> bool:
         """Whether the last result may still be on its way: some branch has not come to rest.
