@@ -56,6 +56,12 @@ _PAYLOADS_OF = " UNION ".join(
         ("runs", "result_payload", "id"),
     )
 )
+_FIRST_DUE = (
+    "SELECT (SELECT min(due_at) FROM runs WHERE due_at > ?1),"
+    " (SELECT min(due_at) FROM waiters WHERE due_at > ?1),"
+    " (SELECT min(due_at) FROM deliveries WHERE due_at > ?1)"
+)
+_EVER = -(1 << 63)
 _INPUT, _RESULT = 9, 15
 _LEASED = int(Phase.LEASED)
 _STEP_KINDS = {int(kind): kind for kind in StepKind}
@@ -157,23 +163,20 @@ class SqliteReads:
 
     def due(self, now: int, limit: int) -> Due:
         """See `Store.due`."""
-        due = Due(
-            self._runs("due_at <= ? LIMIT ?", (now, limit)),
-            [_waiter(w) for w in self._all(f"{_WAITER} WHERE due_at <= ? LIMIT ?", (now, limit))],
-            [
-                DeliveryRow(*d)
-                for d in self._with_payloads(
-                    self._all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit)), 8
-                )
-            ],
-        )
-        row = self._one(
-            "SELECT min(a) FROM (SELECT min(due_at) a FROM runs WHERE due_at > ?1 UNION ALL"
-            " SELECT min(due_at) FROM waiters WHERE due_at > ?1 UNION ALL"
-            " SELECT min(due_at) FROM deliveries WHERE due_at > ?1)",
-            (now,),
-        )
-        due.next_at = row[0]
+        # Most often little of all that could be due is; the first of each kind tells.
+        runs_at, waiters_at, deliveries_at = first = self._one(_FIRST_DUE, (_EVER,))
+        due = Due()
+        if runs_at is not None and runs_at <= now:
+            due.runs = self._runs("due_at <= ? LIMIT ?", (now, limit))
+        if waiters_at is not None and waiters_at <= now:
+            rows = self._all(f"{_WAITER} WHERE due_at <= ? LIMIT ?", (now, limit))
+            due.waiters = [_waiter(row) for row in rows]
+        if deliveries_at is not None and deliveries_at <= now:
+            rows = self._all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit))
+            due.deliveries = [DeliveryRow(*row) for row in self._with_payloads(rows, 8)]
+        if due.runs or due.waiters or due.deliveries:
+            first = self._one(_FIRST_DUE, (now,))
+        due.next_at = min((at for at in first if at is not None), default=None)
         return due
 
     def history(self, run: int) -> History:
