@@ -240,7 +240,7 @@ def scenario_of(seed: int) -> Scenario:
         runs.append(Started("heals", program, resume=True))
     # Drawn apart, so that what happens else under a seed stays what it was.
     apart = random.Random(f"pauses of {seed}")
-    if apart.random() < 0.2:
+    if apart.random() < 0.12:
         runs.append(Started("asks", _asking(apart), at_ms=apart.randint(0, 100)))
     return Scenario(
         runs,
@@ -255,7 +255,7 @@ def _asking(draw: random.Random) -> Node:
     """Branches that call one account again and again: a refusal of one holds them all."""
     names = iter(range(1_000, 2_000, 2))
     branches = tuple(
-        Seq(tuple(Call(f"c{next(names)}", ms=draw.randint(1, 200)) for _ in range(4)))
+        Seq(tuple(Call(f"c{next(names)}", ms=draw.randint(1, 200)) for _ in range(2)))
         for _ in range(draw.randint(2, 4))
     )
     return Par(branches, "gather")
