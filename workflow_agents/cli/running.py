@@ -14,7 +14,7 @@ from workflow_agents.clock import SystemClock
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.limits import Limits
 from workflow_agents.engine.engine import DurableEngine
-from workflow_agents.engine.http_out import Httpx2Out
+from workflow_agents.engine.http_out import AiohttpOut
 from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.times import duration_ms
 from workflow_agents.store.sqlite import SqliteStore
@@ -129,7 +129,7 @@ async def engine_on(
         SqliteStore(path),
         clock=SystemClock(),
         randomness=random.SystemRandom(),
-        http=Httpx2Out(limits.result_bytes),
+        http=AiohttpOut(limits.result_bytes),
         environment=config.variable,
         path=path,
         limits=limits,

@@ -21,7 +21,7 @@ from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.limits import Limits
 from workflow_agents.core.options import RunOptions
 from workflow_agents.engine.engine import DurableEngine
-from workflow_agents.engine.http_out import HttpOut, Httpx2Out
+from workflow_agents.engine.http_out import AiohttpOut, HttpOut
 from workflow_agents.engine.in_process import InProcess
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.times import duration_ms
@@ -110,7 +110,7 @@ class Engine:
             store or SqliteStore(self.path, synchronous=synchronous),
             clock=clock or SystemClock(),
             randomness=random.SystemRandom() if seed is None else random.Random(seed),  # noqa: S311  # seeded for tests
-            http=http or Httpx2Out(limits.result_bytes),
+            http=http or AiohttpOut(limits.result_bytes),
             environment=config.variable if environment is None else environment.get,
             path=self.path,
             limits=limits,
