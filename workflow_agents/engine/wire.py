@@ -3,8 +3,14 @@
 from typing import TYPE_CHECKING
 
 from workflow_agents.engine.credentials import Credentials
+from workflow_agents.engine.failure_visits import FailureVisits
 from workflow_agents.engine.messages import Messages
+from workflow_agents.engine.remote_ends import RemoteEnds
+from workflow_agents.engine.remote_known import KnownRuns
+from workflow_agents.engine.remote_runs import RemoteRuns
 from workflow_agents.engine.sending import Sending
+from workflow_agents.engine.visit_lists import VisitLists
+from workflow_agents.engine.visits import Visits
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
@@ -18,6 +24,12 @@ class Wire:
         messages: takes them.
         sending: attempts to deliver them.
         credentials: keeps the keys and the token of the server.
+        runs: takes messages of remote runs.
+        known: what never changes of remote runs.
+        lists: what visits bring.
+        visits: attempts to deliver messages of remote runs.
+        failures: tells of failed remote runs.
+        remote_ends: how remote runs end.
         signing: the keys that deliveries are signed with; None: they are not.
     """
 
@@ -25,4 +37,10 @@ class Wire:
         self.messages = Messages(engine)
         self.sending = Sending(engine)
         self.credentials = Credentials(engine)
+        self.runs = RemoteRuns(engine)
+        self.known = KnownRuns(engine)
+        self.lists = VisitLists(engine)
+        self.visits = Visits(engine)
+        self.failures = FailureVisits(engine)
+        self.remote_ends = RemoteEnds(engine)
         self.signing: SigningKeys | None = None

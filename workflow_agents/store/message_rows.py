@@ -6,6 +6,7 @@ from typing import Protocol
 
 from workflow_agents.protocol.history import StepKey
 from workflow_agents.protocol.message_kinds import MessageKind
+from workflow_agents.store.remote_rows import RemoteRuns
 
 
 @dataclass(slots=True)
@@ -81,6 +82,11 @@ class GroupEndpoint:
 
 class Messages(Protocol):
     """Queries about messages."""
+
+    @property
+    def remote(self) -> RemoteRuns:
+        """What is asked about remote runs."""
+        ...
 
     def message(self, message: int) -> MessageRow | None:
         """One message."""

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.store.message_rows import GroupEndpoint, MessageFilter, MessageRow, Owed
+from workflow_agents.store.remote_rows import RemoteRuns
+from workflow_agents.store.sqlite_remote_reads import SqliteRemoteReads
 
 if TYPE_CHECKING:
     from workflow_agents.store.sqlite_reads import SqliteReads
@@ -24,6 +26,7 @@ class SqliteMessageReads:
 
     def __init__(self, store: "SqliteReads") -> None:
         self._store = store
+        self.remote: RemoteRuns = SqliteRemoteReads(store)
 
     def message(self, message: int) -> MessageRow | None:
         """See `Messages.message`."""
