@@ -8,6 +8,7 @@ from workflow_agents.engine.messages import Messages
 from workflow_agents.engine.remote_ends import RemoteEnds
 from workflow_agents.engine.remote_known import KnownRuns
 from workflow_agents.engine.remote_runs import RemoteRuns
+from workflow_agents.engine.remote_waits import RemoteWaits
 from workflow_agents.engine.sending import Sending
 from workflow_agents.engine.visit_lists import VisitLists
 from workflow_agents.engine.visits import Visits
@@ -30,6 +31,7 @@ class Wire:
         visits: attempts to deliver messages of remote runs.
         failures: tells of failed remote runs.
         remote_ends: how remote runs end.
+        waits: what remote runs wait for.
         signing: the keys that deliveries are signed with; None: they are not.
     """
 
@@ -43,4 +45,5 @@ class Wire:
         self.visits = Visits(engine)
         self.failures = FailureVisits(engine)
         self.remote_ends = RemoteEnds(engine)
+        self.waits = RemoteWaits(engine)
         self.signing: SigningKeys | None = None
