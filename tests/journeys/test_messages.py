@@ -38,7 +38,7 @@ async def running(path: str, world: World) -> AsyncIterator[DurableEngine]:
     engine = DurableEngine(
         SqliteStore(path),
         clock=SystemClock(),
-        randomness=random.Random(1),
+        random_bytes=random.Random(1).randbytes,
         http=world,
         environment=lambda _name: None,
         path=path,
