@@ -2,21 +2,17 @@
 
 import asyncio
 import json
-import random
 
 import pytest
 
 from tests.journeys.js_endpoint import Context, Endpoint, Failing, Step
-from tests.journeys.remote_world import URL, ended, jump, running, settled, until
-from workflow_agents.clock import SystemClock
+from tests.journeys.remote_world import URL, ended, jump, made, running, settled, until
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.core.visit_answers import OLD_SDK
-from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.engine.http_out import HttpResponse
 from workflow_agents.engine.messages import Incoming
 from workflow_agents.errors import StateError
 from workflow_agents.protocol.message import parse_message
-from workflow_agents.store.sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -244,11 +240,7 @@ async def test_everything_goes_on_after_a_restart(tmp_path, endpoint) -> None:
     stuck: list[int] = []
     endpoint.programs[URL] = order
     path = str(tmp_path / "a.db")
-    engine = DurableEngine(
-        SqliteStore(path), clock=SystemClock(), randomness=random.Random(1), http=endpoint,
-        environment=lambda _name: None, path=path,
-    )  # fmt: skip
-    endpoint.engine = engine
+    engine = made(path, endpoint)
     await engine.start()
     await endpoint.trigger(URL, "wfr_1")
     await until(lambda: stuck)
