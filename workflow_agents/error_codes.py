@@ -110,6 +110,18 @@ CODES = _table(
         ),
     ),
     (
+        "WA115",
+        "not a cron expression",
+        "a schedule has five fields: minute, hour, day of the month, month, day of the week",
+        ('write for example "0 9 * * MON-FRI", "*/15 * * * *" or "@daily"',),
+    ),
+    (
+        "WA116",
+        "unknown time zone",
+        "a zone is named as in the tz database, which has no abbreviations and no UTC+2",
+        ('write for example "CRON_TZ=Europe/Berlin 0 9 * * *"', "leave it out, for UTC"),
+    ),
+    (
         "WA121",
         "a message that cannot be read",
         "its destination, or a header that configures it, has a value that cannot be used",
