@@ -2,8 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from workflow_agents.engine.flow_keys import FlowKeys
+from workflow_agents.engine.message_letters import MessageLetters
 from workflow_agents.engine.messages import Messages
+from workflow_agents.engine.queues import Queues
+from workflow_agents.engine.schedules import Schedules
 from workflow_agents.engine.sending import Sending
+from workflow_agents.engine.url_groups import UrlGroups
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
@@ -16,10 +21,20 @@ class Wire:
     Attributes:
         messages: takes them.
         sending: attempts to deliver them.
+        letters: those that failed for good.
+        queues: in which they wait for each other.
+        url_groups: names for several destinations.
+        schedules: publish messages again and again.
+        flow_keys: limits that messages share.
         signing: the keys that deliveries are signed with; None: they are not.
     """
 
     def __init__(self, engine: "DurableEngine") -> None:
         self.messages = Messages(engine)
         self.sending = Sending(engine)
+        self.letters = MessageLetters(engine)
+        self.queues = Queues(engine)
+        self.url_groups = UrlGroups(engine)
+        self.schedules = Schedules(engine)
+        self.flow_keys = FlowKeys(engine)
         self.signing: SigningKeys | None = None
