@@ -128,6 +128,21 @@ CODES = _table(
         ("send the value that the message names, or leave the header out",),
     ),
     (
+        "WA122",
+        "development credentials cannot be used here",
+        "everybody knows them; they are taken by `dev` only, and only from this machine",
+        (
+            "leave QSTASH_TOKEN unset: `workflow-agents server` makes a token of its own",
+            "use `workflow-agents dev` on 127.0.0.1",
+        ),
+    ),
+    (
+        "WA123",
+        "a port is taken",
+        "another process listens there, perhaps an earlier one of this kind",
+        ("give another port", "end the other process"),
+    ),
+    (
         "WA201",
         "a step changed while this run was in progress",
         "finished steps are matched by place and name; this run began with other code",

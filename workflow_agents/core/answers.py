@@ -3,7 +3,7 @@
 A 2xx answer delivers, whatever its body says; every other one, and none at all, is a failed
 attempt, which `core/retry.py` counts. Two things are known only here:
 
-- 489 with `Upstash-NonRetryable-Error` ends the attempts at once, for every kind of delivery.
+- 489 with `Upstash-NonRetryable-Error` ends the attempts at once, for every kind of message.
 - The first visit of a run has to prove that the address is a workflow. A 2xx answer that does
   not is no delivery but the end of the run: asking again would answer the same. Other answers
   prove nothing: they may come from a proxy, or from before the application has started.
@@ -19,6 +19,7 @@ from enum import Enum, auto
 
 from workflow_agents.core.failures import NON_RETRYABLE_STATUS
 from workflow_agents.core.retry import Retry, RetryPolicy, after_failure, retry_after_ms
+from workflow_agents.protocol.message_kinds import MessageKind
 
 NOT_A_WORKFLOW = (
     "detected a non-workflow destination for trigger/invoke. "
@@ -32,20 +33,13 @@ SDK_TOO_OLD = "trigger rest api is only usable with sdk versions after v1.0.0 ma
 DETECTS_WORKFLOWS = "WF_DetectTrigger"
 """The feature by which a message asks for the proof."""
 
+Headers = Mapping[str, Sequence[str]]
+
+_NON_RETRYABLE = "upstash-nonretryable-error"
+_NO_FUNCTION = "upstash-workflow-failure-callback-notfound"
+_VERSION = "upstash-workflow-sdk-version"
+_SDK = "upstash-workflow-sdk"
 _MAJOR = re.compile(r"v?([0-9]{1,9})(?![0-9])")
-
-
-class Kind(Enum):
-    """What a delivery is for."""
-
-    PLAIN = auto()
-    """A published message, or a callback of one."""
-    VISIT = auto()
-    """A workflow is to go on."""
-    CALL = auto()
-    """A request that a call step makes of somebody else ("toCallback" on the wire)."""
-    FAILURE_CALLBACK = auto()
-    """A workflow's endpoint is told that a run has failed."""
 
 
 class Proof(Enum):
@@ -59,17 +53,17 @@ class Proof(Enum):
 
 
 def proof_owed(
-    kind: Kind, *, first: bool, features: Container[str] = (), by_rest: bool = False
+    kind: MessageKind, *, first: bool, features: Container[str] = (), by_rest: bool = False
 ) -> Proof:
-    """What the answers to a delivery have to prove.
+    """What the answers to a message have to prove.
 
     Args:
-        kind: of the delivery.
+        kind: of the message.
         first: whether it is the first visit of its run.
-        features: flags of the message that it carries.
+        features: flags that the message carries.
         by_rest: whether the run was started by the trigger endpoint, without an SDK.
     """
-    if kind is not Kind.VISIT or not first:
+    if kind is not MessageKind.VISIT or not first:
         return Proof.NONE
     if by_rest:
         return Proof.SDK_1
@@ -77,32 +71,11 @@ def proof_owed(
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What an attempt met with.
-
-    Attributes:
-        status: HTTP status; 0: no usable answer came.
-        headers: names in any case, each with its values.
-        final: without an answer: whether another attempt cannot meet with one.
-    """
-
-    status: int = 0
-    headers: Mapping[str, Sequence[str]] | None = None
-    final: bool = False
-
-    def values(self, name: str) -> list[str]:
-        """The values of a header, without the space around them; none: no such header."""
-        wanted = name.lower()
-        found = (v for n, v in (self.headers or {}).items() if n.lower() == wanted)
-        return [value.strip() for values in found for value in values]
-
-
-@dataclass(frozen=True, slots=True)
 class Delivered:
     """It is done.
 
     Attributes:
-        unhandled: of a failure callback: the endpoint has no failure function.
+        unhandled: of a visit for a failure: the endpoint has no failure function.
     """
 
     unhandled: bool = False
@@ -131,60 +104,65 @@ class Failed:
 
 
 def after_answer(
-    answer: Answer,
+    status: int | None,
+    headers: Headers,
     *,
     attempt: int,
     policy: RetryPolicy,
     now_ms: int,
-    kind: Kind = Kind.PLAIN,
+    kind: MessageKind = MessageKind.PLAIN,
     proof: Proof = Proof.NONE,
+    final: bool = False,
 ) -> Delivered | Retry | Failed:
     """Decide what follows an attempt.
 
     Args:
-        answer: what it met with.
+        status: of the answer; None: no usable answer came.
+        headers: of the answer, names in any case, each with its values.
         attempt: its number, from 1; all before it have failed.
         policy: retries, and the delay before each.
         now_ms: Unix milliseconds, for headers that hold a date.
-        kind: of the delivery.
+        kind: of the message.
         proof: what a 2xx answer has to prove; see `proof_owed`.
+        final: no answer came, and none will come another time.
 
     Source: endpoint responses and delays of the protocol (3.4, 3.5, 3.7, 5.1, 5.2).
     """
-    if 200 <= answer.status < 300:
-        return _unproven(answer, proof) or Delivered(
-            kind is Kind.FAILURE_CALLBACK
-            and _says_true(answer, "Upstash-Workflow-Failure-Callback-Notfound")
-        )
-    refused = answer.status == NON_RETRYABLE_STATUS and _says_true(
-        answer, "Upstash-NonRetryable-Error"
-    )
-    final = refused or (answer.final and not answer.status)
+    if status is not None and 200 <= status < 300:
+        is_told = kind is MessageKind.FAILURE_VISIT and _says_true(headers, _NO_FUNCTION)
+        return _unproven(headers, proof) or Delivered(unhandled=is_told)
+    refused = status == NON_RETRYABLE_STATUS and _says_true(headers, _NON_RETRYABLE)
+    is_final = refused or (final and status is None)
     decision = after_failure(
         policy,
         failures=attempt,
-        retry_after_ms=retry_after_ms(answer.headers or {}, now_ms),
-        non_retryable=final,
+        retry_after_ms=retry_after_ms(headers, now_ms),
+        non_retryable=is_final,
     )
     if isinstance(decision, Retry):
         return decision
-    return Failed(Cause.NON_RETRYABLE if final else Cause.EXHAUSTED, decision.reason)
+    return Failed(Cause.NON_RETRYABLE if is_final else Cause.EXHAUSTED, decision.reason)
 
 
-def _unproven(answer: Answer, proof: Proof) -> Failed | None:
+def _unproven(headers: Headers, proof: Proof) -> Failed | None:
     """How a 2xx answer falls short of what it has to prove."""
-    is_workflow = bool(answer.values("Upstash-Workflow-Sdk-Version"))
+    is_workflow = bool(_values(headers, _VERSION))
     match proof:
         case Proof.NONE:
             return None
         case Proof.WORKFLOW:
             return None if is_workflow else Failed(Cause.NOT_A_WORKFLOW, NOT_A_WORKFLOW)
         case Proof.SDK_1:
-            majors = [_MAJOR.match(text) for text in answer.values("Upstash-workflow-sdk")]
+            majors = [_MAJOR.match(text) for text in _values(headers, _SDK)]
             if is_workflow and any(found and int(found[1]) >= 1 for found in majors):
                 return None
             return Failed(Cause.SDK_TOO_OLD, SDK_TOO_OLD)
 
 
-def _says_true(answer: Answer, name: str) -> bool:
-    return any(value.lower() == "true" for value in answer.values(name))
+def _says_true(headers: Headers, name: str) -> bool:
+    return any(value.lower() == "true" for value in _values(headers, name))
+
+
+def _values(headers: Headers, name: str) -> list[str]:
+    found = (values for n, values in headers.items() if n.lower() == name)
+    return [value.strip() for values in found for value in values]

@@ -9,12 +9,11 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from workflow_agents.core.answers import Answer, Delivered, Failed, after_answer
+from workflow_agents.core.answers import Delivered, Failed, after_answer
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.retry import DEFAULT_RETRIES, Retry, RetryPolicy
 from workflow_agents.engine.http_out import HttpRequest, HttpResponse, NoAnswer
-from workflow_agents.protocol import callbacks
-from workflow_agents.protocol.callbacks import Source, callback_body
+from workflow_agents.protocol.callbacks import Answer, Source, callback_body
 from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.history import EntryKind
 from workflow_agents.protocol.message import MessageSpec
@@ -161,14 +160,13 @@ class Sending:
         """What follows an attempt."""
         delay = None if spec.retry_delay is None else DelayExpression.parse(spec.retry_delay)
         answer = attempt.answer
-        met = Answer(final=attempt.final)
-        if answer is not None:
-            met = Answer(answer.status, answer.headers)
         return after_answer(
-            met,
+            None if answer is None else answer.status,
+            {} if answer is None else answer.headers,
             attempt=attempt.number,
             policy=RetryPolicy(DEFAULT_RETRIES if spec.retries is None else spec.retries, delay),
             now_ms=attempt.at,
+            final=attempt.final,
         )
 
     async def _delivered(
@@ -259,10 +257,10 @@ class Sending:
         )
 
 
-def answer_of(attempt: Attempt) -> callbacks.Answer:
+def answer_of(attempt: Attempt) -> Answer:
     """What a callback says of the answer; where there was none, why."""
     if attempt.answer is None:
-        return callbacks.Answer(NO_ANSWER_STATUS, (), attempt.error.encode())
+        return Answer(NO_ANSWER_STATUS, (), attempt.error.encode())
     headers = attempt.answer.headers.items()
     pairs = tuple((name, value) for name, values in headers for value in values)
-    return callbacks.Answer(attempt.answer.status, pairs, attempt.answer.body)
+    return Answer(attempt.answer.status, pairs, attempt.answer.body)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from workflow_agents.engine.credentials import Credentials
 from workflow_agents.engine.flow_keys import FlowKeys
 from workflow_agents.engine.message_letters import MessageLetters
 from workflow_agents.engine.messages import Messages
@@ -26,6 +27,7 @@ class Wire:
         url_groups: names for several destinations.
         schedules: publish messages again and again.
         flow_keys: limits that messages share.
+        credentials: keeps the keys and the token of the server.
         signing: the keys that deliveries are signed with; None: they are not.
     """
 
@@ -37,4 +39,5 @@ class Wire:
         self.url_groups = UrlGroups(engine)
         self.schedules = Schedules(engine)
         self.flow_keys = FlowKeys(engine)
+        self.credentials = Credentials(engine)
         self.signing: SigningKeys | None = None

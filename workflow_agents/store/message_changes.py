@@ -108,6 +108,13 @@ class AddMessageLetter(NamedTuple):
     failure: str
 
 
+class KeepSetting(NamedTuple):
+    """Something that a server has to know again after a restart; replaces what was kept."""
+
+    name: str
+    value: str
+
+
 MessageOp = (
     AddMessage
     | Reachable
@@ -116,5 +123,6 @@ MessageOp = (
     | FreeQueue
     | RetryInQueue
     | AddMessageLetter
+    | KeepSetting
     | ResourceOp
 )

@@ -64,6 +64,10 @@ class Messages(MessageLists, Resources, Protocol):
         """What is still owed of these messages, of those of which something is."""
         ...
 
+    def setting(self, name: str) -> str | None:
+        """What a server has kept under this name."""
+        ...
+
     def of_run(
         self, run: int, *, up_to: int | None = None, kind: MessageKind | None = None
     ) -> list[MessageRow]:

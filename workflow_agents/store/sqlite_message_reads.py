@@ -41,6 +41,11 @@ class SqliteMessageReads(SqliteMessageLists, SqliteResourceReads):
         )
         return {message: Owed(*rest) for message, *rest in rows}
 
+    def setting(self, name: str) -> str | None:
+        """See `Messages.setting`."""
+        rows = self._store.all("SELECT value FROM meta WHERE name = ?", (f"server.{name}",))
+        return rows[0][0] if rows else None
+
     def of_run(
         self, run: int, *, up_to: int | None = None, kind: MessageKind | None = None
     ) -> list[MessageRow]:

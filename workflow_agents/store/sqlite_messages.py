@@ -108,6 +108,11 @@ def _add_letter(
     return True
 
 
+def _keep_setting(db: sqlite3.Connection, op: message_ops.KeepSetting, _applied: Applied) -> bool:
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"server.{op.name}", op.value))
+    return True
+
+
 def settle_remote(
     db: sqlite3.Connection, run: int, step: StepKey, at: int, outcome: bytes, applied: Applied
 ) -> bool:
@@ -180,5 +185,6 @@ MESSAGE_WRITES: dict[type, Write] = {
     message_ops.AddMessageLetter: _add_letter,
     **QUEUE_WRITES,
     **RESOURCE_WRITES,
+    message_ops.KeepSetting: _keep_setting,
 }
 """By type of operation."""
