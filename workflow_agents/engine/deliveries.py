@@ -38,6 +38,7 @@ from workflow_agents.store.changes import (
     FreeFlow,
     FreeTurns,
     Op,
+    Refused,
     Resolve,
     RetryDelivery,
     SetCallback,
@@ -387,8 +388,11 @@ class Deliveries:
         entries: Sequence[Entry],
         stored: Callable[[], None] | None = None,
         added: "Sequence[AddMessage]" = (),
-    ) -> None:
-        """Store what came of an attempt; `stored` is called before anyone else hears of it."""
+    ) -> Applied | Refused:
+        """Store what came of an attempt; `stored` is called before anyone else hears of it.
+
+        Refused: somebody else has settled it, or another operation relies on what is no more.
+        """
         if row.flow_key is not None:
             ops.append(FreeFlow(row.flow_key, self._engine.clock.now_ms()))
         if row.pause_key is not None:
@@ -405,8 +409,10 @@ class Deliveries:
                 self._engine.wire.messages.begin(added, outcome)
             self._engine.poke()
         else:
-            self._engine.discarded(row.run, row.step, row.message)
+            if isinstance(outcome.op, TakeDelivery | RetryDelivery):
+                self._engine.discarded(row.run, row.step, row.message)
             pauses = tuple(op for op in ops if isinstance(op, SetPause | DropPause | FreeTurns))
             if pauses:
                 # Nobody wants the answer any more; what it says of the account stands.
                 self._engine.commits.submit(Change(pauses), lambda _outcome: None)
+        return outcome

@@ -94,6 +94,9 @@ class Sending:
         if message is None:
             await engine.deliveries.settle(row, [], [])
             return
+        if message.run:
+            await engine.wire.visits.attempt(row, message)
+            return
         spec = engine.wire.messages.opened(message.spec)
         attempt = await self.exchange(row, message, spec, message.body)
         match self.after(spec, attempt):

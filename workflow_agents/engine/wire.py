@@ -3,13 +3,19 @@
 from typing import TYPE_CHECKING
 
 from workflow_agents.engine.credentials import Credentials
+from workflow_agents.engine.failure_visits import FailureVisits
 from workflow_agents.engine.flow_keys import FlowKeys
 from workflow_agents.engine.message_letters import MessageLetters
 from workflow_agents.engine.messages import Messages
 from workflow_agents.engine.queues import Queues
+from workflow_agents.engine.remote_ends import RemoteEnds
+from workflow_agents.engine.remote_known import KnownRuns
+from workflow_agents.engine.remote_runs import RemoteRuns
 from workflow_agents.engine.schedules import Schedules
 from workflow_agents.engine.sending import Sending
 from workflow_agents.engine.url_groups import UrlGroups
+from workflow_agents.engine.visit_lists import VisitLists
+from workflow_agents.engine.visits import Visits
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
@@ -28,6 +34,12 @@ class Wire:
         schedules: publish messages again and again.
         flow_keys: limits that messages share.
         credentials: keeps the keys and the token of the server.
+        runs: takes messages of remote runs.
+        known: what never changes of remote runs.
+        lists: what visits bring.
+        visits: attempts to deliver messages of remote runs.
+        failures: tells of failed remote runs.
+        remote_ends: how remote runs end.
         signing: the keys that deliveries are signed with; None: they are not.
     """
 
@@ -40,4 +52,10 @@ class Wire:
         self.schedules = Schedules(engine)
         self.flow_keys = FlowKeys(engine)
         self.credentials = Credentials(engine)
+        self.runs = RemoteRuns(engine)
+        self.known = KnownRuns(engine)
+        self.lists = VisitLists(engine)
+        self.visits = Visits(engine)
+        self.failures = FailureVisits(engine)
+        self.remote_ends = RemoteEnds(engine)
         self.signing: SigningKeys | None = None

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.engine.messages import Incoming, Published
+from workflow_agents.engine.remote_runs import is_of_a_run
 from workflow_agents.errors import NotFound, WorkflowAgentsError
 from workflow_agents.protocol.callbacks import compact_json
 from workflow_agents.protocol.message import parse_message
@@ -50,7 +51,17 @@ async def batch(call: Call) -> Response:
     for one in read:
         if isinstance(one, WorkflowAgentsError) and len(read) == 1:
             raise one
-    taken = await asyncio.gather(*(_taken(call, one) for one in read))
+    # First, and all in one change: where a run refuses its steps, nothing else is taken.
+    of_runs = [one for one in read if isinstance(one, Incoming) and is_of_a_run(one.spec)]
+    accepted = iter(await call.engine.wire.runs.accept(of_runs)) if of_runs else iter(())
+    taken = await asyncio.gather(
+        *(
+            _done(next(accepted))
+            if isinstance(one, Incoming) and is_of_a_run(one.spec)
+            else _taken(call, one)
+            for one in read
+        )
+    )
     errors = [one for one in taken if isinstance(one, WorkflowAgentsError)]
     if errors and len(errors) == len(taken):
         raise errors[0]
@@ -58,6 +69,10 @@ async def batch(call: Call) -> Response:
 
 
 Taken = Published | list[Published]
+
+
+async def _done(taken: Published) -> Taken | WorkflowAgentsError:
+    return taken
 
 
 async def _taken(call: Call, one: Incoming | WorkflowAgentsError) -> Taken | WorkflowAgentsError:
@@ -78,20 +93,28 @@ def _entry(call: Call, one: Taken | WorkflowAgentsError) -> Any:
 
 
 def _read(item: Any, caller_ip: str | None) -> Incoming | WorkflowAgentsError:
-    """One item; a client may write null for what is missing, and any JSON as the body."""
     try:
-        if not isinstance(item, dict):
-            raise wrong_option("a batch", "a list of objects", item)
-        given = cast("dict[str, Any]", item)
-        destination, queue = given.get("destination"), given.get("queue")
-        if not isinstance(destination, str):
-            raise wrong_option("destination", "an address or a URL group", destination)
-        if not isinstance(queue, str | None):
-            raise wrong_option("queue", "the name of a queue", queue)
-        spec = parse_message(destination, _headers(given.get("headers")), queue=queue or None)
-        return Incoming(spec, _body(given.get("body")), caller_ip)
+        return read_item(item, caller_ip)
     except WorkflowAgentsError as error:
         return error
+
+
+def read_item(item: Any, caller_ip: str | None) -> Incoming:
+    """One item of a batch; a client may write null for what is missing, and any JSON as the body.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    if not isinstance(item, dict):
+        raise wrong_option("a batch", "a list of objects", item)
+    given = cast("dict[str, Any]", item)
+    destination, queue = given.get("destination"), given.get("queue")
+    if not isinstance(destination, str):
+        raise wrong_option("destination", "an address or a URL group", destination)
+    if not isinstance(queue, str | None):
+        raise wrong_option("queue", "the name of a queue", queue)
+    spec = parse_message(destination, _headers(given.get("headers")), queue=queue or None)
+    return Incoming(spec, _body(given.get("body")), caller_ip)
 
 
 def _headers(given: Any) -> Iterable[tuple[str, str]]:
@@ -118,6 +141,8 @@ def _body(given: Any) -> bytes:
 
 async def _take(call: Call, incoming: Incoming) -> Taken:
     messages = call.engine.wire.messages
+    if is_of_a_run(incoming.spec):
+        return (await call.engine.wire.runs.accept([incoming]))[0]
     if incoming.spec.url_group is None:
         return await messages.publish(incoming)
     return await messages.publish_group(incoming)

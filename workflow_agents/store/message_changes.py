@@ -65,6 +65,33 @@ class Reachable(NamedTuple):
     run: int
 
 
+class Unasked(NamedTuple):
+    """Must: the step of a remote run neither waits nor has an outcome."""
+
+    run: int
+    step: StepKey
+
+
+class InheritMessages(NamedTuple):
+    """The run that the same change adds takes over the elements of another one (resume).
+
+    Attributes:
+        run: the other.
+        at: Unix milliseconds.
+        owed: those of the other's messages that are delivered again, each with its due time.
+        along: further ones that it takes over, beside the elements.
+        specs: how some of them are delivered from now on, JSON of `MessageSpec`.
+        flow_key: of what is delivered again.
+    """
+
+    run: int
+    at: int
+    owed: dict[int, int]
+    along: frozenset[int]
+    specs: dict[int, bytes]
+    flow_key: str | None
+
+
 class DropMessage(NamedTuple):
     """Must: something is owed of the message; now nothing is."""
 
@@ -118,6 +145,8 @@ class KeepSetting(NamedTuple):
 MessageOp = (
     AddMessage
     | Reachable
+    | Unasked
+    | InheritMessages
     | DropMessage
     | DropMessages
     | FreeQueue

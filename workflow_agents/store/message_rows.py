@@ -7,6 +7,7 @@ from typing import Protocol
 from workflow_agents.protocol.history import StepKey
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.store.message_lists import MessageLists
+from workflow_agents.store.remote_rows import RemoteRuns
 from workflow_agents.store.resource_rows import Resources
 
 
@@ -51,6 +52,11 @@ class Owed:
 
 class Messages(MessageLists, Resources, Protocol):
     """Queries about messages, and what is kept beside them."""
+
+    @property
+    def remote(self) -> RemoteRuns:
+        """What is asked about remote runs."""
+        ...
 
     def message(self, message: int) -> MessageRow | None:
         """One message."""

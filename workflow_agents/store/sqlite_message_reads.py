@@ -6,6 +6,7 @@ from typing import Any
 
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.store.message_rows import MessageRow, Owed
+from workflow_agents.store.remote_rows import RemoteRuns
 from workflow_agents.store.sqlite_message_lists import (
     MESSAGE_BODY,
     MESSAGE_COLUMNS,
@@ -13,11 +14,17 @@ from workflow_agents.store.sqlite_message_lists import (
     message_row,
 )
 from workflow_agents.store.sqlite_messages import forget_messages
+from workflow_agents.store.sqlite_reads import SqliteReads
+from workflow_agents.store.sqlite_remote_reads import SqliteRemoteReads
 from workflow_agents.store.sqlite_resource_reads import SqliteResourceReads
 
 
 class SqliteMessageReads(SqliteMessageLists, SqliteResourceReads):
     """See the module."""
+
+    def __init__(self, store: SqliteReads) -> None:
+        super().__init__(store)
+        self.remote: RemoteRuns = SqliteRemoteReads(store)
 
     def message(self, message: int) -> MessageRow | None:
         """See `Messages.message`."""

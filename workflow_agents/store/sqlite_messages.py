@@ -2,7 +2,6 @@
 
 import sqlite3
 
-from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.protocol.raw_steps import settled_step
@@ -17,6 +16,7 @@ from workflow_agents.store.sqlite_queues import (
     TO_BE_MADE,
     free_queue,
 )
+from workflow_agents.store.sqlite_remote import REMOTE_WRITES
 from workflow_agents.store.sqlite_requests import free_flow, freed_by
 from workflow_agents.store.sqlite_schedules import RESOURCE_WRITES
 from workflow_agents.store.sqlite_writes import Write, add_entry
@@ -25,7 +25,9 @@ _ADD_MESSAGE = (
     "INSERT INTO messages (run, kind, at, url, url_group, endpoint, queue, schedule, flow_key,"
     " caller_ip, step, source, spec, body, payload)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT DO NOTHING"
 )
+_SAID = "SELECT id FROM messages WHERE run = ? AND step = ? AND kind = ?"
 _OWE_MESSAGE = (
     "INSERT INTO deliveries (run, kind, leased, due_at, attempt, flow_key, data, message, queue,"
     " turn, not_before) VALUES (?, 4, ?, ?, ?, ?, x'', ?, ?, ?, ?)"
@@ -46,29 +48,31 @@ def add_message(db: sqlite3.Connection, op: message_ops.AddMessage, applied: App
             return False
     run = op.run or applied.run
     body, payload = apart(db, op.body)
-    message = (
-        db.execute(
-            _ADD_MESSAGE,
-            (
-                run,
-                op.kind,
-                op.at,
-                op.url,
-                op.url_group,
-                op.endpoint,
-                op.queue,
-                op.schedule,
-                op.flow_key,
-                op.caller_ip,
-                op.step,
-                op.source,
-                op.spec,
-                body,
-                payload,
-            ),
-        ).lastrowid
-        or 0
+    added = db.execute(
+        _ADD_MESSAGE,
+        (
+            run,
+            op.kind,
+            op.at,
+            op.url,
+            op.url_group,
+            op.endpoint,
+            op.queue,
+            op.schedule,
+            op.flow_key,
+            op.caller_ip,
+            op.step,
+            op.source,
+            op.spec,
+            body,
+            payload,
+        ),
     )
+    if added.rowcount != 1:
+        loosen(db, [] if payload is None else [payload])
+        applied.taken = db.execute(_SAID, (run, op.step, op.kind)).fetchone()[0]
+        return False
+    message = added.lastrowid or 0
     if op.dedup is not None:
         db.execute("UPDATE deduplications SET message = ? WHERE id = ?", (message, op.dedup.id))
     if op.labels:
@@ -88,13 +92,6 @@ def add_message(db: sqlite3.Connection, op: message_ops.AddMessage, applied: App
     if op.queue is not None and not at_once:
         free_queue(db, message_ops.FreeQueue(op.queue, op.at), applied)
     return True
-
-
-def _reachable(db: sqlite3.Connection, op: message_ops.Reachable, _applied: Applied) -> bool:
-    row = db.execute(
-        "SELECT 1 FROM runs WHERE id = ? AND phase = ?", (op.run, int(Phase.REMOTE))
-    ).fetchone()
-    return row is not None
 
 
 def _add_letter(
@@ -127,13 +124,11 @@ def settle_remote(
     does, name, deadline, event, asked = row
     body, spec = settled_step(asked, event, outcome)
     found = db.execute("SELECT workflow, flow_key FROM runs WHERE id = ?", (run,)).fetchone()
-    add_message(
-        db,
-        message_ops.AddMessage(
-            run, MessageKind.VISIT, at, at, found[0], spec, body, flow_key=found[1], step=step
-        ),
-        applied,
+    result = message_ops.AddMessage(
+        run, MessageKind.VISIT, at, at, found[0], spec, body, flow_key=found[1], step=step
     )
+    if not add_message(db, result, applied):
+        return False
     entry = Entry(run, at, EntryKind.STEP_SUCCESS, StepKind(does), step, name, outcome=True)
     entry.message = message = applied.messages[-1][0]
     add_entry(db, entry, run, applied)
@@ -181,10 +176,10 @@ def forget_messages(db: sqlite3.Connection, before: int, now: int, limit: int) -
 
 MESSAGE_WRITES: dict[type, Write] = {
     message_ops.AddMessage: add_message,
-    message_ops.Reachable: _reachable,
     message_ops.AddMessageLetter: _add_letter,
     **QUEUE_WRITES,
     **RESOURCE_WRITES,
     message_ops.KeepSetting: _keep_setting,
+    **REMOTE_WRITES,
 }
 """By type of operation."""

@@ -28,6 +28,8 @@ CREATE TABLE messages (
   payload INTEGER
 );
 CREATE INDEX messages_run ON messages (run, id) WHERE run > 0;
+-- What a run says of a step, it says once; step 0 is what it was started with.
+CREATE UNIQUE INDEX messages_step ON messages (run, step, kind) WHERE run > 0 AND step IS NOT NULL;
 CREATE INDEX messages_plain ON messages (at) WHERE run = 0;
 CREATE INDEX messages_wire_payload ON messages (payload) WHERE payload IS NOT NULL;
 
