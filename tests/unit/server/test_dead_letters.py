@@ -6,8 +6,12 @@ from typing import Any
 from tests.unit.server.conftest import Endpoints, Site
 
 
-async def failed(site: Site, url: str, count: int = 1, **headers: str) -> list[dict[str, Any]]:
-    given = {"Upstash-Retries": "0", "Upstash-Forward-Authorization": "Bearer x", **headers}
+async def failed(site: Site, url: str, count: int = 1, label: str = "") -> list[dict[str, Any]]:
+    given = {
+        "Upstash-Retries": "0",
+        "Upstash-Forward-Authorization": "Bearer x",
+        "Upstash-Label": label,
+    }
     for n in range(count):
         await site.ask("POST", f"/v2/publish/{url}/{n}", b"hi", headers=given)
     async with asyncio.timeout(10):
@@ -20,7 +24,7 @@ async def failed(site: Site, url: str, count: int = 1, **headers: str) -> list[d
 
 async def test_a_letter_is_shown_and_sent_again(site: Site, endpoints: Endpoints) -> None:
     endpoints.status = 500
-    (letter,) = await failed(site, endpoints.url, **{"Upstash-Label": "eu"})
+    (letter,) = await failed(site, endpoints.url, label="eu")
     assert (letter["responseStatus"], letter["responseBody"]) == (500, "ok")
     assert letter["responseHeader"]["Content-Length"] == ["2"]
     assert (letter["url"], letter["body"], letter["maxRetries"]) == (f"{endpoints.url}/0", "hi", 0)
