@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import random
+import os
 import signal
 import socket
 from collections.abc import AsyncGenerator, Generator, Iterator
@@ -14,7 +14,7 @@ from workflow_agents.clock import SystemClock
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.limits import Limits
 from workflow_agents.engine.engine import DurableEngine
-from workflow_agents.engine.http_out import Httpx2Out
+from workflow_agents.engine.http_client import Httpx2Out
 from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.times import duration_ms
 from workflow_agents.store.sqlite import SqliteStore
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _BACKLOG = 2_048
 _LAST_REQUESTS_S = 3
 """How long requests that are being answered are waited for at the end."""
+_KEEP_ALIVE_S = 75
+"""How long an idle connection is kept: longer than any client does, whose request on a connection
+that is just being closed would fail. Node keeps its own for 4 s, load balancers for 60 s."""
 _PORTS_LOOKED_AT = 20
 
 
@@ -128,7 +131,7 @@ async def engine_on(
     engine = DurableEngine(
         SqliteStore(path),
         clock=SystemClock(),
-        randomness=random.SystemRandom(),
+        random_bytes=os.urandom,
         http=Httpx2Out(limits.result_bytes),
         environment=config.variable,
         path=path,
@@ -167,6 +170,7 @@ async def serve(
             lifespan="off",
             ws="none",
             server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_LAST_REQUESTS_S,
         )
     )

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.core.pauses import Pause
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 from workflow_agents.store.changes import WaiterKind
@@ -25,7 +24,6 @@ from workflow_agents.store.sqlite_conversations import (
     MESSAGES,
 )
 from workflow_agents.store.sqlite_errors import store_error
-from workflow_agents.store.sqlite_message_checks import MESSAGE_QUESTIONS
 from workflow_agents.store.sqlite_payloads import (
     Reader,
     loosen,
@@ -36,6 +34,7 @@ from workflow_agents.store.sqlite_payloads import (
 )
 
 if TYPE_CHECKING:
+    from workflow_agents.core.pauses import Pause
     from workflow_agents.store.sqlite_message_reads import SqliteMessageReads
 
 _RUN = (
@@ -182,27 +181,24 @@ class SqliteReads:
 
     def due(self, now: int, limit: int) -> Due:
         """See `Store.due`."""
-        due = Due(
-            self._runs("due_at <= ? LIMIT ?", (now, limit)),
-            [_waiter(w) for w in self.all(f"{_WAITER} WHERE due_at <= ? LIMIT ?", (now, limit))],
-            [
-                DeliveryRow(*d)
-                for d in self.with_payloads(
-                    self.all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit)), 8
-                )
-            ],
-        )
+        runs = self._runs("due_at <= ? LIMIT ?", (now, limit))
+        waiters = self.all(f"{_WAITER} WHERE due_at <= ? LIMIT ?", (now, limit))
+        deliveries = self.all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit))
         ticks = self.all("SELECT id FROM schedules WHERE due_at <= ? LIMIT ?", (now, limit))
-        due.schedules = [schedule for (schedule,) in ticks]
-        row = self._one(
+        (next_at,) = self._one(
             "SELECT min(a) FROM (SELECT min(due_at) a FROM runs WHERE due_at > ?1 UNION ALL"
             " SELECT min(due_at) FROM waiters WHERE due_at > ?1 UNION ALL"
             " SELECT min(due_at) FROM deliveries WHERE due_at > ?1 UNION ALL"
             " SELECT min(due_at) FROM schedules WHERE due_at > ?1)",
             (now,),
         )
-        due.next_at = row[0]
-        return due
+        return Due(
+            runs,
+            [_waiter(w) for w in waiters],
+            [DeliveryRow(*d) for d in self.with_payloads(deliveries, 8)],
+            [schedule for (schedule,) in ticks],
+            next_at,
+        )
 
     def history(self, run: int) -> History:
         """See `Store.history`."""
@@ -358,14 +354,18 @@ class SqliteReads:
         """See `Store.conversations`."""
         return [ConversationRow(*row) for row in self.all(CONVERSATIONS, (after, limit))]
 
-    def pause(self, pause_key: str) -> Pause | None:
+    def pause(self, pause_key: str) -> "Pause | None":
         """See `Store.pause`."""
         row = self._one(
             "SELECT until, in_a_row, allowed, threshold, passed FROM flow_pauses"
             " WHERE pause_key = ?",
             (pause_key,),
         )
-        return None if row is None else Pause(*row)
+        if row is None:
+            return None
+        from workflow_agents.core.pauses import Pause
+
+        return Pause(*row)
 
     def under_way(self, pause_key: str) -> int:
         """See `Store.under_way`."""
@@ -425,6 +425,8 @@ class SqliteReads:
 
     def check(self) -> list[str]:
         """See `Store.check`."""
+        from workflow_agents.store.sqlite_message_checks import MESSAGE_QUESTIONS
+
         ended = f"({int(Phase.SUCCESS)}, {int(Phase.FAILED)}, {int(Phase.CANCELED)})"
         faults = [r[0] for r in self.all("PRAGMA integrity_check") if r[0] != "ok"]
         questions = {
@@ -466,9 +468,8 @@ class SqliteReads:
 
 def flow_key_row(row: Any) -> FlowKeyRow:
     """One of `FLOW_KEY`."""
-    found = FlowKeyRow(*row)
-    found.paused = bool(found.paused)
-    return found
+    flow_key, value, paused, pinned = row
+    return FlowKeyRow(flow_key, value, bool(paused), pinned)
 
 
 def _run(row: Any) -> RunRow:
@@ -484,7 +485,5 @@ def _waiter(row: Any) -> WaiterRow:
 
 
 def _feed(row: Any) -> FeedRow:
-    entry = FeedRow(*row)
-    entry.kind = EntryKind(entry.kind)
-    entry.type = None if entry.type is None else StepKind(entry.type)
-    return entry
+    seq, run, at, kind, type_, *rest = row
+    return FeedRow(seq, run, at, EntryKind(kind), _STEP_KINDS.get(type_), *rest)
