@@ -45,12 +45,12 @@ async def test_a_run_goes_on_where_it_failed(tmp_path, endpoint) -> None:
         await ended(engine, "wfr_1")
         letter, broken = letter_of(engine), False
         over = parse_message(URL, [("Upstash-Label", "again"), ("Upstash-Retries", "1")])
-        made = await engine.wire.letters.again(letter, over, resume=True)
+        made = await engine.wire.run_letters.again(letter, over, resume=True)
         row = await ended(engine, made.run_id)
         assert engine.store.dead_letters(None, 2) == []
         assert engine.store.labels(row.id) == ("again",)
         with pytest.raises(NotFound):
-            await engine.wire.letters.again(letter, PLAIN, resume=True)
+            await engine.wire.run_letters.again(letter, PLAIN, resume=True)
     assert (row.phase, json.loads(row.result)) == (Phase.SUCCESS, ["first", "a", "b", "c", 7])
     assert ran.count("first") == 1
     assert ran.count("b") == 2
@@ -78,7 +78,7 @@ async def test_a_call_that_was_answered_is_not_made_again(tmp_path, endpoint) ->
         await endpoint.trigger(URL, "wfr_1", retries="0")
         await ended(engine, "wfr_1")
         broken = False
-        made = await engine.wire.letters.again(letter_of(engine), PLAIN, resume=True)
+        made = await engine.wire.run_letters.again(letter_of(engine), PLAIN, resume=True)
         assert (await ended(engine, made.run_id)).result == b"200"
     assert [r.url for r in endpoint.requests].count("https://pay.test/") == 1
 
@@ -106,7 +106,7 @@ async def test_a_wait_that_failed_beside_is_asked_again(tmp_path, endpoint) -> N
         await ended(engine, "wfr_1")
         assert engine.store.waiters_for("paid", None) == []
         broken = False
-        made = await engine.wire.letters.again(letter_of(engine), PLAIN, resume=True)
+        made = await engine.wire.run_letters.again(letter_of(engine), PLAIN, resume=True)
         await until(lambda: engine.store.waiters_for("paid", None))
         await engine.wire.waits.notify("paid", b"yes", made.run_id)
         assert json.loads((await ended(engine, made.run_id)).result) == ["yes", 1]
@@ -124,7 +124,7 @@ async def test_a_run_begins_again(tmp_path, endpoint) -> None:
         await endpoint.trigger(URL, "wfr_1", {"n": 7}, retries="0", label="eu")
         await ended(engine, "wfr_1")
         over = parse_message(URL, [("Upstash-Delay", "1h")])
-        made = await engine.wire.letters.again(letter_of(engine), over, resume=False)
+        made = await engine.wire.run_letters.again(letter_of(engine), over, resume=False)
         await settled(engine)
         assert len(endpoint.visits) == 3
         jump(engine, 3601)
@@ -149,12 +149,12 @@ async def test_a_failure_function_is_called_again(tmp_path, endpoint) -> None:
         await endpoint.trigger(URL, "wfr_1", retries="0", **more)
         await ended(engine, "wfr_1")
         letter = letter_of(engine)
-        assert engine.wire.letters.find(letter)[0].callback == "CALLBACK_FAIL"
+        assert engine.wire.run_letters.find(letter)[0].callback == "CALLBACK_FAIL"
         broken = False
-        await engine.wire.letters.tell_again(letter)
+        await engine.wire.run_letters.tell_again(letter)
         await settled(engine)
-        assert engine.wire.letters.find(letter)[0].callback == "CALLBACK_SUCCESS"
-        for verb in (engine.wire.letters.tell_again, engine.wire.letters.stop_telling):
+        assert engine.wire.run_letters.find(letter)[0].callback == "CALLBACK_SUCCESS"
+        for verb in (engine.wire.run_letters.tell_again, engine.wire.run_letters.stop_telling):
             with pytest.raises(StateError):
                 await verb(letter)
     first, second = [v for v in endpoint.visits if v.kind == "failure"]
@@ -171,8 +171,8 @@ async def test_a_failure_function_is_called_no_more(tmp_path, endpoint) -> None:
         await endpoint.trigger(URL, "wfr_1", retries="0")
         await ended(engine, "wfr_1")
         letter = letter_of(engine)
-        await engine.wire.letters.stop_telling(letter)
-        assert engine.wire.letters.find(letter)[0].callback == "CALLBACK_CANCELED"
+        await engine.wire.run_letters.stop_telling(letter)
+        assert engine.wire.run_letters.find(letter)[0].callback == "CALLBACK_CANCELED"
         jump(engine, 86_400)
         await settled(engine)
     assert [v.kind for v in endpoint.visits] == ["visit", "failure"]

@@ -164,7 +164,7 @@ class Admin:
         if row.is_remote:
             from workflow_agents.engine.remote_letters import override_of
 
-            letters, over = self._engine.wire.letters, override_of(row.workflow, options)
+            letters, over = self._engine.wire.run_letters, override_of(row.workflow, options)
             made = await letters.again(dlq_id, over, resume=resume)
             return Triggered(self.find(made.run_id).id, made.run_id, deduplicated=False)
         stored = RunOptions.from_json(json.loads(row.options)) if row.options else RunOptions()
@@ -236,7 +236,7 @@ class Admin:
         """
         letter, row = self.letter(dlq_id)
         if row.is_remote:
-            await self._engine.wire.letters.tell_again(dlq_id)
+            await self._engine.wire.run_letters.tell_again(dlq_id)
             return
         if letter.callback != CALLBACK_FAIL:
             raise StateError(

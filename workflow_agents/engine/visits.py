@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _CREATED_AT = "Upstash-Workflow-Createdat"
 _INVOKE_COUNT = "Upstash-Workflow-Invoke-Count"
 _SHOWN_BYTES = 16_000
+_NO_ANSWERS = frozenset({Verdict.NO_WORKFLOW, Verdict.OLD_SDK})
 
 
 class Visits:
@@ -84,7 +85,9 @@ class Visits:
                 row, message, [self._entry(EntryKind.MESSAGE_DELIVERED, message, attempt, told)]
             )
             return
-        decision = sending.after(spec, attempt)
+        # An answer that is no workflow's is none, whatever its status.
+        counted = replace(attempt, answer=None) if found in _NO_ANSWERS else attempt
+        decision = sending.after(spec, counted)
         if isinstance(decision, Retry):
             await self._again(row, message, attempt, attempt.at + decision.after_ms)
             return

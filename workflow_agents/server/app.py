@@ -20,12 +20,18 @@ from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import WorkflowAgentsError
 from workflow_agents.server import (
     auth,
+    dead_letters,
+    flow_control,
     health,
     keys,
+    logs,
     openapi,
     publishing,
+    queues,
     run_letters,
     run_logs,
+    schedules,
+    url_groups,
     waits,
     workflows,
 )
@@ -38,6 +44,9 @@ from workflow_agents.server.settings import Account, ServerSettings
 logger = logging.getLogger(__name__)
 
 
+dead_letters.SOURCES["workflow"] = run_letters.show_all
+
+
 def all_endpoints() -> tuple[Endpoint, ...]:
     """The table: what is asked for most comes first."""
     return (
@@ -46,6 +55,12 @@ def all_endpoints() -> tuple[Endpoint, ...]:
         *waits.endpoints,
         *run_logs.endpoints,
         *run_letters.endpoints,
+        *queues.endpoints,
+        *url_groups.endpoints,
+        *schedules.endpoints,
+        *dead_letters.endpoints,
+        *logs.endpoints,
+        *flow_control.endpoints,
         *keys.endpoints,
         *health.endpoints,
     )

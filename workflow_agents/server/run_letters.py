@@ -34,20 +34,20 @@ _MOST = 100
 async def show_all(call: Call) -> Response:
     """Dead letters of runs, the newest first."""
     count = count_of(call.query, _MOST, _MOST)
-    rows, cursor = call.engine.wire.letters.listed(_which(call), cursor_of(call.query), count)
+    rows, cursor = call.engine.wire.run_letters.listed(_which(call), cursor_of(call.query), count)
     shown = [letter_json(call, row) for row in rows]
     return page("messages", shown, None if cursor is None else str(cursor))
 
 
 async def show(call: Call) -> Response:
     """One of them."""
-    row, _ = call.engine.wire.letters.find(call.parameter("dlq_id"))
+    row, _ = call.engine.wire.run_letters.find(call.parameter("dlq_id"))
     return Json(letter_json(call, row))
 
 
 async def delete(call: Call) -> Response:
     """Remove one; its run stays in the logs."""
-    call.engine.wire.letters.find(call.parameter("dlq_id"))
+    call.engine.wire.run_letters.find(call.parameter("dlq_id"))
     await call.engine.admin.delete_letter(call.parameter("dlq_id"))
     return empty()
 
@@ -55,7 +55,7 @@ async def delete(call: Call) -> Response:
 async def delete_many(call: Call) -> Response:
     """Remove those that are named, or that the filters name."""
     ids, cursor = await _ids(call)
-    deleted = await call.engine.wire.letters.delete(ids)
+    deleted = await call.engine.wire.run_letters.delete(ids)
     return Json({"deleted": deleted, **_cursor(cursor)})
 
 
@@ -71,7 +71,7 @@ async def restart(call: Call) -> Response:
 
 async def _again(call: Call, *, resume: bool) -> Response:
     dlq_id = call.parameter("dlq_id")
-    made = await call.engine.wire.letters.again(dlq_id, _override(call), resume=resume)
+    made = await call.engine.wire.run_letters.again(dlq_id, _override(call), resume=resume)
     return Json(_made(made))
 
 
@@ -88,7 +88,7 @@ async def restart_many(call: Call) -> Response:
 async def _again_many(call: Call, *, resume: bool) -> Response:
     over = _override(call)
     ids, cursor = await _ids(call)
-    made = await call.engine.wire.letters.again_many(ids, over, resume=resume)
+    made = await call.engine.wire.run_letters.again_many(ids, over, resume=resume)
     return Json({"workflowRuns": [*map(_made, made)], **_cursor(cursor)})
 
 
@@ -98,13 +98,13 @@ def _made(made: Accepted) -> dict[str, Any]:
 
 async def tell_again(call: Call) -> Response:
     """Visit the failure function again, if it has failed."""
-    run = await call.engine.wire.letters.tell_again(call.parameter("dlq_id"))
+    run = await call.engine.wire.run_letters.tell_again(call.parameter("dlq_id"))
     return Json({"workflowRunId": run.run_id, "workflowCreatedAt": run.created_at})
 
 
 async def stop_telling(call: Call) -> Response:
     """Visit the failure function no more."""
-    await call.engine.wire.letters.stop_telling(call.parameter("dlq_id"))
+    await call.engine.wire.run_letters.stop_telling(call.parameter("dlq_id"))
     return empty()
 
 
@@ -120,7 +120,7 @@ async def _ids(call: Call) -> tuple[tuple[str, ...], int | None]:
     if named is not None:
         return named, None
     count = count_of(call.query, _MOST, _MOST)
-    rows, cursor = call.engine.wire.letters.listed(_which(call), cursor_of(call.query), count)
+    rows, cursor = call.engine.wire.run_letters.listed(_which(call), cursor_of(call.query), count)
     return tuple(row.id for row in rows), cursor
 
 
