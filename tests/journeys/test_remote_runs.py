@@ -7,8 +7,8 @@ import pytest
 
 from tests.journeys.js_endpoint import Context, Endpoint, Failing, Step
 from tests.journeys.remote_world import URL, ended, jump, made, running, settled, until
+from workflow_agents.core.answers import SDK_TOO_OLD
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.core.visit_answers import OLD_SDK
 from workflow_agents.engine.http_out import HttpResponse
 from workflow_agents.engine.messages import Incoming
 from workflow_agents.errors import StateError
@@ -161,7 +161,7 @@ async def test_an_sdk_that_is_too_old_fails_at_once(tmp_path, endpoint) -> None:
     async with running(str(tmp_path / "a.db"), endpoint) as engine:
         done = await rest(endpoint, "https://shop.test/old")
         row = await ended(engine, done.run_id)
-    assert json.loads(row.result)["message"] == OLD_SDK
+    assert json.loads(row.result)["message"] == SDK_TOO_OLD
 
 
 async def test_an_unknown_sdk_triggers_the_run_again(tmp_path, endpoint) -> None:
@@ -297,3 +297,25 @@ async def test_two_members_that_fail_make_one_failure(tmp_path, endpoint) -> Non
         await ended(engine, "wfr_1")
         assert len(engine.store.dead_letters(None, 9)) == 1
     assert [v.kind for v in endpoint.visits].count("failure") == 1
+
+
+async def test_a_page_of_a_proxy_is_no_answer_of_a_run_that_is_there(tmp_path, endpoint) -> None:
+    """It says 200, and whoever took it for a step that was submitted would wait for ever."""
+
+    async def order(context: Context):
+        await context.run("one", lambda: 1)
+        return await context.run("two", lambda: 2)
+
+    async def send(request):
+        if len(endpoint.visits) == 1 and not pages:
+            pages.append(request)
+            return HttpResponse(200, {"content-type": ["text/html"]}, b"back soon")
+        return await sent(request)
+
+    pages: list[object] = []
+    sent, endpoint.send = endpoint.send, send
+    endpoint.programs[URL] = order
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await endpoint.trigger(URL, "wfr_1", retry_delay="1")
+        assert (await ended(engine, "wfr_1")).result == b"2"
+    assert pages

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from workflow_agents.core.answers import Delivered, Failed, after_answer
+from workflow_agents.core.answers import Delivered, Failed, Proof, after_answer
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.retry import DEFAULT_RETRIES, Retry, RetryPolicy
 from workflow_agents.engine.http_out import HttpRequest, HttpResponse, NoAnswer
@@ -159,8 +159,14 @@ class Sending:
         at = engine.clock.now_ms()
         return Attempt(row.attempt, answer, f"HTTP status {answer.status}", at=at)
 
-    def after(self, spec: MessageSpec, attempt: Attempt) -> Delivered | Retry | Failed:
-        """What follows an attempt."""
+    def after(
+        self,
+        spec: MessageSpec,
+        attempt: Attempt,
+        kind: MessageKind = MessageKind.PLAIN,
+        proof: Proof = Proof.NONE,
+    ) -> Delivered | Retry | Failed:
+        """What follows an attempt. `proof`: what a 2xx answer has to prove."""
         delay = None if spec.retry_delay is None else DelayExpression.parse(spec.retry_delay)
         answer = attempt.answer
         return after_answer(
@@ -169,6 +175,8 @@ class Sending:
             attempt=attempt.number,
             policy=RetryPolicy(DEFAULT_RETRIES if spec.retries is None else spec.retries, delay),
             now_ms=attempt.at,
+            kind=kind,
+            proof=proof,
             final=attempt.final,
         )
 
