@@ -144,10 +144,17 @@ async def _planned(
 ) -> Recorded | Waiting:
     """Plan the wait and wait. Cancelled by the user's code, it is taken back."""
     try:
-        await invocation.journal.plan(key, kind, name, plan)
+        # Until it is stored, nothing would wake a run that parks.
+        invocation.at_work += 1
+        try:
+            await invocation.journal.plan(key, kind, name, plan)
+        finally:
+            invocation.at_work -= 1
         return await invocation.outcome(key, elsewhere=True)
     except asyncio.CancelledError:
         invocation.withdraw(key, name)
+        # As it may have kept the run from coming to rest, look again.
+        invocation.kick()
         raise
 
 
@@ -191,7 +198,7 @@ def _encoded(value: object, name: str, limit: int) -> bytes:
 async def _execute(invocation: Invocation, body: Body, inside: InsideStep) -> object:
     """Call the body: on the loop if it is a coroutine function, else in a thread."""
     token = BRANCH.set(inside)
-    invocation.bodies_running += 1
+    invocation.at_work += 1
     try:
         if _is_async(body):
             return await body()
@@ -203,7 +210,7 @@ async def _execute(invocation: Invocation, body: Body, inside: InsideStep) -> ob
         invocation.kick()
         raise
     finally:
-        invocation.bodies_running -= 1
+        invocation.at_work -= 1
         BRANCH.reset(token)
 
 

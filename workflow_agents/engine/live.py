@@ -435,20 +435,30 @@ class LiveRun:
             else:
                 self.close()
                 self._engine.look_again(self._run)
-        elif planned is not None:
+            return
+        if planned is not None and recorded is None:
             child = self._engine.store.run(refused.existing)
             if child is None or (child.parent, child.parent_step) != (self._run, planned.key):
-                failure = Failure("UsageError", "WA608 a run with this id is there already", 409)
-                data = encode(to_json(failure, attempts=1))
-                self.record(planned.key, planned.kind, planned.name, data, ok=False, waited=False)
+                self._id_is_taken(planned)
+                return
             # Else it is ours, stored by an attempt to write whose answer was lost.
-            if not planned.future.done():
-                planned.future.set_result(None)
         elif recorded is not None and self.invocation is not None:
             # Stored before, by an attempt to write whose answer was lost: what is stored stands.
             for stored in self._engine.store.history(self._run).recorded:
                 if stored.key == recorded.key:
                     self.invocation.deliver(stored)
+        if planned is not None and not planned.future.done():
+            planned.future.set_result(None)
+
+    def _id_is_taken(self, planned: "_Planned") -> None:
+        """The step has failed. It waits for nothing else, so it is at work until that is stored."""
+        key, kind, name = planned.key, planned.kind, planned.name
+        failure = Failure("UsageError", "WA608 a run with this id is there already", 409)
+        data = encode(to_json(failure, attempts=1))
+        entry = self._entry(EntryKind.STEP_FAILED, kind, key, name, data)
+        entry.outcome = True
+        recorded = Recorded(key, kind, name, ok=False, data=data)
+        self._submit([], (entry,), recorded=recorded, planned=planned)
 
     def _later(self, action: Callable[[], None]) -> None:
         self._engine.loop.call_later(_STORE_RETRY_S, action)

@@ -62,6 +62,13 @@ _PAYLOADS_OF = " UNION ".join(
     )
 )
 _OF_A_RUN = ("feed", "waiters", "notifications", "dead_letters", "labels", "messages")
+_FIRST_DUE = (
+    "SELECT (SELECT min(due_at) FROM runs WHERE due_at > ?1),"
+    " (SELECT min(due_at) FROM waiters WHERE due_at > ?1),"
+    " (SELECT min(due_at) FROM deliveries WHERE due_at > ?1),"
+    " (SELECT min(due_at) FROM schedules WHERE due_at > ?1)"
+)
+_EVER = -(1 << 63)
 _INPUT, _RESULT = 9, 15
 _LEASED = int(Phase.LEASED)
 FLOW_KEY = "SELECT flow_key, value, paused, pinned FROM flow_keys"
@@ -181,24 +188,27 @@ class SqliteReads:
 
     def due(self, now: int, limit: int) -> Due:
         """See `Store.due`."""
-        runs = self._runs("due_at <= ? LIMIT ?", (now, limit))
-        waiters = self.all(f"{_WAITER} WHERE due_at <= ? LIMIT ?", (now, limit))
-        deliveries = self.all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit))
-        ticks = self.all("SELECT id FROM schedules WHERE due_at <= ? LIMIT ?", (now, limit))
-        (next_at,) = self._one(
-            "SELECT min(a) FROM (SELECT min(due_at) a FROM runs WHERE due_at > ?1 UNION ALL"
-            " SELECT min(due_at) FROM waiters WHERE due_at > ?1 UNION ALL"
-            " SELECT min(due_at) FROM deliveries WHERE due_at > ?1 UNION ALL"
-            " SELECT min(due_at) FROM schedules WHERE due_at > ?1)",
-            (now,),
-        )
-        return Due(
-            runs,
-            [_waiter(w) for w in waiters],
-            [DeliveryRow(*d) for d in self.with_payloads(deliveries, 8)],
-            [schedule for (schedule,) in ticks],
-            next_at,
-        )
+        # Most often little of all that could be due is; the first of each kind tells.
+        runs_at, waiters_at, deliveries_at, schedules_at = first = self._one(_FIRST_DUE, (_EVER,))
+        runs: list[RunRow] = []
+        waiters: list[WaiterRow] = []
+        deliveries: list[DeliveryRow] = []
+        schedules: list[str] = []
+        if runs_at is not None and runs_at <= now:
+            runs = self._runs("due_at <= ? LIMIT ?", (now, limit))
+        if waiters_at is not None and waiters_at <= now:
+            rows = self.all(f"{_WAITER} WHERE due_at <= ? LIMIT ?", (now, limit))
+            waiters = [_waiter(row) for row in rows]
+        if deliveries_at is not None and deliveries_at <= now:
+            rows = self.all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit))
+            deliveries = [DeliveryRow(*row) for row in self.with_payloads(rows, 8)]
+        if schedules_at is not None and schedules_at <= now:
+            rows = self.all("SELECT id FROM schedules WHERE due_at <= ? LIMIT ?", (now, limit))
+            schedules = [schedule for (schedule,) in rows]
+        if runs or waiters or deliveries or schedules:
+            first = self._one(_FIRST_DUE, (now,))
+        next_at = min((at for at in first if at is not None), default=None)
+        return Due(runs, waiters, deliveries, schedules, next_at)
 
     def history(self, run: int) -> History:
         """See `Store.history`."""
