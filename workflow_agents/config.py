@@ -31,6 +31,11 @@ def store_path() -> str:
     return os.environ.get("WORKFLOW_AGENTS_STORE") or DEFAULT_STORE
 
 
+def store_path_or(name: str) -> str:
+    """The store of a server: WORKFLOW_AGENTS_STORE, or one of this name in the folder."""
+    return os.environ.get("WORKFLOW_AGENTS_STORE") or f".workflow_agents/{name}.db"
+
+
 def public_url() -> str | None:
     """What webhook addresses begin with: UPSTASH_WORKFLOW_URL."""
     return os.environ.get("UPSTASH_WORKFLOW_URL")

@@ -110,6 +110,39 @@ CODES = _table(
         ),
     ),
     (
+        "WA115",
+        "not a cron expression",
+        "a schedule has five fields: minute, hour, day of the month, month, day of the week",
+        ('write for example "0 9 * * MON-FRI", "*/15 * * * *" or "@daily"',),
+    ),
+    (
+        "WA116",
+        "unknown time zone",
+        "a zone is named as in the tz database, which has no abbreviations and no UTC+2",
+        ('write for example "CRON_TZ=Europe/Berlin 0 9 * * *"', "leave it out, for UTC"),
+    ),
+    (
+        "WA121",
+        "a message that cannot be read",
+        "its destination, or a header that configures it, has a value that cannot be used",
+        ("send the value that the message names, or leave the header out",),
+    ),
+    (
+        "WA122",
+        "development credentials cannot be used here",
+        "everybody knows them; they are taken by `dev` only, and only from this machine",
+        (
+            "leave QSTASH_TOKEN unset: `workflow-agents server` makes a token of its own",
+            "use `workflow-agents dev` on 127.0.0.1",
+        ),
+    ),
+    (
+        "WA123",
+        "a port is taken",
+        "another process listens there, perhaps an earlier one of this kind",
+        ("give another port", "end the other process"),
+    ),
+    (
         "WA201",
         "a step changed while this run was in progress",
         "finished steps are matched by place and name; this run began with other code",

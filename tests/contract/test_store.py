@@ -685,7 +685,7 @@ def remembered(bench: Bench, run: int, step: Any, key: str, *messages: bytes) ->
 
 
 def newest(bench: Bench, key: str) -> int:
-    return bench.store.messages(key, up_to=None, last=1)[0][0]
+    return bench.store.conversation(key, up_to=None, last=1)[0][0]
 
 
 def test_messages_come_back_in_order_and_up_to_where_was_read(bench: Bench) -> None:
@@ -696,14 +696,14 @@ def test_messages_come_back_in_order_and_up_to_where_was_read(bench: Bench) -> N
     remembered(bench, run, 3, "user-1", b"3", b"4", b"5")
 
     def read(up_to: int | None = None, last: int | None = None) -> list[bytes]:
-        return [data for _, data in bench.store.messages("user-1", up_to=up_to, last=last)]
+        return [data for _, data in bench.store.conversation("user-1", up_to=up_to, last=last)]
 
     assert read() == [b"1", b"2", b"3", b"4", b"5"]
     assert read(up_to=first) == [b"1", b"2"]
     assert read(up_to=first, last=1) == [b"2"]
     assert read(last=3) == [b"3", b"4", b"5"]
     assert read(up_to=0) == []
-    assert bench.store.messages("nobody", up_to=None, last=None) == []
+    assert bench.store.conversation("nobody", up_to=None, last=None) == []
 
 
 def test_messages_are_appended_with_their_step_or_not_at_all(bench: Bench) -> None:
@@ -717,7 +717,7 @@ def test_messages_are_appended_with_their_step_or_not_at_all(bench: Bench) -> No
     stale = bench.apply(Guard(run, 7), AppendMessages("user-1", 300, (b"3",)))
     assert isinstance(stale, Refused)
 
-    assert len(bench.store.messages("user-1", up_to=None, last=None)) == 2
+    assert len(bench.store.conversation("user-1", up_to=None, last=None)) == 2
 
 
 def test_a_deleted_conversation_begins_anew_with_other_ids(bench: Bench) -> None:
@@ -726,10 +726,10 @@ def test_a_deleted_conversation_begins_anew_with_other_ids(bench: Bench) -> None
 
     bench.applied(DeleteConversation("user-1"))
     bench.refused(DeleteConversation("user-1"))
-    assert bench.store.messages("user-1", up_to=None, last=None) == []
+    assert bench.store.conversation("user-1", up_to=None, last=None) == []
 
     bench.applied(AppendMessages("user-1", 400, (b"3",)))
-    assert bench.store.messages("user-1", up_to=last, last=None) == []
+    assert bench.store.conversation("user-1", up_to=last, last=None) == []
     assert newest(bench, "user-1") > last
 
 

@@ -23,7 +23,8 @@ from fastapi import FastAPI
 
 from tests.wire.stand_in import CURRENT_KEY, NEXT_KEY, TOKEN, StandIn
 from workflow_agents import AsyncRunHandle, Engine, RunLog
-from workflow_agents.engine.http_out import HttpRequest, HttpResponse, Httpx2Out
+from workflow_agents.engine.http_client import Httpx2Out
+from workflow_agents.engine.http_out import HttpRequest, HttpResponse
 from workflow_agents.fastapi import Serve
 from workflow_agents.protocol.times import duration_ms
 from workflow_agents.testing._http import HttpAnswer, HttpServer

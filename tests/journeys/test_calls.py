@@ -218,7 +218,7 @@ async def test_nobody_listens(site, calling) -> None:
 
 
 async def test_an_answer_over_the_limit_is_refused_once(tmp_path, web) -> None:
-    from workflow_agents.engine.http_out import Httpx2Out
+    from workflow_agents.engine.http_client import Httpx2Out
 
     web.answer("http://", HttpAnswer(200, b"x" * 2_000, {}))
     engine = Engine(str(tmp_path / "x.db"), limits=Limits(result_bytes=1_000))

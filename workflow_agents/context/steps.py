@@ -7,18 +7,20 @@ recorded; one that waits elsewhere is planned, and its outcome is delivered.
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from workflow_agents.context.branches import BRANCH, InsideStep
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.context.revive import revive
 from workflow_agents.core.failures import failure_of, step_failed, to_json
-from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.journal import Admission, Again, Failure, Plan
 from workflow_agents.core.retry import Retry, RetryPolicy, after_failure
 from workflow_agents.errors import LimitError, StepUsageError
 from workflow_agents.protocol.codec import Unencodable, decode, encode
 from workflow_agents.protocol.history import Recorded, StepKey, StepKind, Waiting
+
+if TYPE_CHECKING:
+    from workflow_agents.core.flow_control import FlowControl
 
 T = TypeVar("T")
 Body = Callable[[], Awaitable[Any]] | Callable[[], Any]
@@ -32,7 +34,7 @@ async def run_step(
     name: str,
     body: Body,
     policy: RetryPolicy,
-    flow_control: FlowControl | None,
+    flow_control: "FlowControl | None",
 ) -> Any:
     """Execute a body here, until it succeeds or its retries are spent; return its result."""
     journal = invocation.journal
@@ -157,7 +159,7 @@ async def _planned(
 
 
 def _again(
-    failure: Failure, failures: int, policy: RetryPolicy, flow: FlowControl | None
+    failure: Failure, failures: int, policy: RetryPolicy, flow: "FlowControl | None"
 ) -> Again | None:
     decision = after_failure(
         policy,

@@ -6,6 +6,7 @@ Theory. At every instant a run is in exactly one phase, and only this table chan
     WAITING  it has to be invoked, and flow control holds it back
     LEASED   an invocation advances it, until that ends or its lease does
     PARKED   all its branches wait for something elsewhere; it is rows, and nothing else
+    REMOTE   its endpoint is visited over HTTP: what is due are messages, never the run itself
     SUCCESS, FAILED, CANCELED    it has ended, for ever
 
                      LEASE                 PARK
@@ -44,6 +45,7 @@ class Phase(IntEnum):
     WAITING = 1
     LEASED = 2
     PARKED = 3
+    REMOTE = 4
     SUCCESS = 10
     FAILED = 11
     CANCELED = 12
@@ -136,6 +138,12 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
     Phase.PARKED: {
         Event.WAKE: Phase.DUE,
         Event.RESUME: Phase.LEASED,
+        Event.CANCEL: Phase.CANCELED,
+    },
+    Phase.REMOTE: {
+        Event.WAKE: Phase.REMOTE,
+        Event.SUCCEED: Phase.SUCCESS,
+        Event.FAIL: Phase.FAILED,
         Event.CANCEL: Phase.CANCELED,
     },
     Phase.SUCCESS: {},

@@ -14,6 +14,7 @@ class Limits:
         name_characters: of a step's name, an event id, a run id.
         invoke_depth: how deep runs may invoke runs. Source: protocol 4.6.
         recoveries: how often a run may end its process without making progress.
+        concurrent_deliveries: how many messages of a server are on their way at the same time.
     """
 
     payload_bytes: int = 10 * 2**20
@@ -22,3 +23,4 @@ class Limits:
     name_characters: int = 1_024
     invoke_depth: int = 100
     recoveries: int = 10
+    concurrent_deliveries: int = 500

@@ -11,15 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from workflow_agents.core.flow_control import (
-    MOST_MARGIN_MS,
-    Admit,
-    FlowControl,
-    WaitUntil,
-    admit,
-    margin_ms,
-)
-from workflow_agents.core.pauses import Begin, WaitForEnd, WaitForTurn
 from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.history import EntryKind, StepKind
 from workflow_agents.store.changes import (
@@ -43,6 +34,7 @@ from workflow_agents.store.changes import (
 from workflow_agents.store.interface import DeliveryRow, RunRow, WaiterRow
 
 if TYPE_CHECKING:
+    from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.engine.engine import DurableEngine
 
 logger = logging.getLogger(__name__)
@@ -181,19 +173,20 @@ class Dispatcher:
         elif kind == WaiterKind.RETRY:
             self._commit(key, Ready(waiter.run, waiter.step, kind, now))
         else:
-            timeout = {"data": None, "timeout": True} if kind == WaiterKind.EVENT else None
-            outcome = encode(timeout)
+            outcome = _outcome_of_time(kind)
             self._commit(key, Resolve(waiter.run, waiter.step, kind, now, outcome, must=True))
         return True
 
     def _delivery(self, row: DeliveryRow, now: int) -> bool:
+        if row.message is not None and not self._engine.deliveries.has_room:
+            return False
         start: list[Op] = []
         pause_key = row.pause_key
         if pause_key is not None and self._held_by_pause(row, pause_key, now):
             return True
         flow = None if row.flow_key is None else self._engine.flow(row.flow_key)
         if flow is not None:
-            held = self._admission(flow, now, margin_ms(flow))
+            held = self._admission(flow, now, elsewhere=True)
             if held is not None:
                 self._hold(row.id, HoldDelivery(row.id, held.until), flow, held)
                 return True
@@ -214,6 +207,8 @@ class Dispatcher:
 
     def _held_by_pause(self, row: DeliveryRow, pause_key: str, now: int) -> bool:
         """Whether the request has to wait, because the provider refused others of its key."""
+        from workflow_agents.core.pauses import Begin, WaitForEnd, WaitForTurn
+
         match self._engine.pauses.may_begin(pause_key, now):
             case Begin():
                 return False
@@ -236,8 +231,13 @@ class Dispatcher:
                 self._commit(row.id, HoldDelivery(row.id, later, paused=True), told=told)
         return True
 
-    def _admission(self, flow: FlowControl, now: int, margin: int = 0) -> "_Held | None":
-        """None: it may start now; else when to ask again."""
+    def _admission(
+        self, flow: "FlowControl", now: int, *, elsewhere: bool = False
+    ) -> "_Held | None":
+        """None: it may start now; else when to ask again. `elsewhere`: a provider counts too."""
+        from workflow_agents.core.admission import Admit, WaitUntil, admit, margin_ms
+
+        margin = margin_ms(flow) if elsewhere else 0
         starting = self._admitting[flow.key]
         slots, starts = self._engine.store.flow(flow.key, now - flow.period_ms - margin)
         decision = admit(
@@ -254,7 +254,7 @@ class Dispatcher:
         # A slot that becomes free makes it due at once; this is for what nobody has thought of.
         return _Held(now + int(_POLL_S * 1000), for_slot=True)
 
-    def _hold(self, thing: object, op: Op, flow: FlowControl, held: "_Held") -> None:
+    def _hold(self, thing: object, op: Op, flow: "FlowControl", held: "_Held") -> None:
         """Let it wait. A slot that was given back before it waited has woken nobody."""
 
         def told(_outcome: Outcome) -> None:
@@ -270,11 +270,13 @@ class Dispatcher:
         """Wake those who wait for what is free."""
         self._engine.commits.submit(Change((op,)), lambda _outcome: self.poke())
 
-    def _started(self, flow: FlowControl, now: int) -> FlowStart:
+    def _started(self, flow: "FlowControl", now: int) -> FlowStart:
+        from workflow_agents.core.admission import MOST_MARGIN_MS
+
         self._admitting[flow.key].append(now)
         return FlowStart(flow.key, now, now - flow.period_ms - MOST_MARGIN_MS)
 
-    def _admitted(self, flow: FlowControl, at: int) -> None:
+    def _admitted(self, flow: "FlowControl", at: int) -> None:
         starting = self._admitting[flow.key]
         if at in starting:
             starting.remove(at)
@@ -297,3 +299,12 @@ class Dispatcher:
                 told(outcome)
 
         self._engine.commits.submit(Change(ops, entries), done)
+
+
+def _outcome_of_time(kind: int) -> bytes:
+    """What it comes to that the time of a waiter is over."""
+    if kind == WaiterKind.REMOTE:
+        from workflow_agents.protocol.raw_steps import timed_out
+
+        return timed_out()
+    return encode({"data": None, "timeout": True} if kind == WaiterKind.EVENT else None)

@@ -8,15 +8,14 @@ import asyncio
 import contextlib
 import json
 import logging
-import random
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextvars import Context, copy_context
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from workflow_agents.clock import Clock
-from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import is_ended
 from workflow_agents.core.limits import Limits
@@ -26,10 +25,8 @@ from workflow_agents.engine.admin import Admin
 from workflow_agents.engine.deliveries import Deliveries
 from workflow_agents.engine.dispatcher import Dispatcher
 from workflow_agents.engine.ends import Ends
-from workflow_agents.engine.http_out import HttpOut
 from workflow_agents.engine.intake import Intake
 from workflow_agents.engine.live import LiveRun
-from workflow_agents.engine.pauses import Pauses
 from workflow_agents.engine.sealing import Sealer
 from workflow_agents.engine.served import Served
 from workflow_agents.engine.streams import Streams
@@ -48,6 +45,12 @@ from workflow_agents.store.changes import (
 from workflow_agents.store.commits import Commits, Committed
 from workflow_agents.store.interface import RunRow, Store
 
+if TYPE_CHECKING:
+    from workflow_agents.core.flow_control import FlowControl
+    from workflow_agents.engine.http_out import HttpOut
+    from workflow_agents.engine.pauses import Pauses
+    from workflow_agents.engine.wire import Wire
+
 logger = logging.getLogger(__name__)
 
 _ID_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -65,7 +68,7 @@ class DurableEngine:
     Args:
         store: not yet open; opened by `start`, closed by `stop`.
         clock: tells the time.
-        randomness: makes ids.
+        random_bytes: so many of them; ids are made of them.
         http: makes outbound requests.
         environment: reads the variables that secrets name.
         limits: sizes and numbers.
@@ -84,8 +87,8 @@ class DurableEngine:
         store: Store,
         *,
         clock: Clock,
-        randomness: random.Random,
-        http: HttpOut,
+        random_bytes: Callable[[int], bytes],
+        http: "HttpOut",
         environment: Callable[[str], str | None],
         path: str = ":memory:",
         limits: Limits | None = None,
@@ -111,10 +114,9 @@ class DurableEngine:
         self.deliveries = Deliveries(self)
         self.admin = Admin(self)
         self.streams = Streams()
-        self.pauses = Pauses(self)
         self.running = False
         self.on_commit: Committed | None = None
-        self._random = randomness
+        self._random_bytes = random_bytes
         self._retention_ms = retention_ms
         self._max_live = max_live
         self._inline = inline
@@ -123,6 +125,13 @@ class DurableEngine:
         self._awaited: dict[int, list[asyncio.Future[None]]] = {}
         self._housekeeping: set[asyncio.Task[None]] = set()
         self._options: dict[tuple[str, str | None], RunOptions] = {}
+
+    @cached_property
+    def pauses(self) -> "Pauses":
+        """The pauses of providers that have refused a request."""
+        from workflow_agents.engine.pauses import Pauses
+
+        return Pauses(self)
 
     # Life.
 
@@ -218,6 +227,13 @@ class DurableEngine:
         """
         if not self.running:
             raise StoreError("WA111", found="expected a running engine, found one at rest")
+
+    @cached_property
+    def wire(self) -> "Wire":
+        """Messages and remote runs, which only a server has."""
+        from workflow_agents.engine.wire import Wire
+
+        return Wire(self)
 
     # Runs in hand.
 
@@ -416,17 +432,19 @@ class DurableEngine:
 
     # Flow control keys: the limits are what was last said of a key.
 
-    def set_flow(self, flow: FlowControl) -> SetFlow:
+    def set_flow(self, flow: "FlowControl") -> SetFlow:
         """From now on these are the limits of the key."""
         self._flows[flow.key] = flow
         return SetFlow(flow.key, flow.to_value())
 
-    def flow(self, key: str) -> FlowControl | None:
+    def flow(self, key: str) -> "FlowControl | None":
         """The limits of a key."""
         if key not in self._flows:
             value = self.store.flow_value(key)
             if value is None:
                 return None
+            from workflow_agents.core.flow_control import FlowControl
+
             self._flows[key] = FlowControl.from_value(key, value)
         return self._flows[key]
 
@@ -442,7 +460,7 @@ class DurableEngine:
 
     def new_id(self, length: int) -> str:
         """Random characters of `[A-Za-z0-9_-]`."""
-        return "".join(self._random.choices(_ID_CHARACTERS, k=length))
+        return "".join([_ID_CHARACTERS[byte % 64] for byte in self._random_bytes(length)])
 
     def webhook_url(self, run_id: str, event_id: str) -> str:
         """Source: protocol 4.7."""

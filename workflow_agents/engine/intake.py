@@ -3,8 +3,8 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow_agents.core.checks import checked_run_id, checked_size
 from workflow_agents.core.journal import Invoke
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
 
 
-@dataclass(frozen=True, slots=True)
-class Triggered:
+class Triggered(NamedTuple):
     """What became of a trigger.
 
     Attributes:
@@ -46,8 +45,7 @@ class Triggered:
     deduplicated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Inheritance:
+class Inheritance(NamedTuple):
     """What a new run begins with of another one.
 
     Attributes:
@@ -201,7 +199,7 @@ class Intake:
             if row is None:
                 raise NotFound("WA606", where=f"notify {event_id!r}", found=f"run {run_id!r}")
             run = row.id
-        return await self.tell(event_id, self.event_data(data), run)
+        return await self.tell(event_id, self.event_data(data), run, data)
 
     async def receive_webhook(self, run_id: str, event_id: str, request: dict[str, Any]) -> None:
         """A webhook of a run was called; `request` is what its wait returns.
@@ -220,14 +218,19 @@ class Intake:
             raise NotFound("WA606", where=f"run {run_id!r}", found="no webhook of this id")
         await self.tell(event_id, outcome, row.id)
 
-    async def tell(self, event_id: str, outcome: bytes, run: int | None) -> dict[str, Any]:
-        """Notify with the recorded form of the data."""
+    async def tell(
+        self, event_id: str, outcome: bytes, run: int | None, data: bytes = b""
+    ) -> dict[str, Any]:
+        """Notify with the recorded form of the data; `data` is what remote runs are told."""
+        from workflow_agents.protocol.raw_steps import notified
+
         engine = self._engine
         now = engine.clock.now_ms()
         entry = Entry(
             run or 0, now, EntryKind.NOTIFIED, name=event_id, data=lambda a: encode(self.woken(a))
         )
-        done = await engine.commits.apply(Change((Notify(event_id, run, now, outcome),), (entry,)))
+        notify = Notify(event_id, run, now, outcome, notified(data))
+        done = await engine.commits.apply(Change((notify,), (entry,)))
         if not isinstance(done, Applied):
             if isinstance(done, Broken):
                 raise done.error

@@ -12,9 +12,8 @@ first takes the lease again.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from workflow_agents.core.failures import to_json
 from workflow_agents.core.journal import (
@@ -33,7 +32,6 @@ from workflow_agents.core.journal import (
     WaitForEvent,
 )
 from workflow_agents.core.options import RunOptions
-from workflow_agents.core.redaction import redacted_headers, shown_headers
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.codec import decode, encode
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind
@@ -77,16 +75,14 @@ class _State(Enum):
     ENDED = auto()
 
 
-@dataclass(slots=True)
-class _Planned:
+class _Planned(NamedTuple):
     future: "asyncio.Future[None]"
     key: StepKey
     kind: StepKind
     name: str
 
 
-@dataclass(slots=True)
-class _Leased:
+class _Leased(NamedTuple):
     """A change that relies on the lease, and what follows from it."""
 
     ops: Sequence[Op]
@@ -158,6 +154,8 @@ class LiveRun:
                 ops.append(self._engine.deliveries.owe_call(self._run, key, plan, now))
                 if plan.flow_control is not None:
                     ops.append(self._engine.set_flow(plan.flow_control))
+                from workflow_agents.core.redaction import redacted_headers, shown_headers
+
                 shown = redacted_headers(shown_headers(plan.headers), self.options.redact)
                 entry.data = encode({"method": plan.method, "url": plan.url, "headers": shown})
                 entry.owes = True
@@ -229,7 +227,7 @@ class LiveRun:
         self, conversation: str, *, up_to: int | None, last: int | None
     ) -> tuple[int, list[bytes]]:
         """See `Journal.recall`."""
-        found = self._engine.store.messages(conversation, up_to=up_to, last=last)
+        found = self._engine.store.conversation(conversation, up_to=up_to, last=last)
         return (found[-1][0] if found else 0), [data for _, data in found]
 
     def remember(

@@ -87,7 +87,7 @@ def encode(value: object) -> bytes:
         data = text.encode()
     except UnicodeEncodeError:  # a lone surrogate: rare, so it pays alone
         data = _ESCAPING.encode(value).encode()
-    if len(data) > 2 * MAX_DEPTH and _deeper_than_allowed(data):
+    if len(data) > 2 * MAX_DEPTH and is_deeper(data, MAX_DEPTH):
         raise _explained(value, None)
     return data
 
@@ -201,20 +201,21 @@ _ALIKE = bytes.maketrans(b"{}", b"[]")
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
-def _deeper_than_allowed(data: bytes) -> bool:
-    """Whether JSON text is nested deeper than `MAX_DEPTH`, at the speed of bytes methods.
+def is_deeper(data: bytes, most: int) -> bool:
+    """Whether JSON text is nested deeper than `most`, at the speed of bytes methods.
 
     Brackets inside strings are only told apart where they leave something over, because
     that costs more than all the rest. So strings that were made for it can hide a depth:
-    `decode` then refuses the text, as it does all that is too deep for its stack.
+    `decode` then refuses the text, as it does all that is too deep for its stack. Text whose
+    brackets do not match is no JSON, and counts as deep.
     """
-    return _levels_left(data) and _levels_left(_STRINGS.sub(b"", data))
+    return _levels_left(data, most) and _levels_left(_STRINGS.sub(b"", data), most)
 
 
-def _levels_left(data: bytes) -> bool:
+def _levels_left(data: bytes, most: int) -> bool:
     """Whether brackets are left once the innermost pairs were taken away, level by level."""
     brackets = data.translate(_ALIKE, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):
+    for _ in range(most):
         before = len(brackets)
         brackets = brackets.replace(b"[]", b"")
         if len(brackets) == before:

@@ -30,6 +30,11 @@ class StepKind(IntEnum):
         """The method of the context that makes it, as people know it."""
         return self.name.lower()
 
+    @classmethod
+    def of_wire(cls, text: str) -> "StepKind":
+        """The reverse of `wire`; RUN for what is not known here."""
+        return _OF_WIRE.get(text, cls.RUN)
+
 
 _WIRE = {
     StepKind.RUN: "Run",
@@ -42,6 +47,7 @@ _WIRE = {
     StepKind.CREATE_WEBHOOK: "CreateWebhook",
     StepKind.WAIT_FOR_WEBHOOK: "WaitForWebhook",
 }
+_OF_WIRE = {text: kind for kind, text in _WIRE.items()}
 
 
 class EntryKind(IntEnum):
@@ -69,6 +75,12 @@ class EntryKind(IntEnum):
     DEAD_LETTER_REMOVED = 34
     CLEANED = 40
     CONVERSATION_DELETED = 41
+    MESSAGE_CREATED = 50
+    MESSAGE_ACTIVE = 51
+    MESSAGE_RETRY = 52
+    MESSAGE_DELIVERED = 53
+    MESSAGE_FAILED = 54
+    MESSAGE_CANCELED = 55
 
 
 StepKey = int | str

@@ -4,14 +4,17 @@ No SQL leaves the rooms beside this one. What is written is in `changes`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.core.pauses import Pause
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.store.changes import Change, Outcome
+
+if TYPE_CHECKING:
+    from workflow_agents.core.pauses import Pause
+    from workflow_agents.store.message_rows import Messages
 
 
 @dataclass(slots=True)
@@ -68,10 +71,10 @@ class DeliveryRow:
     pause_key: str | None = None
     refusals: int = 0
     refused_at: int | None = None
+    message: int | None = None
 
 
-@dataclass(slots=True)
-class DeadLetterRow:
+class DeadLetterRow(NamedTuple):
     """A dead letter as it is stored."""
 
     id: str
@@ -81,8 +84,7 @@ class DeadLetterRow:
     callback: str | None
 
 
-@dataclass(slots=True)
-class ConversationRow:
+class ConversationRow(NamedTuple):
     """What is known of a conversation without reading it."""
 
     key: str
@@ -91,8 +93,7 @@ class ConversationRow:
     changed_at: int
 
 
-@dataclass(slots=True)
-class FeedRow:
+class FeedRow(NamedTuple):
     """A feed entry as it is stored."""
 
     seq: int
@@ -105,8 +106,7 @@ class FeedRow:
     data: bytes | None
 
 
-@dataclass(slots=True)
-class Body:
+class Body(NamedTuple):
     """The body of a request that was owed.
 
     Attributes:
@@ -118,18 +118,22 @@ class Body:
     data: bytes | None
 
 
-@dataclass(slots=True)
-class Due:
+class Due(NamedTuple):
     """What there is to do now, and when there will be more."""
 
-    runs: list[RunRow] = field(default_factory=list[RunRow])
-    waiters: list[WaiterRow] = field(default_factory=list[WaiterRow])
-    deliveries: list[DeliveryRow] = field(default_factory=list[DeliveryRow])
-    next_at: int | None = None
+    runs: list[RunRow]
+    waiters: list[WaiterRow]
+    deliveries: list[DeliveryRow]
+    next_at: int | None
 
 
 class Store(Protocol):
     """Persistence, as the engine needs it."""
+
+    @property
+    def messages(self) -> "Messages":
+        """What is asked about messages of the QStash protocol."""
+        ...
 
     def open(self) -> None:
         """Take the store into possession, migrate it.
@@ -214,7 +218,7 @@ class Store(Protocol):
         """The limits of a key."""
         ...
 
-    def pause(self, pause_key: str) -> Pause | None:
+    def pause(self, pause_key: str) -> "Pause | None":
         """The pause of a key, unless it is free."""
         ...
 
@@ -230,7 +234,7 @@ class Store(Protocol):
         """The labels of a run."""
         ...
 
-    def messages(
+    def conversation(
         self, conversation: str, *, up_to: int | None, last: int | None
     ) -> list[tuple[int, bytes]]:
         """Messages of a conversation with their ids, the newest `last` of those up to an id."""

@@ -23,6 +23,7 @@ from workflow_agents.store.sqlite_reads import SqliteReads
 from workflow_agents.store.sqlite_writes import (
     WRITES,
     WRITES_WITHOUT_CONDITION,
+    Write,
     add_entry,
     add_guarded_entry,
     add_run,
@@ -222,14 +223,24 @@ def _apply_parts(db: sqlite3.Connection, change: Change) -> Outcome:
             applied.run, new = add_run(db, op)
             if not new:
                 return Refused(op, existing=applied.run)
-        elif not WRITES[type(op)](db, op, applied):
-            return Refused(op)
+        elif not _write_of(type(op))(db, op, applied):
+            return Refused(op, existing=applied.taken)
     try:
         for entry in change.entries:
             add_entry(db, entry, entry.run or applied.run, applied)
     except sqlite3.IntegrityError:
         return Refused(None)
     return applied
+
+
+def _write_of(op: type) -> Write:
+    write = WRITES.get(op)
+    if write is None:
+        # Only an engine with a server has those, and only it loads them.
+        from workflow_agents.store.sqlite_messages import MESSAGE_WRITES
+
+        write = WRITES[op] = MESSAGE_WRITES[op]
+    return write
 
 
 def _may_fail_late(change: Change) -> bool:

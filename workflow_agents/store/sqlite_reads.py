@@ -1,11 +1,10 @@
 """Every query of the SQLite store. Each reads to the end at once, so no snapshot stays open."""
 
 import sqlite3
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.core.pauses import Pause
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 from workflow_agents.store.changes import WaiterKind
@@ -33,6 +32,10 @@ from workflow_agents.store.sqlite_payloads import (
     sweep,
 )
 
+if TYPE_CHECKING:
+    from workflow_agents.core.pauses import Pause
+    from workflow_agents.store.sqlite_message_reads import SqliteMessageReads
+
 _RUN = (
     "SELECT id, run_id, workflow, phase, token, wakes, attempt, created_at, due_at,"
     " input, options, ifnull(recoveries, 0), parent, parent_step, ended_at, result,"
@@ -41,7 +44,7 @@ _RUN = (
 _WAITER = "SELECT run, step, kind, type, name, due_at, event, attempts, flow_key FROM waiters"
 _DELIVERY = (
     "SELECT id, run, step, kind, attempt, due_at, flow_key, data, NULL,"
-    " leased > 1, pause_key, refusals, refused_at, payload FROM deliveries"
+    " leased > 1, pause_key, refusals, refused_at, message, payload FROM deliveries"
 )
 _FEED = "SELECT seq, run, at, kind, type, step, name, data, payload FROM feed"
 _HISTORY = (
@@ -54,8 +57,10 @@ _PAYLOADS_OF = " UNION ".join(
         ("feed", "body", "run"),
         ("runs", "payload", "id"),
         ("runs", "result_payload", "id"),
+        ("messages", "payload", "run"),
     )
 )
+_OF_A_RUN = ("feed", "waiters", "notifications", "dead_letters", "labels", "messages")
 _FIRST_DUE = (
     "SELECT (SELECT min(due_at) FROM runs WHERE due_at > ?1),"
     " (SELECT min(due_at) FROM waiters WHERE due_at > ?1),"
@@ -80,8 +85,19 @@ class SqliteReads:
 
     def __init__(self) -> None:
         self._payloads = Reader()
+        self._messages: SqliteMessageReads | None = None
 
-    def _all(self, sql: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
+    @property
+    def messages(self) -> "SqliteMessageReads":
+        """See `Store.messages`. Only an engine with a server loads it."""
+        if self._messages is None:
+            from workflow_agents.store.sqlite_message_reads import SqliteMessageReads
+
+            self._messages = SqliteMessageReads(self)
+        return self._messages
+
+    def all(self, sql: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
+        """Every row of a query."""
         try:
             with self.mutex:
                 return self.db.execute(sql, arguments).fetchall()
@@ -91,14 +107,14 @@ class SqliteReads:
     def _data_of(self, ids: set[int]) -> dict[int, bytes]:
         """The data of all these payloads; a damaged store says so."""
         with self.mutex:
-            found = self._payloads.read(self._all, ids)
+            found = self._payloads.read(self.all, ids)
         if missing := ids - found.keys():
             raise StoreError(
                 "WA605", where=self.path, found=f"payload {min(missing)} is not there whole"
             )
         return found
 
-    def _with_payloads(self, rows: list[Any], *places: int) -> list[Any]:
+    def with_payloads(self, rows: list[Any], *places: int) -> list[Any]:
         """Rows whose last columns are payloads, or NULL: their data put in these places."""
         count = len(places)
         ids = {payload for row in rows for payload in row[-count:] if payload is not None}
@@ -165,24 +181,26 @@ class SqliteReads:
         """See `Store.due`."""
         # Most often little of all that could be due is; the first of each kind tells.
         runs_at, waiters_at, deliveries_at = first = self._one(_FIRST_DUE, (_EVER,))
-        due = Due()
+        runs: list[RunRow] = []
+        waiters: list[WaiterRow] = []
+        deliveries: list[DeliveryRow] = []
         if runs_at is not None and runs_at <= now:
-            due.runs = self._runs("due_at <= ? LIMIT ?", (now, limit))
+            runs = self._runs("due_at <= ? LIMIT ?", (now, limit))
         if waiters_at is not None and waiters_at <= now:
-            rows = self._all(f"{_WAITER} WHERE due_at <= ? LIMIT ?", (now, limit))
-            due.waiters = [_waiter(row) for row in rows]
+            rows = self.all(f"{_WAITER} WHERE due_at <= ? LIMIT ?", (now, limit))
+            waiters = [_waiter(row) for row in rows]
         if deliveries_at is not None and deliveries_at <= now:
-            rows = self._all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit))
-            due.deliveries = [DeliveryRow(*row) for row in self._with_payloads(rows, 8)]
-        if due.runs or due.waiters or due.deliveries:
+            rows = self.all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit))
+            deliveries = [DeliveryRow(*row) for row in self.with_payloads(rows, 8)]
+        if runs or waiters or deliveries:
             first = self._one(_FIRST_DUE, (now,))
-        due.next_at = min((at for at in first if at is not None), default=None)
-        return due
+        next_at = min((at for at in first if at is not None), default=None)
+        return Due(runs, waiters, deliveries, next_at)
 
     def history(self, run: int) -> History:
         """See `Store.history`."""
         kinds, success = _STEP_KINDS, int(EntryKind.STEP_SUCCESS)
-        rows = self._all(_HISTORY, (run,))
+        rows = self.all(_HISTORY, (run,))
         apart = {row[5] for row in rows if row[5] is not None}
         found = self._data_of(apart) if apart else {}
         recorded = [
@@ -198,7 +216,7 @@ class SqliteReads:
         ready = WaiterKind.READY
         waiting = [
             Waiting(step, kinds[does], name, attempts or 0, kind == ready)
-            for step, kind, does, name, attempts in self._all(
+            for step, kind, does, name, attempts in self.all(
                 "SELECT step, kind, type, name, attempts FROM waiters WHERE run = ?", (run,)
             )
         ]
@@ -228,36 +246,36 @@ class SqliteReads:
         )
 
     def _runs(self, which: str, arguments: tuple[Any, ...]) -> list[RunRow]:
-        rows = self._all(f"{_RUN} WHERE {which}", arguments)
-        return [_run(r) for r in self._with_payloads(rows, _INPUT, _RESULT)]
+        rows = self.all(f"{_RUN} WHERE {which}", arguments)
+        return [_run(r) for r in self.with_payloads(rows, _INPUT, _RESULT)]
 
     def labels(self, run: int) -> tuple[str, ...]:
         """The labels of a run."""
-        return tuple(r[0] for r in self._all("SELECT label FROM labels WHERE run = ?", (run,)))
+        return tuple(r[0] for r in self.all("SELECT label FROM labels WHERE run = ?", (run,)))
 
     def feed(self, *, run: int | None, after: int, limit: int) -> list[FeedRow]:
         """See `Store.feed`."""
         which = "seq > ?1 AND ?3 IS NULL" if run is None else "run = ?3 AND seq > ?1"
-        rows = self._all(f"{_FEED} WHERE {which} ORDER BY seq LIMIT ?2", (after, limit, run))
-        return [_feed(r) for r in self._with_payloads(rows, -1)]
+        rows = self.all(f"{_FEED} WHERE {which} ORDER BY seq LIMIT ?2", (after, limit, run))
+        return [_feed(r) for r in self.with_payloads(rows, -1)]
 
     def bodies(self, run: int, most: int) -> dict[int, Body]:
         """See `Store.bodies`."""
-        kept = self._all(
+        kept = self.all(
             "SELECT seq, body FROM feed WHERE run = ? AND body IS NOT NULL ORDER BY seq", (run,)
         )
-        sizes = payload_sizes(self._all, {payload for _, payload in kept})
+        sizes = payload_sizes(self.all, {payload for _, payload in kept})
         shown: set[int] = set()
         for _, payload in reversed(kept):
             if sizes.get(payload, 0) <= most and payload not in shown:
                 most -= sizes.get(payload, 0)
                 shown.add(payload)
-        found = read_payloads(self._all, shown)
+        found = read_payloads(self.all, shown)
         return {seq: Body(sizes.get(payload, 0), found.get(payload)) for seq, payload in kept}
 
     def waiters_for(self, event: str, run: int | None) -> list[WaiterRow]:
         """See `Store.waiters_for`."""
-        rows = self._all(
+        rows = self.all(
             f"{_WAITER} WHERE event = ?1 AND (?2 IS NULL OR run = ?2) ORDER BY run, step",
             (event, run),
         )
@@ -266,16 +284,16 @@ class SqliteReads:
     def waiters_like(self, prefix: str, limit: int) -> list[tuple[WaiterRow, FeedRow]]:
         """See `Store.waiters_like`. A text that begins so sorts before this with the last one."""
         found: list[tuple[WaiterRow, FeedRow]] = []
-        rows = self._all(
+        rows = self.all(
             f"{_WAITER} WHERE event >= ?1 AND event < ?1 || char(1114111) ORDER BY event LIMIT ?2",
             (prefix, limit),
         )
         for waiter in map(_waiter, rows):
-            entries = self._all(
+            entries = self.all(
                 f"{_FEED} WHERE run = ? AND step = ? AND kind = ? ORDER BY seq DESC LIMIT 1",
                 (waiter.run, waiter.step, EntryKind.STEP_WAITING),
             )
-            found += [(waiter, _feed(entry)) for entry in self._with_payloads(entries, -1)]
+            found += [(waiter, _feed(entry)) for entry in self.with_payloads(entries, -1)]
         return found
 
     def waiter(self, run: int, step: StepKey) -> WaiterRow | None:
@@ -285,7 +303,7 @@ class SqliteReads:
 
     def dead_letters(self, before: str | None, limit: int) -> list[DeadLetterRow]:
         """See `Store.dead_letters`."""
-        rows = self._all(
+        rows = self.all(
             "SELECT id, run, at, failure, callback FROM dead_letters"
             " WHERE (?1 IS NULL OR rowid < (SELECT rowid FROM dead_letters WHERE id = ?1))"
             " ORDER BY rowid DESC LIMIT ?2",
@@ -308,7 +326,7 @@ class SqliteReads:
             " + (SELECT count(*) FROM waiters WHERE flow_key = ?1 AND kind = ?3)",
             (flow_key, _LEASED, WaiterKind.READY),
         )
-        starts = self._all(
+        starts = self.all(
             "SELECT at FROM flow_starts WHERE flow_key = ? AND at >= ? ORDER BY at, n",
             (flow_key, since),
         )
@@ -319,25 +337,29 @@ class SqliteReads:
         row = self._one("SELECT value FROM flow_keys WHERE flow_key = ?", (flow_key,))
         return None if row is None else row[0]
 
-    def messages(
+    def conversation(
         self, conversation: str, *, up_to: int | None, last: int | None
     ) -> list[tuple[int, bytes]]:
-        """See `Store.messages`."""
-        found = self._all(MESSAGES, (conversation, up_to, -1 if last is None else last))
-        return [(row[0], row[1]) for row in self._with_payloads(found[::-1], -1)]
+        """See `Store.conversation`."""
+        found = self.all(MESSAGES, (conversation, up_to, -1 if last is None else last))
+        return [(row[0], row[1]) for row in self.with_payloads(found[::-1], -1)]
 
     def conversations(self, after: str | None, limit: int) -> list[ConversationRow]:
         """See `Store.conversations`."""
-        return [ConversationRow(*row) for row in self._all(CONVERSATIONS, (after, limit))]
+        return [ConversationRow(*row) for row in self.all(CONVERSATIONS, (after, limit))]
 
-    def pause(self, pause_key: str) -> Pause | None:
+    def pause(self, pause_key: str) -> "Pause | None":
         """See `Store.pause`."""
         row = self._one(
             "SELECT until, in_a_row, allowed, threshold, passed FROM flow_pauses"
             " WHERE pause_key = ?",
             (pause_key,),
         )
-        return None if row is None else Pause(*row)
+        if row is None:
+            return None
+        from workflow_agents.core.pauses import Pause
+
+        return Pause(*row)
 
     def under_way(self, pause_key: str) -> int:
         """See `Store.under_way`."""
@@ -367,7 +389,7 @@ class SqliteReads:
                         (now, EntryKind.CLEANED, str(len(runs)).encode()),
                     )
                 payloads = [p for run in runs for (p,) in db.execute(_PAYLOADS_OF, run)]
-                for table in ("feed", "waiters", "notifications", "dead_letters", "labels"):
+                for table in _OF_A_RUN:
                     db.executemany(f"DELETE FROM {table} WHERE run = ?", runs)
                 db.executemany("DELETE FROM runs WHERE id = ?", runs)
                 loosen(db, payloads)
@@ -382,7 +404,7 @@ class SqliteReads:
         """See `Store.sweep`."""
         with self.mutex:
             db = self.db
-            if not self._all("SELECT 1 FROM loose_payloads LIMIT 1"):
+            if not self.all("SELECT 1 FROM loose_payloads LIMIT 1"):
                 return 0
             self._payloads.forget()
             db.execute("BEGIN IMMEDIATE")
@@ -398,7 +420,7 @@ class SqliteReads:
     def check(self) -> list[str]:
         """See `Store.check`."""
         ended = f"({int(Phase.SUCCESS)}, {int(Phase.FAILED)}, {int(Phase.CANCELED)})"
-        faults = [r[0] for r in self._all("PRAGMA integrity_check") if r[0] != "ok"]
+        faults = [r[0] for r in self.all("PRAGMA integrity_check") if r[0] != "ok"]
         questions = {
             "a run that is due without a time": (
                 f"SELECT run_id FROM runs WHERE phase = {int(Phase.DUE)} AND due_at IS NULL"
@@ -425,8 +447,8 @@ class SqliteReads:
             ),
         }
         for fault, sql in questions.items():
-            faults += [f"{fault}: {row[0]}" for row in self._all(sql)]
-        return faults + payload_faults(self._all)
+            faults += [f"{fault}: {row[0]}" for row in self.all(sql)]
+        return faults + payload_faults(self.all)
 
     def size(self) -> dict[str, Any]:
         """See `Store.size`."""
@@ -449,7 +471,5 @@ def _waiter(row: Any) -> WaiterRow:
 
 
 def _feed(row: Any) -> FeedRow:
-    entry = FeedRow(*row)
-    entry.kind = EntryKind(entry.kind)
-    entry.type = None if entry.type is None else StepKind(entry.type)
-    return entry
+    seq, run, at, kind, type_, *rest = row
+    return FeedRow(seq, run, at, EntryKind(kind), _STEP_KINDS.get(type_), *rest)

@@ -24,18 +24,19 @@ from workflow_agents.store.sqlite_requests import (
     take_delivery,
 )
 
-_LEASED, _PARKED, _DUE, _WAITING = (
+_LEASED, _PARKED, _DUE, _WAITING, _REMOTE = (
     int(Phase.LEASED),
     int(Phase.PARKED),
     int(Phase.DUE),
     int(Phase.WAITING),
+    int(Phase.REMOTE),
 )
 _ENDED = f"({int(Phase.SUCCESS)}, {int(Phase.FAILED)}, {int(Phase.CANCELED)})"
 
-_ENTRY = "INSERT INTO feed (run, at, kind, type, step, name, data, payload, mark, body)"
-_INSERT_ENTRY = f"{_ENTRY} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ENTRY = "INSERT INTO feed (run, at, kind, type, step, name, data, payload, mark, body, message)"
+_INSERT_ENTRY = f"{_ENTRY} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _GUARDED_ENTRY = (
-    f"{_ENTRY} SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM runs"
+    f"{_ENTRY} SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM runs"
     f" WHERE id = ? AND token = ? AND phase = {_LEASED}"
 )
 
@@ -80,7 +81,10 @@ def _fields(db: sqlite3.Connection, entry: Entry, applied: Applied) -> tuple[Any
     data, payload = apart(db, data)
     mark = 0 if entry.outcome else None
     body = applied.owed if entry.owes else None
-    return entry.kind, entry.type, entry.step, entry.name, data, payload, mark, body
+    message = entry.message
+    if message is not None and message < 0:
+        message = applied.messages[-message - 1][0]
+    return entry.kind, entry.type, entry.step, entry.name, data, payload, mark, body, message
 
 
 _PAYLOAD = 5
@@ -125,8 +129,8 @@ def add_run(db: sqlite3.Connection, op: ops.AddRun) -> tuple[int, bool]:
         )
     if op.inherit is not None:
         db.execute(
-            f"{_ENTRY} SELECT ?, at, kind, type, step, name, data, payload, mark, body FROM feed"
-            " WHERE run = ? AND mark = 0 ORDER BY seq",
+            f"{_ENTRY} SELECT ?, at, kind, type, step, name, data, payload, mark, body, NULL"
+            " FROM feed WHERE run = ? AND mark = 0 ORDER BY seq",
             (run, op.inherit),
         )
         db.executemany(
@@ -167,6 +171,7 @@ def _park(db: sqlite3.Connection, op: ops.Park, _applied: Applied) -> bool:
 
 def _end_run(db: sqlite3.Connection, op: ops.EndRun, applied: Applied) -> bool:
     result, payload = apart(db, op.result)
+    (was,) = db.execute("SELECT phase FROM runs WHERE id = ?", (op.run,)).fetchone() or (None,)
     ended = db.execute(
         "UPDATE runs SET phase = ?, ended_at = ?, result = ?, result_payload = ?,"
         f" due_at = NULL, token = token + 1 WHERE id = ? AND phase NOT IN {_ENDED}",
@@ -179,6 +184,10 @@ def _end_run(db: sqlite3.Connection, op: ops.EndRun, applied: Applied) -> bool:
     deleted = "DELETE FROM deliveries WHERE run = ? AND step IS NOT NULL"
     freed += freed_by(db, deleted, (op.run,), op.at)
     db.execute("DELETE FROM notifications WHERE run = ?", (op.run,))
+    if was == _REMOTE:
+        from workflow_agents.store.sqlite_messages import drop_messages_of
+
+        drop_messages_of(db, op.run, op.at, applied)
     for key in sorted({key for (key,) in freed if key is not None}):
         free_flow(db, ops.FreeFlow(key, op.at), applied)
     return True
@@ -227,8 +236,8 @@ def _add_delivery(db: sqlite3.Connection, op: ops.AddDelivery, applied: Applied)
 
 def _add_waiter(db: sqlite3.Connection, op: ops.AddWaiter, _applied: Applied) -> bool:
     db.execute(
-        "INSERT INTO waiters (run, step, kind, type, name, due_at, event, attempts, flow_key)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, step) DO UPDATE SET"
+        "INSERT INTO waiters (run, step, kind, type, name, due_at, event, attempts, flow_key,"
+        " data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, step) DO UPDATE SET"
         " kind = excluded.kind, due_at = excluded.due_at, attempts = excluded.attempts,"
         " flow_key = excluded.flow_key",
         (
@@ -241,6 +250,7 @@ def _add_waiter(db: sqlite3.Connection, op: ops.AddWaiter, _applied: Applied) ->
             op.event,
             op.attempts,
             op.flow_key,
+            op.data,
         ),
     )
     return True
@@ -275,7 +285,7 @@ def _resolve(db: sqlite3.Connection, op: ops.Resolve, applied: Applied) -> bool:
         return True
     if op.late:
         db.execute(
-            f"{_ENTRY} VALUES (?, ?, ?, NULL, ?, NULL, ?, NULL, NULL, NULL)",
+            f"{_ENTRY} VALUES (?, ?, ?, NULL, ?, NULL, ?, NULL, NULL, NULL, NULL)",
             (op.run, op.at, EntryKind.DISCARDED, op.step, op.data[:PAYLOAD_BYTES]),
         )
     return not op.must
@@ -283,17 +293,19 @@ def _resolve(db: sqlite3.Connection, op: ops.Resolve, applied: Applied) -> bool:
 
 def _notify(db: sqlite3.Connection, op: ops.Notify, applied: Applied) -> bool:
     waiters = db.execute(
-        "SELECT run, step FROM waiters WHERE event = ?1 AND (?2 IS NULL OR run = ?2)"
+        "SELECT run, step, kind FROM waiters WHERE event = ?1 AND (?2 IS NULL OR run = ?2)"
         " ORDER BY run, step",
         (op.event, op.run),
     ).fetchall()
-    for run, step in waiters:
-        _settle(db, run, step, WaiterKind.EVENT, op.at, op.data, True, applied)
+    for run, step, kind in waiters:
+        data = op.remote or b"" if kind == WaiterKind.REMOTE else op.data
+        _settle(db, run, step, kind, op.at, data, True, applied)
     if not waiters and op.run is not None:
         applied.kept = db.execute(
-            "INSERT INTO notifications (run, event, data) SELECT id, ?, ? FROM runs"
+            "INSERT INTO notifications (run, event, data) SELECT id, ?,"
+            f" CASE phase WHEN {_REMOTE} THEN ? ELSE ? END FROM runs"
             f" WHERE id = ? AND phase NOT IN {_ENDED}",
-            (op.event, op.data, op.run),
+            (op.event, op.remote, op.data, op.run),
         ).rowcount
     return True
 
@@ -309,6 +321,10 @@ def _settle(
     applied: Applied,
 ) -> bool:
     """Who removes the waiter records the outcome and wakes the run."""
+    if kind == WaiterKind.REMOTE:
+        from workflow_agents.store.sqlite_messages import settle_remote
+
+        return settle_remote(db, run, step, at, data, applied)
     row = db.execute(
         "DELETE FROM waiters WHERE run = ? AND step = ? AND kind = ? RETURNING type, name, due_at",
         (run, step, kind),
@@ -423,7 +439,8 @@ WRITES: dict[type, Write] = {
     ops.TakeDelivery: take_delivery,
     ops.DropDelivery: drop_delivery,
     ops.AddDeadLetter: _always(
-        "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO dead_letters (id, run, at, failure, callback)"
+        " VALUES (?, ?, ?, ?, ?)",
         "id",
         "run",
         "at",
@@ -432,7 +449,12 @@ WRITES: dict[type, Write] = {
     ),
     ops.TakeDeadLetter: _hit("DELETE FROM dead_letters WHERE id = ?", "id"),
     ops.SetCallback: _set_callback,
-    ops.SetFlow: _always("INSERT OR REPLACE INTO flow_keys VALUES (?, ?)", "flow_key", "value"),
+    ops.SetFlow: _always(
+        "INSERT INTO flow_keys (flow_key, value) VALUES (?, ?)"
+        " ON CONFLICT (flow_key) DO UPDATE SET value = excluded.value",
+        "flow_key",
+        "value",
+    ),
     ops.FlowStart: _flow_start,
     ops.FreeFlow: free_flow,
     ops.AppendMessages: append_messages,

@@ -112,7 +112,7 @@ class Database:
             store.close()
             self.crash()
             tables = self.all("SELECT name FROM sqlite_schema WHERE type = 'table'")
-            self._emptying = [f"DELETE FROM {table}" for (table,) in tables]  # noqa: S608  # the store's
+            self._emptying = [f"DELETE FROM {table}" for (table,) in tables]  # noqa: S608  # its own tables
         # Statements stay prepared, as they do not where another snapshot is restored.
         self.connection.execute("BEGIN")
         for sql in self._emptying:

@@ -1,0 +1,49 @@
+"""What an engine with a server has beside: messages and remote runs of the QStash protocol."""
+
+from typing import TYPE_CHECKING
+
+from workflow_agents.engine.credentials import Credentials
+from workflow_agents.engine.failure_visits import FailureVisits
+from workflow_agents.engine.messages import Messages
+from workflow_agents.engine.remote_ends import RemoteEnds
+from workflow_agents.engine.remote_known import KnownRuns
+from workflow_agents.engine.remote_runs import RemoteRuns
+from workflow_agents.engine.remote_waits import RemoteWaits
+from workflow_agents.engine.sending import Sending
+from workflow_agents.engine.visit_lists import VisitLists
+from workflow_agents.engine.visits import Visits
+
+if TYPE_CHECKING:
+    from workflow_agents.engine.engine import DurableEngine
+    from workflow_agents.protocol.signature import SigningKeys
+
+
+class Wire:
+    """Loaded when it is first asked for: an engine without a server does without.
+
+    Attributes:
+        messages: takes them.
+        sending: attempts to deliver them.
+        credentials: keeps the keys and the token of the server.
+        runs: takes messages of remote runs.
+        known: what never changes of remote runs.
+        lists: what visits bring.
+        visits: attempts to deliver messages of remote runs.
+        failures: tells of failed remote runs.
+        remote_ends: how remote runs end.
+        waits: what remote runs wait for.
+        signing: the keys that deliveries are signed with; None: they are not.
+    """
+
+    def __init__(self, engine: "DurableEngine") -> None:
+        self.messages = Messages(engine)
+        self.sending = Sending(engine)
+        self.credentials = Credentials(engine)
+        self.runs = RemoteRuns(engine)
+        self.known = KnownRuns(engine)
+        self.lists = VisitLists(engine)
+        self.visits = Visits(engine)
+        self.failures = FailureVisits(engine)
+        self.remote_ends = RemoteEnds(engine)
+        self.waits = RemoteWaits(engine)
+        self.signing: SigningKeys | None = None
