@@ -128,6 +128,7 @@ def loaded_by(code: str) -> set[str]:
 
 
 HEAVY = {
+    "aiohttp",
     "cryptography",
     "fastapi",
     "httpx",

@@ -237,6 +237,15 @@ CODES = _table(
         ("check QSTASH_URL and QSTASH_TOKEN", "look at what the server answered"),
     ),
     (
+        "WA304",
+        "an address that may not be called",
+        "this engine calls public addresses only, so that nobody can look into its network by it",
+        (
+            "call an address on the internet",
+            "if the network is yours to call, name it in allow_networks where the engine starts",
+        ),
+    ),
+    (
         "WA401",
         "a stored secret cannot be read",
         "it was sealed with another key than the one that this engine has",
@@ -335,6 +344,12 @@ CODES = _table(
         "edited arguments do not fit the tool",
         "a tool runs only with arguments that its schema allows; nothing was decided",
         ("give all arguments as the approval's schema describes them",),
+    ),
+    (
+        "WA611",
+        "nothing of this name or id is kept",
+        "it never was, it has been deleted, or it has ended",
+        ("check the name", "list what there is"),
     ),
     (
         "WA701",

@@ -146,6 +146,25 @@ def checked_run_id(run_id: object) -> str:
     )
 
 
+def checked_name(what: str, name: object) -> str:
+    """A name of something that is kept on a server: a queue, a URL group, a schedule, a key.
+
+    Raises:
+        ConfigurationError: WA102.
+    """
+    from workflow_agents.protocol.message_headers import is_name
+    from workflow_agents.protocol.times import shown
+
+    if isinstance(name, str) and is_name(name):
+        return name
+    raise ConfigurationError(
+        "WA102",
+        f"{what} has 1 to 256 letters, digits and - _ .",
+        found=shown(name),
+        fix=("emails", "nightly-report"),
+    )
+
+
 def checked_size(size: int, limit: int, where: str) -> None:
     """Refuse a payload over the limit.
 

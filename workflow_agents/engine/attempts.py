@@ -193,8 +193,7 @@ class Attempts:
         except NoAnswer as error:
             if reader is not None:
                 reader.ended(ok=False)
-            message = f"WA301 {data['url']}: {error}"
-            return None, Failure("RemoteError", message, final=error.final)
+            return None, _unanswered(error, data["url"])
         except WorkflowAgentsError as error:
             return None, failure_of(error)
 
@@ -212,7 +211,8 @@ class Attempts:
                 result = await served.on_failure(run, options, failure)
             data = encode({"result": result})
         except Exception as error:  # noqa: BLE001  # whatever it raises is recorded
-            found = failure_of(error)
+            url = options.failure_url or ""
+            found = _unanswered(error, url) if isinstance(error, NoAnswer) else failure_of(error)
             now = engine.clock.now_ms()
             decision = after_failure(
                 options.policy,
@@ -261,3 +261,10 @@ class Attempts:
         )
         if not 200 <= answer.status < 300:
             raise NoAnswer(f"{url} answered {answer.status}")
+
+
+def _unanswered(error: NoAnswer, url: str) -> Failure:
+    """What is recorded of a request that was not answered."""
+    if error.error is not None:
+        return failure_of(error.error)._replace(final=error.final)
+    return Failure("RemoteError", f"WA301 {url}: {error}", final=error.final)

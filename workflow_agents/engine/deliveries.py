@@ -50,6 +50,7 @@ class Deliveries:
         self._engine = engine
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._calls: dict[tuple[int, StepKey | None], int] = {}
+        self._messages: dict[int, int] = {}
 
     def owe_call(self, run: int, step: StepKey, call: Call, now: int) -> AddDelivery:
         """The row that a call step owes."""
@@ -89,13 +90,21 @@ class Deliveries:
         row.attempt += 1
         task = self._engine.spawn(Attempts(self._engine).make(row))
         self._tasks[row.id] = task
-        self._calls[row.run, row.step] = row.id
+        if row.message is not None:
+            self._messages[row.message] = row.id
+        else:
+            self._calls[row.run, row.step] = row.id
         task.add_done_callback(lambda _task: self._forget(row))
 
     @property
     def has_room(self) -> bool:
         """Whether one more message may be on its way."""
         return len(self._tasks) < self._engine.limits.concurrent_deliveries
+
+    @property
+    def on_their_way(self) -> int:
+        """How many attempts are being made."""
+        return len(self._tasks)
 
     @property
     def busy(self) -> bool:
@@ -105,6 +114,12 @@ class Deliveries:
     def abort(self, run: int, step: StepKey) -> None:
         """The run no longer waits for this call."""
         task = self._tasks.get(self._calls.get((run, step), 0))
+        if task is not None:
+            task.cancel()
+
+    def abort_message(self, message: int) -> None:
+        """Nobody wants this message delivered any more."""
+        task = self._tasks.get(self._messages.get(message, 0))
         if task is not None:
             task.cancel()
 
@@ -123,7 +138,9 @@ class Deliveries:
 
     def _forget(self, row: DeliveryRow) -> None:
         self._tasks.pop(row.id, None)
-        if self._calls.get((row.run, row.step)) == row.id:
+        if row.message is not None and self._messages.get(row.message) == row.id:
+            del self._messages[row.message]
+        elif self._calls.get((row.run, row.step)) == row.id:
             del self._calls[row.run, row.step]
 
     async def give_back(self, row: DeliveryRow, due_at: int, entry: Entry | None) -> None:
@@ -171,7 +188,7 @@ class Deliveries:
             self._engine.poke()
         else:
             if isinstance(outcome.op, TakeDelivery | RetryDelivery):
-                self._engine.discarded(row.run, row.step)
+                self._engine.discarded(row.run, row.step, row.message)
             pauses = tuple(op for op in ops if isinstance(op, SetPause | DropPause | FreeTurns))
             if pauses:
                 # Nobody wants the answer any more; what it says of the account stands.

@@ -40,13 +40,12 @@ from workflow_agents.store.changes import (
     Guard,
     Outcome,
     Release,
-    SetFlow,
 )
 from workflow_agents.store.commits import Commits, Committed
 from workflow_agents.store.interface import RunRow, Store
 
 if TYPE_CHECKING:
-    from workflow_agents.core.flow_control import FlowControl
+    from workflow_agents.engine.flow_limits import FlowLimits
     from workflow_agents.engine.http_out import HttpOut
     from workflow_agents.engine.pauses import Pauses
     from workflow_agents.engine.wire import Wire
@@ -120,7 +119,6 @@ class DurableEngine:
         self._retention_ms = retention_ms
         self._max_live = max_live
         self._inline = inline
-        self._flows: dict[str, FlowControl] = {}
         self._watchers: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._awaited: dict[int, list[asyncio.Future[None]]] = {}
         self._housekeeping: set[asyncio.Task[None]] = set()
@@ -132,6 +130,13 @@ class DurableEngine:
         from workflow_agents.engine.pauses import Pauses
 
         return Pauses(self)
+
+    @cached_property
+    def flow_limits(self) -> "FlowLimits":
+        """The limits of flow control keys."""
+        from workflow_agents.engine.flow_limits import FlowLimits
+
+        return FlowLimits(self)
 
     # Life.
 
@@ -357,9 +362,10 @@ class DurableEngine:
                 live.woken(woken)
         self.poke()
 
-    def discarded(self, run: int, step: StepKey | None) -> None:
+    def discarded(self, run: int, step: StepKey | None, message: int | None = None) -> None:
         """An outcome came second."""
-        entry = Entry(run, self.clock.now_ms(), EntryKind.DISCARDED, step=step)
+        kind = EntryKind.DISCARDED
+        entry = Entry(run, self.clock.now_ms(), kind, step=step, message=message)
         self.commits.submit(Change((), (entry,)), lambda _outcome: None)
 
     def poke(self) -> None:
@@ -430,24 +436,6 @@ class DurableEngine:
             if not self._watchers[run]:
                 del self._watchers[run]
 
-    # Flow control keys: the limits are what was last said of a key.
-
-    def set_flow(self, flow: "FlowControl") -> SetFlow:
-        """From now on these are the limits of the key."""
-        self._flows[flow.key] = flow
-        return SetFlow(flow.key, flow.to_value())
-
-    def flow(self, key: str) -> "FlowControl | None":
-        """The limits of a key."""
-        if key not in self._flows:
-            value = self.store.flow_value(key)
-            if value is None:
-                return None
-            from workflow_agents.core.flow_control import FlowControl
-
-            self._flows[key] = FlowControl.from_value(key, value)
-        return self._flows[key]
-
     # Odds and ends.
 
     def spawn(self, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -486,6 +474,11 @@ class DurableEngine:
         cleaned = 0 if self._retention_ms is None else _CLEAN_BATCH
         while cleaned == _CLEAN_BATCH and self._retention_ms is not None:
             cleaned = self.store.clean(now - self._retention_ms, now, _CLEAN_BATCH)
+            await asyncio.sleep(_CLEAN_PAUSE_S)
+        # Only where there is a server: its queries are loaded with it.
+        cleaned = 0 if self._retention_ms is None or "wire" not in vars(self) else _CLEAN_BATCH
+        while cleaned == _CLEAN_BATCH and self._retention_ms is not None:
+            cleaned = self.store.messages.forget(now - self._retention_ms, now, _CLEAN_BATCH)
             await asyncio.sleep(_CLEAN_PAUSE_S)
         swept = _SWEEP_BATCH
         while swept:

@@ -7,6 +7,8 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from workflow_agents.errors import WorkflowAgentsError
+
 
 class BodyReader(Protocol):
     """Reads the body of an answer while it arrives."""
@@ -56,11 +58,19 @@ class HttpResponse:
 
 
 class NoAnswer(Exception):
-    """No usable answer came; the text says why. `final`: it will not come another time."""
+    """No usable answer came; the text says why.
 
-    def __init__(self, reason: str, *, final: bool = False) -> None:
+    Attributes:
+        final: it will not come another time.
+        error: says it in full, where the user has to act.
+    """
+
+    def __init__(
+        self, reason: str, *, final: bool = False, error: WorkflowAgentsError | None = None
+    ) -> None:
         super().__init__(reason)
         self.final = final
+        self.error = error
 
 
 class HttpOut(Protocol):

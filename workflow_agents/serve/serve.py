@@ -19,7 +19,7 @@ from workflow_agents.core.bad_options import names_options, wrong_option
 from workflow_agents.core.limits import Limits
 from workflow_agents.core.options import RunOptions
 from workflow_agents.engine.engine import DurableEngine
-from workflow_agents.engine.http_client import Httpx2Out
+from workflow_agents.engine.http_client import AiohttpOut
 from workflow_agents.engine.in_process import InProcess
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.times import duration_ms
@@ -109,7 +109,7 @@ class Engine:
             store or SqliteStore(self.path, synchronous=synchronous),
             clock=clock or SystemClock(),
             random_bytes=os.urandom if seed is None else _seeded(seed),
-            http=http or Httpx2Out(limits.result_bytes),
+            http=http or AiohttpOut(limits.result_bytes),
             environment=config.variable if environment is None else environment.get,
             path=self.path,
             limits=limits,

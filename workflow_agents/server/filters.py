@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from workflow_agents.core.bad_options import wrong_option
-from workflow_agents.store.message_rows import MessageFilter
+from workflow_agents.store.message_lists import MessageFilter
 
 Query = Mapping[str, list[str]]
 
@@ -77,8 +77,8 @@ def message_filter(query: Query) -> MessageFilter:
         labels=values_of(query, "label"),
         flow_keys=values_of(query, "flowControlKey"),
         caller_ips=values_of(query, "callerIp", "callerIP"),
-        from_at=date_of(query, "fromDate"),
-        to_at=date_of(query, "toDate"),
+        since=date_of(query, "fromDate"),
+        until=date_of(query, "toDate"),
     )
 
 

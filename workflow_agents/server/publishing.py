@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any, cast
 
 from starlette.responses import Response
@@ -14,9 +13,10 @@ from workflow_agents.errors import NotFound, WorkflowAgentsError
 from workflow_agents.protocol.callbacks import compact_json
 from workflow_agents.protocol.message import parse_message
 from workflow_agents.server.answers import Json, told
-from workflow_agents.server.filters import count_of, cursor_of, ids_in, message_filter, values_of
+from workflow_agents.server.filters import count_of, ids_in, message_filter, values_of
 from workflow_agents.server.message_json import message_json
 from workflow_agents.server.routing import Call, Endpoint
+from workflow_agents.store.message_lists import MessageFilter
 
 _CANCELLED_AT_ONCE = 500
 
@@ -48,8 +48,8 @@ async def batch(call: Call) -> Response:
     data = await call.json([])
     items: list[Any] = cast("list[Any]", data) if isinstance(data, list) else [data]
     read = [_read(item, call.caller_ip) for item in items]
-    for one in read:
-        if isinstance(one, WorkflowAgentsError) and len(read) == 1:
+    for item, one in zip(items, read, strict=True):
+        if isinstance(one, WorkflowAgentsError) and (len(read) == 1 or _names_a_run(item)):
             raise one
     # First, and all in one change: where a run refuses its steps, nothing else is taken.
     of_runs = [one for one in read if isinstance(one, Incoming) and is_of_a_run(one.spec)]
@@ -99,6 +99,13 @@ def _read(item: Any, caller_ip: str | None) -> Incoming | WorkflowAgentsError:
         return error
 
 
+def _names_a_run(item: Any) -> bool:
+    """Whether an item that cannot be read is of a run: without it, the run would wait for ever."""
+    given: Any = cast("dict[str, Any]", item).get("headers") if isinstance(item, dict) else None
+    names = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    return any(name.lower().startswith("upstash-workflow-") for name in names)
+
+
 def read_item(item: Any, caller_ip: str | None) -> Incoming:
     """One item of a batch; a client may write null for what is missing, and any JSON as the body.
 
@@ -145,25 +152,7 @@ async def _take(call: Call, incoming: Incoming) -> Taken:
         return (await call.engine.wire.runs.accept([incoming]))[0]
     if incoming.spec.url_group is None:
         return await messages.publish(incoming)
-    return list(await asyncio.gather(*map(messages.publish, _for_each(call, incoming))))
-
-
-def _for_each(call: Call, incoming: Incoming) -> list[Incoming]:
-    """The messages of one that goes to a URL group: one for each of its endpoints."""
-    spec = incoming.spec
-    found = call.engine.store.messages.group(spec.url_group or "")
-    if not found:
-        raise NotFound("WA606", "there is no such URL group", found=spec.url_group or "")
-    own = spec.deduplication_id
-    return [
-        replace(
-            incoming,
-            endpoint=one.name,
-            # An id is taken once for each endpoint, not once for all of them.
-            spec=replace(spec, url=one.url, deduplication_id=own and f"{own}\n{one.url}"),
-        )
-        for one in found
-    ]
+    return await messages.publish_group(incoming)
 
 
 def _shown(call: Call, taken: Published, *, with_url: bool = False) -> dict[str, Any]:
@@ -187,21 +176,18 @@ async def show(call: Call) -> Response:
     if owed is None:
         raise _not_pending(message_id)
     due_at = owed.due_at or owed.not_before
-    return Json(message_json(message_id, row, messages.opened(row.spec), due_at))
+    return Json(message_json(message_id, row, messages.displayed(row.spec), due_at))
 
 
 async def cancel(call: Call) -> Response:
     """Deliver a message no more."""
-    message_id = call.parameter("message_id")
-    row = call.engine.wire.messages.find(message_id)
-    if not await call.engine.wire.messages.cancel(row.id):
-        raise _not_pending(message_id)
+    await call.engine.wire.messages.cancel(call.parameter("message_id"))
     return Json({"cancelled": 1})
 
 
 def _not_pending(message_id: str) -> NotFound:
     return NotFound(
-        "WA606",
+        "WA611",
         "there is no such message any more",
         found=f"message {message_id!r}",
         why="it was delivered, failed or cancelled",
@@ -212,17 +198,15 @@ async def cancel_many(call: Call) -> Response:
     """Cancel messages by their ids, or all that the filters name."""
     messages, query = call.engine.wire.messages, call.query
     listed = values_of(query, "messageIds", "messageId") or ids_in(await call.json(), "messageIds")
-    cursor = None
     if listed is not None:
-        rows = [row for row in map(messages.row_of, dict.fromkeys(listed)) if row]
+        which = MessageFilter(ids=tuple(row for row in map(messages.row_of, listed) if row))
     else:
-        limit = count_of(query, _CANCELLED_AT_ONCE, _CANCELLED_AT_ONCE)
-        rows = call.engine.store.messages.pending(
-            message_filter(query), after=cursor_of(query) or 0, limit=limit
-        )
-        cursor = str(rows[-1]) if len(rows) == limit else None
-    cancelled = await asyncio.gather(*map(messages.cancel, rows))
-    return Json({"cancelled": sum(cancelled), **({"cursor": cursor} if cursor else {})})
+        which = message_filter(query)
+    # Without a number, all; what is over the limit of one request is in the next one.
+    most = count_of(query, _CANCELLED_AT_ONCE, _CANCELLED_AT_ONCE) if "count" in query else None
+    cancelled, more = await messages.cancel_all(which, most)
+    # Those that were cancelled are no longer found: the next part begins where this one did.
+    return Json({"cancelled": cancelled, **({"cursor": "0"} if more else {})})
 
 
 endpoints = (

@@ -14,7 +14,7 @@ from workflow_agents.store.changes import Change, Outcome
 
 if TYPE_CHECKING:
     from workflow_agents.core.pauses import Pause
-    from workflow_agents.store.message_rows import Messages
+    from workflow_agents.store.message_rows import MessageRow, Messages
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class WaiterRow:
 
 @dataclass(slots=True)
 class DeliveryRow:
-    """An owed request as it is stored."""
+    """An owed request as it is stored; with `content`, where its message is at hand."""
 
     id: int
     run: int
@@ -72,6 +72,7 @@ class DeliveryRow:
     refusals: int = 0
     refused_at: int | None = None
     message: int | None = None
+    content: "MessageRow | None" = None
 
 
 class DeadLetterRow(NamedTuple):
@@ -106,6 +107,20 @@ class FeedRow(NamedTuple):
     data: bytes | None
 
 
+class FlowKeyRow(NamedTuple):
+    """A flow control key.
+
+    Attributes:
+        value: its limits as the wire writes them; "": it has none.
+        pinned: those that messages leave alone: "parallelism", "rate", or both with a comma.
+    """
+
+    flow_key: str
+    value: str
+    paused: bool
+    pinned: str
+
+
 class Body(NamedTuple):
     """The body of a request that was owed.
 
@@ -119,11 +134,12 @@ class Body(NamedTuple):
 
 
 class Due(NamedTuple):
-    """What there is to do now, and when there will be more."""
+    """What there is to do now, schedules by id, and when there will be more."""
 
     runs: list[RunRow]
     waiters: list[WaiterRow]
     deliveries: list[DeliveryRow]
+    schedules: list[str]
     next_at: int | None
 
 
@@ -214,8 +230,8 @@ class Store(Protocol):
         """Of a flow control key: how many hold a slot, and when those since then began."""
         ...
 
-    def flow_value(self, flow_key: str) -> str | None:
-        """The limits of a key."""
+    def flow_key(self, flow_key: str) -> "FlowKeyRow | None":
+        """What is known of a key but for its use."""
         ...
 
     def pause(self, pause_key: str) -> "Pause | None":

@@ -6,7 +6,9 @@ from typing import Protocol
 
 from workflow_agents.protocol.history import StepKey
 from workflow_agents.protocol.message_kinds import MessageKind
+from workflow_agents.store.message_lists import MessageLists
 from workflow_agents.store.remote_rows import RemoteRuns
+from workflow_agents.store.resource_rows import Resources
 
 
 @dataclass(slots=True)
@@ -19,6 +21,7 @@ class MessageRow:
     at: int
     url: str
     url_group: str | None
+    endpoint: str | None
     queue: str | None
     schedule: str | None
     flow_key: str | None
@@ -47,41 +50,8 @@ class Owed:
     not_before: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class MessageFilter:
-    """Which messages are meant: those that have one of each tuple's values, if it has any.
-
-    Attributes:
-        urls: where they go, exactly.
-        hosts: the host and port in that.
-        paths: the path in that.
-        from_at: accepted then or later, Unix milliseconds.
-        to_at: accepted then or before.
-    """
-
-    urls: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
-    url_groups: tuple[str, ...] = ()
-    queues: tuple[str, ...] = ()
-    schedules: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    flow_keys: tuple[str, ...] = ()
-    caller_ips: tuple[str, ...] = ()
-    from_at: int | None = None
-    to_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GroupEndpoint:
-    """One of the addresses of a URL group, and its name if it has one."""
-
-    url: str
-    name: str | None
-
-
-class Messages(Protocol):
-    """Queries about messages."""
+class Messages(MessageLists, Resources, Protocol):
+    """Queries about messages, and what is kept beside them."""
 
     @property
     def remote(self) -> RemoteRuns:
@@ -92,16 +62,12 @@ class Messages(Protocol):
         """One message."""
         ...
 
+    def accepted_with(self, deduplication_id: str) -> list[MessageRow]:
+        """The messages that were accepted with a deduplication id, as far as they are there."""
+        ...
+
     def owed(self, messages: Sequence[int]) -> dict[int, Owed]:
         """What is still owed of these messages, of those of which something is."""
-        ...
-
-    def pending(self, which: MessageFilter, *, after: int, limit: int) -> list[int]:
-        """Plain messages of which something is owed, in the order in which they came."""
-        ...
-
-    def group(self, name: str) -> list[GroupEndpoint]:
-        """The endpoints of a URL group; none: there is no such group."""
         ...
 
     def setting(self, name: str) -> str | None:
@@ -112,4 +78,11 @@ class Messages(Protocol):
         self, run: int, *, up_to: int | None = None, kind: MessageKind | None = None
     ) -> list[MessageRow]:
         """The messages of a remote run in order, up to one of them."""
+        ...
+
+    def forget(self, before: int, now: int, limit: int) -> int:
+        """Delete plain messages from before then of which nothing is owed; how many.
+
+        Their dead letters go with them, unless a letter is younger.
+        """
         ...

@@ -1,37 +1,43 @@
 """The queries about messages, on the connection of a store: see `message_rows.Messages`."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 from workflow_agents.protocol.message_kinds import MessageKind
-from workflow_agents.store.message_rows import GroupEndpoint, MessageFilter, MessageRow, Owed
+from workflow_agents.store.message_rows import MessageRow, Owed
 from workflow_agents.store.remote_rows import RemoteRuns
-from workflow_agents.store.sqlite_remote_reads import SqliteRemoteReads
-
-if TYPE_CHECKING:
-    from workflow_agents.store.sqlite_reads import SqliteReads
-
-_MESSAGE = (
-    "SELECT id, run, kind, at, url, url_group, queue, schedule, flow_key, caller_ip, step,"
-    " source, spec, body, payload FROM messages"
+from workflow_agents.store.sqlite_message_lists import (
+    MESSAGE_BODY,
+    MESSAGE_COLUMNS,
+    SqliteMessageLists,
+    message_row,
 )
-_BODY = 13
+from workflow_agents.store.sqlite_messages import forget_messages
+from workflow_agents.store.sqlite_reads import SqliteReads
+from workflow_agents.store.sqlite_remote_reads import SqliteRemoteReads
+from workflow_agents.store.sqlite_resource_reads import SqliteResourceReads
 
 
-class SqliteMessageReads:
+class SqliteMessageReads(SqliteMessageLists, SqliteResourceReads):
     """See the module."""
 
-    def __init__(self, store: "SqliteReads") -> None:
-        self._store = store
+    def __init__(self, store: SqliteReads) -> None:
+        super().__init__(store)
         self.remote: RemoteRuns = SqliteRemoteReads(store)
 
     def message(self, message: int) -> MessageRow | None:
         """See `Messages.message`."""
-        rows = self._messages("id = ?", (message,))
+        rows = self._messages("m.id = ?", (message,))
         return rows[0] if rows else None
+
+    def accepted_with(self, deduplication_id: str) -> list[MessageRow]:
+        """See `Messages.accepted_with`."""
+        rows = self._store.all(
+            "SELECT message, message + messages FROM deduplications WHERE id = ?",
+            (deduplication_id,),
+        )
+        return self._messages("m.id >= ? AND m.id < ? ORDER BY m.id", rows[0]) if rows else []
 
     def owed(self, messages: Sequence[int]) -> dict[int, Owed]:
         """See `Messages.owed`."""
@@ -41,51 +47,6 @@ class SqliteMessageReads:
             (json.dumps([*messages]),),
         )
         return {message: Owed(*rest) for message, *rest in rows}
-
-    def pending(self, which: MessageFilter, *, after: int, limit: int) -> list[int]:
-        """See `Messages.pending`."""
-        where = ["m.run = 0", "m.id > ?", "d.message = m.id"]
-        arguments: list[Any] = [after]
-        for column, values in (
-            ("m.url", which.urls),
-            ("m.url_group", which.url_groups),
-            ("m.queue", which.queues),
-            ("m.schedule", which.schedules),
-            ("m.flow_key", which.flow_keys),
-            ("m.caller_ip", which.caller_ips),
-            ("host_of(m.url)", which.hosts),
-            ("path_of(m.url)", which.paths),
-        ):
-            if values:
-                where.append(f"{column} IN (SELECT value FROM json_each(?))")
-                arguments.append(json.dumps(values))
-        if which.labels:
-            where.append(
-                "m.id IN (SELECT message FROM message_labels"
-                " WHERE label IN (SELECT value FROM json_each(?)))"
-            )
-            arguments.append(json.dumps(which.labels))
-        for comparison, at in ((">=", which.from_at), ("<=", which.to_at)):
-            if at is not None:
-                where.append(f"m.at {comparison} ?")
-                arguments.append(at)
-        if which.hosts or which.paths:
-            with self._store.mutex:
-                add_url_functions(self._store.db)
-        rows = self._store.all(
-            f"SELECT m.id FROM deliveries d JOIN messages m WHERE {' AND '.join(where)}"
-            " ORDER BY m.id LIMIT ?",
-            (*arguments, limit),
-        )
-        return [message for (message,) in rows]
-
-    def group(self, name: str) -> list[GroupEndpoint]:
-        """See `Messages.group`."""
-        rows = self._store.all(
-            "SELECT url, endpoint_name FROM url_groups WHERE name = ? ORDER BY created_at, url",
-            (name,),
-        )
-        return [GroupEndpoint(*row) for row in rows]
 
     def setting(self, name: str) -> str | None:
         """See `Messages.setting`."""
@@ -97,40 +58,26 @@ class SqliteMessageReads:
     ) -> list[MessageRow]:
         """See `Messages.of_run`."""
         return self._messages(
-            "run = ?1 AND run > 0 AND (?2 IS NULL OR id <= ?2) AND (?3 IS NULL OR kind = ?3)"
-            " ORDER BY id",
+            "m.run = ?1 AND m.run > 0 AND (?2 IS NULL OR m.id <= ?2)"
+            " AND (?3 IS NULL OR m.kind = ?3) ORDER BY m.id",
             (run, up_to, kind),
         )
 
+    def forget(self, before: int, now: int, limit: int) -> int:
+        """See `Messages.forget`."""
+        with self._store.mutex:
+            db = self._store.db
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                forgotten = forget_messages(db, before, now, limit)
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            return forgotten
+
     def _messages(self, which: str, arguments: tuple[Any, ...]) -> list[MessageRow]:
-        rows = self._store.all(f"{_MESSAGE} WHERE {which}", arguments)
-        return [_row(row) for row in self._store.with_payloads(rows, _BODY)]
-
-
-def _row(row: Any) -> MessageRow:
-    found = MessageRow(*row)
-    found.kind = MessageKind(found.kind)
-    found.body = found.body or b""
-    return found
-
-
-def add_url_functions(db: sqlite3.Connection) -> None:
-    """Let SQL look into URLs; again is harmless."""
-    db.create_function("host_of", 1, _host_of, deterministic=True)
-    db.create_function("path_of", 1, _path_of, deterministic=True)
-
-
-def _host_of(url: str) -> str:
-    return _parts(url)[0]
-
-
-def _path_of(url: str) -> str:
-    return _parts(url)[1]
-
-
-def _parts(url: str) -> tuple[str, str]:
-    try:
-        found = urlsplit(url)
-    except ValueError:  # brackets that hold no address
-        return "", ""
-    return found.netloc.lower(), found.path or "/"
+        sql = f"SELECT {MESSAGE_COLUMNS}, m.payload FROM messages m WHERE {which}"
+        rows = self._store.all(sql, arguments)
+        return [message_row(row) for row in self._store.with_payloads(rows, MESSAGE_BODY)]

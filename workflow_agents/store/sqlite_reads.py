@@ -15,6 +15,7 @@ from workflow_agents.store.interface import (
     DeliveryRow,
     Due,
     FeedRow,
+    FlowKeyRow,
     RunRow,
     WaiterRow,
 )
@@ -64,11 +65,13 @@ _OF_A_RUN = ("feed", "waiters", "notifications", "dead_letters", "labels", "mess
 _FIRST_DUE = (
     "SELECT (SELECT min(due_at) FROM runs WHERE due_at > ?1),"
     " (SELECT min(due_at) FROM waiters WHERE due_at > ?1),"
-    " (SELECT min(due_at) FROM deliveries WHERE due_at > ?1)"
+    " (SELECT min(due_at) FROM deliveries WHERE due_at > ?1),"
+    " (SELECT min(due_at) FROM schedules WHERE due_at > ?1)"
 )
 _EVER = -(1 << 63)
 _INPUT, _RESULT = 9, 15
 _LEASED = int(Phase.LEASED)
+FLOW_KEY = "SELECT flow_key, value, paused, pinned FROM flow_keys"
 _STEP_KINDS = {int(kind): kind for kind in StepKind}
 
 
@@ -173,6 +176,12 @@ class SqliteReads:
                 "UPDATE waiters SET kind = ?, due_at = ? WHERE kind = ? AND flow_key IS NOT NULL",
                 (WaiterKind.ADMISSION, now, WaiterKind.READY),
             )
+            # What a queue gives no turn to any more goes back into it.
+            db.execute(
+                "UPDATE deliveries SET leased = 4, not_before = ? WHERE leased = 1"
+                " AND queue IN (SELECT name FROM queues WHERE paused)",
+                (now,),
+            )
             db.execute("UPDATE deliveries SET leased = 0, due_at = ? WHERE leased = 1", (now,))
             db.execute("COMMIT")
             return runs
@@ -180,10 +189,11 @@ class SqliteReads:
     def due(self, now: int, limit: int) -> Due:
         """See `Store.due`."""
         # Most often little of all that could be due is; the first of each kind tells.
-        runs_at, waiters_at, deliveries_at = first = self._one(_FIRST_DUE, (_EVER,))
+        runs_at, waiters_at, deliveries_at, ticks_at = first = self._one(_FIRST_DUE, (_EVER,))
         runs: list[RunRow] = []
         waiters: list[WaiterRow] = []
         deliveries: list[DeliveryRow] = []
+        ticks: list[str] = []
         if runs_at is not None and runs_at <= now:
             runs = self._runs("due_at <= ? LIMIT ?", (now, limit))
         if waiters_at is not None and waiters_at <= now:
@@ -192,10 +202,13 @@ class SqliteReads:
         if deliveries_at is not None and deliveries_at <= now:
             rows = self.all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit))
             deliveries = [DeliveryRow(*row) for row in self.with_payloads(rows, 8)]
-        if runs or waiters or deliveries:
+        if ticks_at is not None and ticks_at <= now:
+            found = self.all("SELECT id FROM schedules WHERE due_at <= ? LIMIT ?", (now, limit))
+            ticks = [schedule for (schedule,) in found]
+        if runs or waiters or deliveries or ticks:
             first = self._one(_FIRST_DUE, (now,))
         next_at = min((at for at in first if at is not None), default=None)
-        return Due(runs, waiters, deliveries, next_at)
+        return Due(runs, waiters, deliveries, ticks, next_at)
 
     def history(self, run: int) -> History:
         """See `Store.history`."""
@@ -305,7 +318,8 @@ class SqliteReads:
         """See `Store.dead_letters`."""
         rows = self.all(
             "SELECT id, run, at, failure, callback FROM dead_letters"
-            " WHERE (?1 IS NULL OR rowid < (SELECT rowid FROM dead_letters WHERE id = ?1))"
+            " WHERE message IS NULL"
+            " AND (?1 IS NULL OR rowid < (SELECT rowid FROM dead_letters WHERE id = ?1))"
             " ORDER BY rowid DESC LIMIT ?2",
             (before, limit),
         )
@@ -314,7 +328,9 @@ class SqliteReads:
     def dead_letter(self, id: str) -> DeadLetterRow | None:
         """See `Store.dead_letter`."""
         row = self._one(
-            "SELECT id, run, at, failure, callback FROM dead_letters WHERE id = ?", (id,)
+            "SELECT id, run, at, failure, callback FROM dead_letters"
+            " WHERE id = ? AND message IS NULL",
+            (id,),
         )
         return None if row is None else DeadLetterRow(*row)
 
@@ -332,10 +348,10 @@ class SqliteReads:
         )
         return slots, [at for (at,) in starts]
 
-    def flow_value(self, flow_key: str) -> str | None:
-        """See `Store.flow_value`."""
-        row = self._one("SELECT value FROM flow_keys WHERE flow_key = ?", (flow_key,))
-        return None if row is None else row[0]
+    def flow_key(self, flow_key: str) -> FlowKeyRow | None:
+        """See `Store.flow_key`."""
+        row = self._one(f"{FLOW_KEY} WHERE flow_key = ?", (flow_key,))
+        return None if row is None else flow_key_row(row)
 
     def conversation(
         self, conversation: str, *, up_to: int | None, last: int | None
@@ -419,6 +435,8 @@ class SqliteReads:
 
     def check(self) -> list[str]:
         """See `Store.check`."""
+        from workflow_agents.store.sqlite_message_checks import MESSAGE_QUESTIONS
+
         ended = f"({int(Phase.SUCCESS)}, {int(Phase.FAILED)}, {int(Phase.CANCELED)})"
         faults = [r[0] for r in self.all("PRAGMA integrity_check") if r[0] != "ok"]
         questions = {
@@ -446,7 +464,7 @@ class SqliteReads:
                 " WHERE d.run = waiters.run AND d.step = waiters.step)"
             ),
         }
-        for fault, sql in questions.items():
+        for fault, sql in {**questions, **MESSAGE_QUESTIONS}.items():
             faults += [f"{fault}: {row[0]}" for row in self.all(sql)]
         return faults + payload_faults(self.all)
 
@@ -456,6 +474,12 @@ class SqliteReads:
         sizes = {t: self._one(f"SELECT count(*) FROM {t}")[0] for t in tables}
         pages, page = self._one("PRAGMA page_count")[0], self._one("PRAGMA page_size")[0]
         return {**sizes, "bytes": pages * page}
+
+
+def flow_key_row(row: Any) -> FlowKeyRow:
+    """One of `FLOW_KEY`."""
+    flow_key, value, paused, pinned = row
+    return FlowKeyRow(flow_key, value, bool(paused), pinned)
 
 
 def _run(row: Any) -> RunRow:
