@@ -92,11 +92,6 @@ class Post:
         named = "content" if self.by_content else self.name
         return random.Random(f"body of {named}").randbytes(self.size)
 
-    @property
-    def attempts(self) -> int:
-        """How many are made if all fail."""
-        return 1 + (3 if self.retries is None else self.retries)
-
 
 @dataclass
 class Scenario(Disturbances):
@@ -118,9 +113,9 @@ class Report:
     """What came of a scenario.
 
     Attributes:
-        requests: that each endpoint was sent, by its path.
+        requests: how often each endpoint was sent the message that it was sent most often.
         fired: how often each thing happened that was not a fault of the store or network.
     """
 
-    requests: Counter[str]
+    requests: dict[str, int]
     fired: Counter[str]

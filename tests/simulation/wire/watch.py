@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +50,6 @@ class Watch:
         fired: how often each thing happened that was not a fault of the store or network.
         sent: the requests that were sent for each message.
         canceled: messages whose cancellation was acknowledged.
-        requests: that each endpoint was sent, by its path.
     """
 
     def __init__(
@@ -60,7 +59,6 @@ class Watch:
         self.fired = processes.fired
         self.sent: defaultdict[int, list[Sent]] = defaultdict(list)
         self.canceled: set[int] = set()
-        self.requests: Counter[str] = Counter()
         self._processes = processes
         self._database = processes.database
         self._faults = faults
@@ -70,6 +68,14 @@ class Watch:
         self._steps_back = any(what == "step" and ms < 0 for _, what, ms in scenario.clock)
         self._steady = not scenario.clock
         self._starts: defaultdict[str, list[float]] = defaultdict(list)
+
+    def most_requests(self) -> dict[str, int]:
+        """How often each endpoint was sent the message that it was sent most often."""
+        most: dict[str, int] = {}
+        for sents in self.sent.values():
+            url = sents[0].message.url
+            most[url] = max(most.get(url, 0), len(sents))
+        return most
 
     def violated(self, what: str, message: int) -> None:
         self.problems.append(f"message {message}: {what}")
@@ -99,7 +105,6 @@ class Watch:
         self._not_early(message, retries)
         self._in_turn(message)
         self._unchanged(message, request)
-        self.requests[request.url.removeprefix("http://service/")] += 1
         self.sent[row].append(sent)
         if message.flow_key is not None:
             self._under_limits(message.flow_key)
@@ -195,14 +200,15 @@ class Watch:
         """A callback tells of the last answer, and of the message as it was sent."""
         assert message.source is not None
         last = self._last_answered(message.source)
-        if last is None:
+        source = records.message(self._database, message.source)
+        if last is None or source is None:
             self.violated("a callback tells of a message that has no answer", message.id)
             return
         answer = last.answer or NO_ANSWER
         expected = {
             "status": answer.status,
             "retried": last.retried,
-            "maxRetries": post.attempts - 1,
+            "maxRetries": source.attempts - 1,
             "sourceBody": base64.b64encode(post.body).decode(),
         }
         if answer is not NO_ANSWER:

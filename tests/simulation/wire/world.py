@@ -59,7 +59,7 @@ class World:
             problems += cleaned(database)
         if problems:
             raise Violation("\n".join(problems))
-        return Report(self._watch.requests, self._watch.fired)
+        return Report(self._watch.most_requests(), self._watch.fired)
 
     def _new_engine(self, store: SqliteStore) -> DurableEngine:
         engine = DurableEngine(

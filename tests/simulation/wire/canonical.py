@@ -1,0 +1,58 @@
+"""Canonical messages: each thing that can happen to one, in an order that is the same each time."""
+
+from tests.simulation.wire.scenario import Endpoint, Post, Scenario, Told
+from workflow_agents import FlowControl
+
+BIG = 6_000
+"""Bytes that make a body a payload of its own."""
+
+ONE = FlowControl("one", parallelism=1)
+SLOW = FlowControl("slow", rate=1, period="1s")
+
+DOWN = Endpoint(-1)
+SLOWLY = Endpoint(ms=30)
+TOLD_SLOWLY = Told(SLOWLY, flow=ONE)
+
+
+def posts(*given: Post, **options: object) -> Scenario:
+    return Scenario([*given], **options)  # type: ignore[arg-type]
+
+
+CANONICAL: dict[str, Scenario] = {
+    "one message": posts(Post("a")),
+    "later": posts(Post("a", delay_ms=40)),
+    "retried": posts(Post("a", endpoint=Endpoint(2), retries=2)),
+    "retried when it is asked for": posts(Post("a", endpoint=Endpoint(1, "later"))),
+    "callback": posts(Post("a", callback=Told())),
+    "callback that is retried": posts(Post("a", callback=Told(Endpoint(1), retries=1))),
+    "callback later": posts(Post("a", callback=Told(delay_ms=40))),
+    "failure callback": posts(
+        Post("a", endpoint=DOWN, callback=Told(), failure_callback=Told(Endpoint(1), retries=1))
+    ),
+    "never again": posts(Post("a", endpoint=Endpoint(-1, "final"), failure_callback=Told())),
+    "no answer": posts(Post("a", endpoint=Endpoint(1, "hang"))),
+    "big": posts(Post("a", size=BIG, endpoint=Endpoint(1), callback=Told())),
+    "three publish the same": posts(*(Post(f"{i}", dedup="x", endpoint=SLOWLY) for i in range(3))),
+    "two publish the same content": posts(
+        Post("a", by_content=True), Post("b", at_ms=10, by_content=True)
+    ),
+    "published again when its id is free": posts(
+        Post("a", dedup="x"), Post("b", at_ms=20, dedup="x"), Post("c", at_ms=660_000, dedup="x")
+    ),
+    "cancelled on its way": posts(Post("a", endpoint=SLOWLY, cancel_at_ms=15, callback=Told())),
+    "cancelled as it is due": posts(Post("a", delay_ms=40, cancel_at_ms=40)),
+    "cancelled before": posts(Post("a", delay_ms=400, cancel_at_ms=20)),
+    "cancelled between attempts": posts(Post("a", endpoint=DOWN, cancel_at_ms=20)),
+    "one at a time": posts(*(Post(f"{i}", endpoint=SLOWLY, flow=ONE) for i in range(3))),
+    "one a second": posts(*(Post(f"{i}", flow=SLOW) for i in range(3))),
+    "one at a time, retried": posts(
+        *(Post(f"{i}", endpoint=Endpoint(1, ms=10), flow=ONE) for i in range(2))
+    ),
+    "one at a time, with its callbacks": posts(
+        *(
+            Post(f"{i}", endpoint=SLOWLY, flow=ONE, callback=Told(SLOWLY, flow=ONE))
+            for i in range(2)
+        )
+    ),
+    "no room": posts(*(Post(f"{i}", endpoint=SLOWLY) for i in range(3)), at_once=1),
+}
