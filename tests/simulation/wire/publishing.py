@@ -1,5 +1,7 @@
 """A post as whoever publishes it writes it: the headers and body of its request."""
 
+from collections.abc import Sequence
+
 from tests.simulation.wire.scenario import TIMEOUT_MS, Post, Told
 from workflow_agents import FlowControl
 from workflow_agents.engine.messages import Incoming
@@ -12,9 +14,21 @@ POST = "X-Post"
 TRY = "X-Try"
 
 
-def incoming(post: Post, attempt: int) -> Incoming:
+def group_urls(name: str, endpoints: int) -> list[str]:
+    """Where a URL group goes."""
+    return [f"http://service/{name}/{n}" for n in range(endpoints)]
+
+
+def scheduled(post: Post) -> Incoming:
+    """What makes a schedule of the post, every minute."""
+    every_minute = [("Upstash-Cron", "* * * * *"), ("Upstash-Schedule-Id", post.name)]
+    return incoming(post, 0, every_minute)
+
+
+def incoming(post: Post, attempt: int, more: Sequence[tuple[str, str]] = ()) -> Incoming:
     """The message, as it comes in when it is published for the n-th time."""
     headers = [
+        *more,
         ("Content-Type", "application/octet-stream"),
         (f"Upstash-Forward-{POST}", "content" if post.by_content else post.name),
         ("Upstash-Timeout", f"{TIMEOUT_MS // 1000}s"),

@@ -1,6 +1,7 @@
 """What the database holds of messages, as those who judge it read it."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,8 @@ ENDS = (*ANSWERED, EntryKind.MESSAGE_CANCELED)
 ENDED = f"EXISTS (SELECT 1 FROM feed f WHERE f.message = m.id AND f.kind IN {(*map(int, ENDS),)})"
 
 _MESSAGE = (
-    "SELECT id, kind, at, url, queue, flow_key, source, schedule, url_group, spec, body, payload"
-    " FROM messages m"
+    "SELECT id, kind, at, url, queue, flow_key, source, schedule, url_group, endpoint_name,"
+    " spec, body, payload FROM messages m"
 )
 
 
@@ -33,6 +34,7 @@ class Message:
     source: int | None
     schedule: str | None
     group: str | None
+    endpoint: str | None
     spec: MessageSpec
     body: bytes
 
@@ -101,6 +103,27 @@ def earlier_turns(database: Database, of: Message) -> int:
         f" AND ifnull(m.source, m.id) < ? AND NOT {ENDED}"
     )
     return database.all(sql, of.queue, of.turn)[0][0]
+
+
+def unended(database: Database, rows: Iterable[int]) -> list[int]:
+    """Those of these messages that have not ended."""
+    sql = (
+        f"SELECT m.id FROM messages m WHERE NOT {ENDED}"
+        " AND m.id IN (SELECT value FROM json_each(?))"
+    )
+    return [row for (row,) in database.all(sql, json.dumps([*rows]))]
+
+
+def was_cancelled(database: Database, row: int) -> bool:
+    """Whether a message ended because somebody cancelled it."""
+    canceled = int(EntryKind.MESSAGE_CANCELED)
+    return bool(database.all(f"SELECT 1 FROM feed WHERE message = ? AND kind = {canceled}", row))
+
+
+def matching(database: Database, column: str, value: str) -> list[int]:
+    """Published messages of a queue or a flow control key."""
+    sql = f"SELECT id FROM messages WHERE kind = {int(MessageKind.PLAIN)} AND {column} = ?"
+    return [row for (row,) in database.all(sql, value)]
 
 
 def letters(database: Database) -> dict[int, list[tuple[str, dict[str, Any]]]]:

@@ -61,7 +61,7 @@ class Post:
         by_content: it is deduplicated by its content, which all of these have in common.
         cancel_at_ms: when somebody cancels it.
         size: of its body.
-        retried: its dead letter is retried, and its endpoint heals.
+        retried: its dead letter is retried when its endpoint has healed.
     """
 
     name: str
@@ -93,6 +93,44 @@ class Post:
         return random.Random(f"body of {named}").randbytes(self.size)
 
 
+@dataclass(frozen=True)
+class Pause:
+    """A queue or a flow control key that somebody pauses for a while.
+
+    Attributes:
+        what: "queue" or "key".
+    """
+
+    what: str
+    name: str
+    at_ms: int
+    until_ms: int
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Somebody cancels many messages: those of a queue or of a flow control key."""
+
+    what: str
+    name: str
+    at_ms: int
+
+
+@dataclass
+class Scheduled:
+    """A post that a schedule publishes every minute, until it is deleted.
+
+    Attributes:
+        pause: it is paused then, and resumed then.
+        until_ms: when it is deleted.
+    """
+
+    post: Post
+    at_ms: int
+    until_ms: int
+    pause: tuple[int, int] | None = None
+
+
 @dataclass
 class Scenario(Disturbances):
     """What is to happen.
@@ -100,12 +138,37 @@ class Scenario(Disturbances):
     Attributes:
         posts: that are published.
         queues: the parallelism of each.
+        groups: URL groups; how many endpoints each has.
+        pauses: of queues and flow control keys.
+        sweeps: that cancel many messages.
+        schedules: that publish posts.
         at_once: how many messages the engine has on their way at the same time.
+        begins_ms: when the first process begins.
     """
 
     posts: list[Post]
     queues: dict[str, int] = field(default_factory=dict[str, int])
+    groups: dict[str, int] = field(default_factory=dict[str, int])
+    pauses: list[Pause] = field(default_factory=list[Pause])
+    sweeps: list[Sweep] = field(default_factory=list[Sweep])
+    schedules: list[Scheduled] = field(default_factory=list[Scheduled])
     at_once: int = 500
+    begins_ms: int = 0
+
+    @property
+    def all_posts(self) -> list[Post]:
+        """Those of the schedules too."""
+        return [*self.posts, *(schedule.post for schedule in self.schedules)]
+
+    @property
+    def last_ms(self) -> int:
+        """When nobody does anything any more."""
+        return max(
+            self.begins_ms,
+            *(post.at_ms for post in self.posts),
+            *(pause.until_ms for pause in self.pauses),
+            *(schedule.until_ms for schedule in self.schedules),
+        )
 
 
 @dataclass

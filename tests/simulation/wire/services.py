@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 
 from tests.simulation.wire.publishing import POST
-from tests.simulation.wire.scenario import TIMEOUT_MS, Endpoint, Scenario
+from tests.simulation.wire.scenario import OK, TIMEOUT_MS, Endpoint, Scenario
 from tests.simulation.wire.watch import NO_ANSWER, RowOf, Watch
 from workflow_agents.engine.http_out import HttpRequest, HttpResponse, NoAnswer
 from workflow_agents.testing.faults import Faults, FaultyHttp
@@ -14,8 +14,8 @@ class Services:
     """See the module. They outlive the processes; the network is one of a process."""
 
     def __init__(self, scenario: Scenario, watch: Watch) -> None:
-        self._posts = {"content" if p.by_content else p.name: p for p in scenario.posts}
-        self._told = {post.name: post for post in scenario.posts}
+        self._posts = {"content" if p.by_content else p.name: p for p in scenario.all_posts}
+        self._told = {post.name: post for post in scenario.all_posts}
         self._watch = watch
         self._heard: Counter[str] = Counter()
 
@@ -49,7 +49,8 @@ class Services:
             return told.endpoint
         if what == "lost" and (told := self._told[name].failure_callback) is not None:
             return told.endpoint
-        return self._posts[request.headers[POST]].endpoint
+        post = self._posts[request.headers[POST]]
+        return OK if post.name in self._watch.retried else post.endpoint
 
 
 class WatchedHttp(FaultyHttp):

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.simulation.processes import Processes
 from tests.simulation.wire import records
-from tests.simulation.wire.publishing import POST
+from tests.simulation.wire.publishing import POST, group_urls
 from tests.simulation.wire.records import Entry, Message
 from tests.simulation.wire.scenario import Post, Scenario
 from workflow_agents import FlowControl
@@ -50,6 +50,8 @@ class Watch:
         fired: how often each thing happened that was not a fault of the store or network.
         sent: the requests that were sent for each message.
         canceled: messages whose cancellation was acknowledged.
+        paused: ("queue" or "key", name) of what is paused, by all that was acknowledged.
+        retried: posts whose dead letter is retried; their endpoints have healed.
     """
 
     def __init__(
@@ -59,11 +61,14 @@ class Watch:
         self.fired = processes.fired
         self.sent: defaultdict[int, list[Sent]] = defaultdict(list)
         self.canceled: set[int] = set()
+        self.paused: set[tuple[str, str]] = set()
+        self.retried: set[str] = set()
         self._processes = processes
         self._database = processes.database
         self._faults = faults
-        self._posts = {post.name: post for post in scenario.posts}
+        self._posts = {post.name: post for post in scenario.all_posts}
         self._queues = scenario.queues
+        self._groups = scenario.groups
         self._limits = flows_of(scenario)
         self._steps_back = any(what == "step" and ms < 0 for _, what, ms in scenario.clock)
         self._steady = not scenario.clock
@@ -104,6 +109,7 @@ class Watch:
         self._once_at_a_time(sent)
         self._not_early(message, retries)
         self._in_turn(message)
+        self._not_paused(message)
         self._unchanged(message, request)
         self.sent[row].append(sent)
         if message.flow_key is not None:
@@ -140,8 +146,14 @@ class Watch:
         earlier = records.earlier_turns(self._database, message)
         if earlier >= self._queues.get(message.queue, 1):
             self.violated(f"{earlier} messages before it in its queue are open (I16)", message.id)
-        elif earlier:
-            self.fired["queue, side by side"] += 1
+        else:
+            self.fired["in a queue, side by side" if earlier else "in a queue"] += 1
+
+    def _not_paused(self, message: Message) -> None:
+        """What is paused begins nothing."""
+        for paused in (("queue", message.queue), ("key", message.flow_key)):
+            if paused in self.paused:
+                self.violated(f"it is sent while {paused} is paused", message.id)
 
     def _under_limits(self, key: str) -> None:
         """No more of a key are under way, or start in a period, than may (I9)."""
@@ -184,6 +196,10 @@ class Watch:
         post = self.post_of(message)
         if (request.method, request.url) != ("POST", message.url):
             self.violated(f"it goes to {request.method} {request.url}", message.id)
+        if message.group is not None:
+            self.fired["to a group"] += 1
+            if message.url not in group_urls(message.group, self._groups[message.group]):
+                self.violated(f"{message.url} is not in {message.group}", message.id)
         if message.kind is MessageKind.PLAIN:
             expected = {
                 "X-Post": message.spec.headers[POST],
@@ -235,7 +251,7 @@ class Watch:
 def flows_of(scenario: Scenario) -> dict[str, FlowControl]:
     """The limits of all keys."""
     flows: list[FlowControl | None] = []
-    for post in scenario.posts:
+    for post in scenario.all_posts:
         flows += [
             post.flow,
             *(told.flow for told in (post.callback, post.failure_callback) if told),

@@ -37,6 +37,7 @@ class World:
         self._processes = processes = Processes(
             scenario, self._faults, self._random, self._new_engine, self._act
         )
+        processes.time.advance(scenario.begins_ms)
         self._watch = Watch(scenario, processes, self._faults)
         self._services = Services(scenario, self._watch)
         self._outside = Outside(scenario, processes, self._watch)
