@@ -89,6 +89,9 @@ class FaultAt(Faults):
         return self._fault if self.commits in self._at else None
 
 
+_ALL, _EMPTY, _FILL = "SELECT * FROM {}", "DELETE FROM {}", "INSERT INTO {} VALUES ({})"
+
+
 class Database:
     """A SQLite database in memory that outlives the processes which use it.
 
@@ -97,22 +100,27 @@ class Database:
     """
 
     def __init__(self) -> None:
-        self.connection = _Connection(
-            ":memory:", isolation_level=None, check_same_thread=False, cached_statements=256
-        )
+        self.connection = _connection()
         self.connection.execute("PRAGMA page_size=1024")
         self._store: _Store | None = None
-        self._empty = b""
+        self._at_first: dict[str, list[Any]] = {}
 
     def empty(self) -> None:
-        """Hold a store's tables, and nothing in them."""
-        if not self._empty:
+        """Hold a store's tables, and nothing in them but what they have at first."""
+        if not self._at_first:
             store = self.store(Faults())
             store.open()
             store.close()
             self.crash()
-            self._empty = self.snapshot()
-        self.restore(self._empty)
+            tables = self.all("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            self._at_first = {name: self.all(_ALL.format(name)) for (name,) in tables}
+        db = self.connection
+        db.execute("BEGIN")
+        for name, rows in self._at_first.items():
+            db.execute(_EMPTY.format(name))
+            for row in rows:
+                db.execute(_FILL.format(name, ",".join("?" * len(row))), row)
+        db.execute("COMMIT")
 
     def store(self, faults: Faults) -> SqliteStore:
         """The store of a new process."""
@@ -135,6 +143,9 @@ class Database:
 
     def restore(self, snapshot: bytes) -> None:
         """Hold what a snapshot holds."""
+        # SQLite 3.40 may crash where it goes on with statements that it prepared before: those
+        # of a connection are never used behind this.
+        self.connection = _connection()
         self.connection.deserialize(snapshot)
 
     def all(self, sql: str, *arguments: Any) -> list[Any]:
@@ -144,6 +155,12 @@ class Database:
             return self.connection.execute(sql, arguments).fetchall()
         finally:
             self.connection.faults = faults
+
+
+def _connection() -> "_Connection":
+    return _Connection(
+        ":memory:", isolation_level=None, check_same_thread=False, cached_statements=256
+    )
 
 
 _NEVER_FAIL = ("ROLLBACK", "RELEASE", "SAVEPOINT", "PRAGMA")

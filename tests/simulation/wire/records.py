@@ -16,7 +16,7 @@ ENDS = (*ANSWERED, EntryKind.MESSAGE_CANCELED)
 ENDED = f"EXISTS (SELECT 1 FROM feed f WHERE f.message = m.id AND f.kind IN {(*map(int, ENDS),)})"
 
 _MESSAGE = (
-    "SELECT id, kind, at, url, queue, flow_key, source, schedule, url_group, endpoint_name,"
+    "SELECT id, kind, at, url, queue, flow_key, source, schedule, url_group, endpoint,"
     " spec, body, payload FROM messages m"
 )
 
