@@ -337,6 +337,12 @@ CODES = _table(
         ("give all arguments as the approval's schema describes them",),
     ),
     (
+        "WA611",
+        "nothing of this name or id is kept",
+        "it never was, it has been deleted, or it has ended",
+        ("check the name", "list what there is"),
+    ),
+    (
         "WA701",
         "a tool that cannot be used",
         "a tool needs a name, a description and typed arguments",

@@ -59,7 +59,7 @@ from workflow_agents.store.changes import (
     WaiterKind,
     WaitForNotification,
 )
-from workflow_agents.store.interface import ConversationRow, Store
+from workflow_agents.store.interface import ConversationRow, FlowKeyRow, Store
 from workflow_agents.store.sqlite import SqliteStore
 
 STORES: dict[str, Callable[[Path], Store]] = {
@@ -643,10 +643,10 @@ def test_a_free_slot_makes_those_due_who_wait_for_it(bench: Bench) -> None:
 
 
 def test_the_limits_of_a_key_are_the_last_that_were_set(bench: Bench) -> None:
-    assert bench.store.flow_value("k") is None
+    assert bench.store.flow_key("k") is None
     bench.applied(SetFlow("k", "rate=1"))
     bench.applied(SetFlow("k", "parallelism=2"))
-    assert bench.store.flow_value("k") == "parallelism=2"
+    assert bench.store.flow_key("k") == FlowKeyRow("k", "parallelism=2", False, "")
 
 
 # Dead letters.

@@ -11,6 +11,7 @@ from workflow_agents.core.limits import Limits
 from workflow_agents.errors import ConfigurationError, LimitError, RemoteError, StepUsageError
 from workflow_agents.protocol.codec import Unencodable, encode, is_text
 from workflow_agents.protocol.secrets import Secret
+from workflow_agents.protocol.times import shown
 
 JSON_TYPE = "application/json"
 
@@ -133,6 +134,24 @@ def checked_run_id(run_id: object) -> str:
         where="workflow_run_id",
         found=f"{run_id!r}"[:200],
         fix=("use letters, digits and - _ . : @ = + ~, at most 256 of them",),
+    )
+
+
+def checked_name(what: str, name: object) -> str:
+    """A name of something that is kept on a server: a queue, a URL group, a schedule, a key.
+
+    Raises:
+        ConfigurationError: WA102.
+    """
+    from workflow_agents.protocol.message_headers import is_name
+
+    if isinstance(name, str) and is_name(name):
+        return name
+    raise ConfigurationError(
+        "WA102",
+        f"{what} has 1 to 256 letters, digits and - _ .",
+        found=shown(name),
+        fix=("emails", "nightly-report"),
     )
 
 

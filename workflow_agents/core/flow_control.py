@@ -105,6 +105,31 @@ class FlowControl:
         )
 
 
+def with_pinned(
+    given: FlowControl | None, kept: FlowControl | None, pinned: frozenset[str]
+) -> FlowControl | None:
+    """The limits that are asked for, but for those that are pinned: these stay as they are.
+
+    Args:
+        given: what is asked for; None: nothing.
+        kept: the limits that hold the pinned ones; None: there are none.
+        pinned: "parallelism", "rate" (with its period), or both.
+    """
+    if kept is None or not pinned:
+        return given
+    asked = given or kept
+    rate_of = kept if "rate" in pinned else asked
+    parallelism = (kept if "parallelism" in pinned else asked).parallelism
+    if rate_of.rate is None and parallelism is None:
+        return given
+    return FlowControl(
+        kept.key,
+        rate=rate_of.rate,
+        period=timedelta(milliseconds=rate_of.period_ms),
+        parallelism=parallelism,
+    )
+
+
 _MAX_VALUE = 256
 
 

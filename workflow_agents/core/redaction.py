@@ -29,7 +29,7 @@ def redacted_headers(headers: Mapping[str, str], redact: Mapping[str, Any] | Non
         return dict(headers)
     named = None if asked is True else {str(name).lower() for name in asked}
     return {
-        name: _mark(value) if named is None or name in named else value
+        name: _mark(value) if named is None or name.lower() in named else value
         for name, value in headers.items()
     }
 

@@ -38,6 +38,7 @@ from workflow_agents.store.changes import (
     FreeFlow,
     FreeTurns,
     Op,
+    Refused,
     Resolve,
     RetryDelivery,
     SetCallback,
@@ -65,6 +66,7 @@ class Deliveries:
         self._engine = engine
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._calls: dict[tuple[int, StepKey | None], int] = {}
+        self._messages: dict[int, int] = {}
 
     def owe_call(self, run: int, step: StepKey, call: Call, now: int) -> AddDelivery:
         """The row that a call step owes."""
@@ -102,13 +104,21 @@ class Deliveries:
         row.attempt += 1
         task = self._engine.spawn(self._attempt(row))
         self._tasks[row.id] = task
-        self._calls[row.run, row.step] = row.id
+        if row.message is not None:
+            self._messages[row.message] = row.id
+        else:
+            self._calls[row.run, row.step] = row.id
         task.add_done_callback(lambda _task: self._forget(row))
 
     @property
     def has_room(self) -> bool:
         """Whether one more message may be on its way."""
         return len(self._tasks) < self._engine.limits.concurrent_deliveries
+
+    @property
+    def on_their_way(self) -> int:
+        """How many attempts are being made."""
+        return len(self._tasks)
 
     @property
     def busy(self) -> bool:
@@ -118,6 +128,12 @@ class Deliveries:
     def abort(self, run: int, step: StepKey) -> None:
         """The run no longer waits for this call."""
         task = self._tasks.get(self._calls.get((run, step), 0))
+        if task is not None:
+            task.cancel()
+
+    def abort_message(self, message: int) -> None:
+        """Nobody wants this message delivered any more."""
+        task = self._tasks.get(self._messages.get(message, 0))
         if task is not None:
             task.cancel()
 
@@ -136,7 +152,9 @@ class Deliveries:
 
     def _forget(self, row: DeliveryRow) -> None:
         self._tasks.pop(row.id, None)
-        if self._calls.get((row.run, row.step)) == row.id:
+        if row.message is not None and self._messages.get(row.message) == row.id:
+            del self._messages[row.message]
+        elif self._calls.get((row.run, row.step)) == row.id:
             del self._calls[row.run, row.step]
 
     async def _attempt(self, row: DeliveryRow) -> None:
@@ -370,8 +388,11 @@ class Deliveries:
         entries: Sequence[Entry],
         stored: Callable[[], None] | None = None,
         added: "Sequence[AddMessage]" = (),
-    ) -> None:
-        """Store what came of an attempt; `stored` is called before anyone else hears of it."""
+    ) -> Applied | Refused:
+        """Store what came of an attempt; `stored` is called before anyone else hears of it.
+
+        Refused: somebody else has settled it, or another operation relies on what is no more.
+        """
         if row.flow_key is not None:
             ops.append(FreeFlow(row.flow_key, self._engine.clock.now_ms()))
         if row.pause_key is not None:
@@ -388,8 +409,10 @@ class Deliveries:
                 self._engine.wire.messages.begin(added, outcome)
             self._engine.poke()
         else:
-            self._engine.discarded(row.run, row.step)
+            if isinstance(outcome.op, TakeDelivery | RetryDelivery):
+                self._engine.discarded(row.run, row.step, row.message)
             pauses = tuple(op for op in ops if isinstance(op, SetPause | DropPause | FreeTurns))
             if pauses:
                 # Nobody wants the answer any more; what it says of the account stands.
                 self._engine.commits.submit(Change(pauses), lambda _outcome: None)
+        return outcome

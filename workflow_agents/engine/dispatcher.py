@@ -54,10 +54,13 @@ _ASK_AGAIN_MS = 60_000
 
 
 class _Held(NamedTuple):
-    """It has to wait: until when, and whether for a slot that somebody may give back sooner."""
+    """It has to wait: until when, and whether for a slot that somebody may give back sooner.
 
-    until: int
-    for_slot: bool
+    Without a time, its key is paused, and whoever ends the pause makes it due.
+    """
+
+    until: int | None
+    for_slot: bool = False
 
 
 class Dispatcher:
@@ -126,10 +129,13 @@ class Dispatcher:
         for delivery in due.deliveries:
             if delivery.id not in in_hand:
                 began += self._delivery(delivery, now)
+        for schedule in due.schedules:
+            if ("schedule", schedule) not in in_hand:
+                began += self._tick(schedule, now)
         for run in due.runs:
             if run.run_id not in in_hand and (run.id in engine.live or engine.has_room):
                 began += self._invoke(run, now)
-        full = max(len(due.runs), len(due.waiters), len(due.deliveries)) >= _BATCH
+        full = max(map(len, (due.runs, due.waiters, due.deliveries, due.schedules))) >= _BATCH
         return full and began > 0, due.next_at
 
     def _invoke(self, row: RunRow, now: int) -> bool:
@@ -147,9 +153,10 @@ class Dispatcher:
         start: list[Op] = []
         flow = options.flow_control
         if flow is not None:
-            held = self._admission(flow, now)
+            flow = engine.flow_limits.with_pinned(flow)
+            held = self._admission(flow.key, flow, now)
             if held is not None:
-                self._hold(row.run_id, Hold(row.id, row.token, held.until), flow, held)
+                self._hold(row.run_id, Hold(row.id, row.token, held.until), flow.key, held)
                 return True
             start.append(self._started(flow, now))
 
@@ -167,13 +174,14 @@ class Dispatcher:
         key = (waiter.run, waiter.step)
         kind = waiter.kind
         if kind == WaiterKind.ADMISSION or (kind == WaiterKind.RETRY and waiter.flow_key):
-            flow = self._engine.flow(waiter.flow_key or "")
+            flow_key = waiter.flow_key or ""
+            flow = self._engine.flow_limits.of(flow_key)
             if flow is None:
                 self._commit(key, HoldWaiter(waiter.run, waiter.step, now + _UNSERVED_MS))
                 return True
-            held = self._admission(flow, now)
+            held = self._admission(flow_key, flow, now)
             if held is not None:
-                self._hold(key, HoldWaiter(waiter.run, waiter.step, held.until), flow, held)
+                self._hold(key, HoldWaiter(waiter.run, waiter.step, held.until), flow_key, held)
                 return True
             ops: list[Op] = [Ready(waiter.run, waiter.step, kind, now), self._started(flow, now)]
 
@@ -193,12 +201,14 @@ class Dispatcher:
         pause_key = row.pause_key
         if pause_key is not None and self._held_by_pause(row, pause_key, now):
             return True
-        flow = None if row.flow_key is None else self._engine.flow(row.flow_key)
-        if flow is not None:
-            held = self._admission(flow, now, margin_ms(flow))
+        flow_key = row.flow_key
+        flow = None if flow_key is None else self._engine.flow_limits.of(flow_key)
+        if flow_key is not None:
+            held = self._admission(flow_key, flow, now, 0 if flow is None else margin_ms(flow))
             if held is not None:
-                self._hold(row.id, HoldDelivery(row.id, held.until), flow, held)
+                self._hold(row.id, HoldDelivery(row.id, held.until), flow_key, held)
                 return True
+        if flow is not None:
             start.append(self._started(flow, now))
 
         def told(outcome: Outcome) -> None:
@@ -211,7 +221,23 @@ class Dispatcher:
 
         if pause_key is not None:
             self._engine.pauses.beginning(pause_key)
-        self._commit(row.id, LeaseDelivery(row.id, row.attempt), *start, told=told)
+        entries: tuple[Entry, ...] = ()
+        if row.message is not None and not row.run:
+            entries = (Entry(0, now, EntryKind.MESSAGE_ACTIVE, message=row.message),)
+        lease = LeaseDelivery(row.id, row.attempt)
+        self._commit(row.id, lease, *start, told=told, entries=entries)
+        return True
+
+    def _tick(self, schedule: str, now: int) -> bool:
+        taking = self._engine.wire.schedules.tick(schedule, now)
+        if taking is None:
+            return False
+
+        def told(outcome: Outcome) -> None:
+            if isinstance(outcome, Applied):
+                self._engine.wire.messages.begin(taking.added, outcome)
+
+        self._commit(("schedule", schedule), *taking.ops, told=told, entries=taking.entries)
         return True
 
     def _held_by_pause(self, row: DeliveryRow, pause_key: str, now: int) -> bool:
@@ -238,8 +264,14 @@ class Dispatcher:
                 self._commit(row.id, HoldDelivery(row.id, later, paused=True), told=told)
         return True
 
-    def _admission(self, flow: FlowControl, now: int, margin: int = 0) -> "_Held | None":
+    def _admission(
+        self, key: str, flow: FlowControl | None, now: int, margin: int = 0
+    ) -> "_Held | None":
         """None: it may start now; else when to ask again."""
+        if self._engine.flow_limits.is_paused(key):
+            return _Held(None)
+        if flow is None:
+            return None
         starting = self._admitting[flow.key]
         slots, starts = self._engine.store.flow(flow.key, now - flow.period_ms - margin)
         decision = admit(
@@ -252,19 +284,26 @@ class Dispatcher:
         if isinstance(decision, Admit):
             return None
         if isinstance(decision, WaitUntil):
-            return _Held(decision.at_ms, for_slot=False)
+            return _Held(decision.at_ms)
         # A slot that becomes free makes it due at once; this is for what nobody has thought of.
         return _Held(now + int(_POLL_S * 1000), for_slot=True)
 
-    def _hold(self, thing: object, op: Op, flow: FlowControl, held: "_Held") -> None:
-        """Let it wait. A slot that was given back before it waited has woken nobody."""
+    def _hold(self, thing: object, op: Op, key: str, held: "_Held") -> None:
+        """Let it wait. What was given back before it waited has woken nobody."""
 
         def told(_outcome: Outcome) -> None:
-            if held.for_slot:
-                now = self._engine.clock.now_ms()
-                slots, _ = self._engine.store.flow(flow.key, now)
-                if slots + len(self._admitting.get(flow.key, ())) < (flow.parallelism or 0):
-                    self._free(FreeFlow(flow.key, now))
+            limits = self._engine.flow_limits
+            now = self._engine.clock.now_ms()
+            if held.until is None and not limits.is_paused(key):
+                from workflow_agents.store.resource_changes import PauseFlow
+
+                self._free(PauseFlow(key, False, now))
+            elif held.for_slot:
+                flow = limits.of(key)
+                slots, _ = self._engine.store.flow(key, now)
+                taken = slots + len(self._admitting.get(key, ()))
+                if flow is not None and taken < (flow.parallelism or 0):
+                    self._free(FreeFlow(key, now))
 
         self._commit(thing, op, told=told)
 

@@ -27,10 +27,11 @@ from workflow_agents.store.interface import RunRow
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
 
-CALLBACK_IN_PROGRESS, CALLBACK_SUCCESS, CALLBACK_FAIL = (
+CALLBACK_IN_PROGRESS, CALLBACK_SUCCESS, CALLBACK_FAIL, CALLBACK_CANCELED = (
     "CALLBACK_INPROGRESS",
     "CALLBACK_SUCCESS",
     "CALLBACK_FAIL",
+    "CALLBACK_CANCELED",
 )
 """States of a failure function. Source: protocol 5.3."""
 
@@ -118,6 +119,12 @@ class Ends:
 
     def _tell_parent(self, ops: list[Op], row: RunRow, now: int, how: dict[str, Any]) -> None:
         if row.parent is None or row.parent_step is None:
+            return
+        if row.phase is Phase.REMOTE:
+            # Only remote runs invoke remote runs.
+            from workflow_agents.engine.remote_ends import told_to_parent
+
+            ops += told_to_parent(row.parent, row.parent_step, now, canceled=True)
             return
         data = {"isCanceled": False, "isFailed": False, "workflowRunId": row.run_id, **how}
         ops.append(

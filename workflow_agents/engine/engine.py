@@ -17,7 +17,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.clock import Clock
-from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import is_ended
 from workflow_agents.core.limits import Limits
@@ -27,6 +26,7 @@ from workflow_agents.engine.admin import Admin
 from workflow_agents.engine.deliveries import Deliveries
 from workflow_agents.engine.dispatcher import Dispatcher
 from workflow_agents.engine.ends import Ends
+from workflow_agents.engine.flow_limits import FlowLimits
 from workflow_agents.engine.http_out import HttpOut
 from workflow_agents.engine.intake import Intake
 from workflow_agents.engine.live import LiveRun
@@ -44,7 +44,6 @@ from workflow_agents.store.changes import (
     Guard,
     Outcome,
     Release,
-    SetFlow,
 )
 from workflow_agents.store.commits import Commits, Committed
 from workflow_agents.store.interface import RunRow, Store
@@ -116,13 +115,13 @@ class DurableEngine:
         self.admin = Admin(self)
         self.streams = Streams()
         self.pauses = Pauses(self)
+        self.flow_limits = FlowLimits(self)
         self.running = False
         self.on_commit: Committed | None = None
         self._random = randomness
         self._retention_ms = retention_ms
         self._max_live = max_live
         self._inline = inline
-        self._flows: dict[str, FlowControl] = {}
         self._watchers: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._awaited: dict[int, list[asyncio.Future[None]]] = {}
         self._housekeeping: set[asyncio.Task[None]] = set()
@@ -352,9 +351,10 @@ class DurableEngine:
                 live.woken(woken)
         self.poke()
 
-    def discarded(self, run: int, step: StepKey | None) -> None:
+    def discarded(self, run: int, step: StepKey | None, message: int | None = None) -> None:
         """An outcome came second."""
-        entry = Entry(run, self.clock.now_ms(), EntryKind.DISCARDED, step=step)
+        kind = EntryKind.DISCARDED
+        entry = Entry(run, self.clock.now_ms(), kind, step=step, message=message)
         self.commits.submit(Change((), (entry,)), lambda _outcome: None)
 
     def poke(self) -> None:
@@ -425,22 +425,6 @@ class DurableEngine:
             if not self._watchers[run]:
                 del self._watchers[run]
 
-    # Flow control keys: the limits are what was last said of a key.
-
-    def set_flow(self, flow: FlowControl) -> SetFlow:
-        """From now on these are the limits of the key."""
-        self._flows[flow.key] = flow
-        return SetFlow(flow.key, flow.to_value())
-
-    def flow(self, key: str) -> FlowControl | None:
-        """The limits of a key."""
-        if key not in self._flows:
-            value = self.store.flow_value(key)
-            if value is None:
-                return None
-            self._flows[key] = FlowControl.from_value(key, value)
-        return self._flows[key]
-
     # Odds and ends.
 
     def spawn(self, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -479,6 +463,11 @@ class DurableEngine:
         cleaned = 0 if self._retention_ms is None else _CLEAN_BATCH
         while cleaned == _CLEAN_BATCH and self._retention_ms is not None:
             cleaned = self.store.clean(now - self._retention_ms, now, _CLEAN_BATCH)
+            await asyncio.sleep(_CLEAN_PAUSE_S)
+        # Only where there is a server: its queries are loaded with it.
+        cleaned = 0 if self._retention_ms is None or "wire" not in vars(self) else _CLEAN_BATCH
+        while cleaned == _CLEAN_BATCH and self._retention_ms is not None:
+            cleaned = self.store.messages.forget(now - self._retention_ms, now, _CLEAN_BATCH)
             await asyncio.sleep(_CLEAN_PAUSE_S)
         swept = _SWEEP_BATCH
         while swept:

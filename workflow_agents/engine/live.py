@@ -151,13 +151,13 @@ class LiveRun:
             case Admission(flow_control=flow):
                 waiter.kind, waiter.due_at, waiter.flow_key = WaiterKind.ADMISSION, now, flow.key
                 entry.data = encode({"flowControl": flow.key})
-                ops.append(self._engine.set_flow(flow))
+                ops.append(self._engine.flow_limits.set(flow))
                 self._soon.add(key)
             case Call():
                 waiter.kind = WaiterKind.CALL
                 ops.append(self._engine.deliveries.owe_call(self._run, key, plan, now))
                 if plan.flow_control is not None:
-                    ops.append(self._engine.set_flow(plan.flow_control))
+                    ops.append(self._engine.flow_limits.set(plan.flow_control))
                 shown = redacted_headers(shown_headers(plan.headers), self.options.redact)
                 entry.data = encode({"method": plan.method, "url": plan.url, "headers": shown})
                 entry.owes = True

@@ -7,7 +7,7 @@ way as soon as it is durable, without a second commit.
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.checks import checked_size
@@ -17,12 +17,19 @@ from workflow_agents.core.retry import validate_retries
 from workflow_agents.engine.ends import DeliveryKind
 from workflow_agents.errors import NotFound
 from workflow_agents.protocol.history import EntryKind, StepKey
-from workflow_agents.protocol.message import MessageSpec, content_key
+from workflow_agents.protocol.message import (
+    JSON_TYPE,
+    MessageSpec,
+    content_key,
+    parse_message,
+)
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.store.changes import Applied, Broken, Change, Entry, Op, Outcome, Refused
 from workflow_agents.store.interface import DeliveryRow
-from workflow_agents.store.message_changes import AddMessage, DropMessage
+from workflow_agents.store.message_changes import AddMessage, Deduplication, DropMessages
+from workflow_agents.store.message_lists import MessageFilter
 from workflow_agents.store.message_rows import MessageRow
+from workflow_agents.store.resource_changes import NeedQueue
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
@@ -32,6 +39,8 @@ DEDUPLICATION_MS = 10 * 60_000
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PREFIX = "msg_"
+_ON_ITS_WAY = b'{"active":true}'
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,21 @@ class Published:
     deduplicated: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """What takes messages, in one change.
+
+    Attributes:
+        ops: all operations.
+        added: those of them that add messages, in order.
+        entries: what the feed tells.
+    """
+
+    ops: list[Op]
+    added: list[AddMessage]
+    entries: list[Entry]
+
+
 class Messages:
     """See the module."""
 
@@ -101,11 +125,11 @@ class Messages:
         """A message by its id.
 
         Raises:
-            NotFound: WA606.
+            NotFound: WA611.
         """
         row = self._engine.store.messages.message(self.row_of(message_id))
         if row is None:
-            raise NotFound("WA606", "there is no such message", found=f"message {message_id!r}")
+            raise NotFound("WA611", "there is no such message", found=f"message {message_id!r}")
         return row
 
     # Publishing.
@@ -118,31 +142,86 @@ class Messages:
             LimitError: WA501.
             StoreError: the store cannot be written; nothing was taken.
         """
-        op = self.plain(incoming)
-        outcome = await self.commit([*self.flow_ops([incoming.spec]), op], [self.created(op)])
-        if isinstance(outcome, Refused):
-            return Published(outcome.existing, op.url, deduplicated=True)
-        return Published(outcome.messages[0][0], op.url)
+        [taken] = await self._publish(self.plain(incoming))
+        return taken
 
-    def plain(self, incoming: Incoming) -> AddMessage:
-        """The operation that takes a plain message."""
-        spec, now = incoming.spec, self._engine.clock.now_ms()
-        self.check(spec, incoming.body)
-        dedup = spec.deduplication_id
-        if dedup is None and spec.content_based_deduplication:
-            dedup = f"content:{content_key(spec, incoming.body)}"
-        op = self.op(MessageKind.PLAIN, spec, incoming.body, now)
-        return op._replace(
-            schedule=incoming.schedule,
-            caller_ip=incoming.caller_ip,
-            dedup=None if dedup is None else (dedup, now + DEDUPLICATION_MS),
-        )
-
-    def check(self, spec: MessageSpec, body: bytes) -> None:
-        """Refuse what could not be carried out later.
+    async def publish_group(self, incoming: Incoming) -> list[Published]:
+        """Take a message for each endpoint of a URL group, all or none. Durable on return.
 
         Raises:
-            ConfigurationError: WA102, WA104, WA105, WA504.
+            NotFound: WA611, there is no such group.
+            ConfigurationError: an option of it cannot be used.
+            LimitError: WA501.
+            StoreError: the store cannot be written; nothing was taken.
+        """
+        return await self._publish(self.plain_group(incoming))
+
+    async def _publish(self, taking: "Taking") -> list[Published]:
+        outcome = await self.commit(taking.ops, taking.entries)
+        if isinstance(outcome, Refused):
+            return self._taken_before(taking, outcome)
+        rows = [message for message, _ in outcome.messages]
+        return [Published(row, op.url) for row, op in zip(rows, taking.added, strict=True)]
+
+    def _taken_before(self, taking: "Taking", refused: Refused) -> list[Published]:
+        first, dedup = taking.added[0], taking.added[0].dedup
+        if first.url_group is None or dedup is None:
+            return [Published(refused.existing, first.url, deduplicated=True)]
+        found = self._engine.store.messages.accepted_with(dedup.id)
+        return [Published(message.id, message.url, deduplicated=True) for message in found]
+
+    def plain(self, incoming: Incoming) -> "Taking":
+        """What takes a plain message for one destination; `commit` stores it."""
+        spec, now = incoming.spec, self._engine.clock.now_ms()
+        self.check(spec, incoming.body)
+        dedup = self._deduplication(incoming, now, 1)
+        return self.taking(spec, [self._plain(incoming, now)._replace(dedup=dedup)])
+
+    def plain_group(self, incoming: Incoming) -> "Taking":
+        """The same for each endpoint of a URL group.
+
+        Raises:
+            NotFound: WA611.
+        """
+        spec, now = incoming.spec, self._engine.clock.now_ms()
+        self.check(spec, incoming.body)
+        group = self._engine.wire.url_groups.get(spec.url_group or "")
+        added = [
+            self._plain(replace(incoming, spec=replace(spec, url=end.url), endpoint=end.name), now)
+            for end in group.endpoints
+        ]
+        dedup = self._deduplication(incoming, now, len(added))
+        added[0] = added[0]._replace(dedup=dedup)
+        return self.taking(spec, added)
+
+    def _plain(self, incoming: Incoming, now: int) -> AddMessage:
+        op = self.op(MessageKind.PLAIN, incoming.spec, incoming.body, now)
+        return op._replace(
+            schedule=incoming.schedule, caller_ip=incoming.caller_ip, endpoint=incoming.endpoint
+        )
+
+    def taking(self, spec: MessageSpec, added: list[AddMessage]) -> "Taking":
+        """What adds messages of a spec, with the queue and the limits that they need."""
+        ops: list[Op] = [*added, *self.flow_ops([spec])]
+        if spec.queue is not None:
+            ops.insert(0, NeedQueue(spec.queue, added[0].at))
+        return Taking(ops, added, [self.created(op, n + 1) for n, op in enumerate(added)])
+
+    def _deduplication(self, incoming: Incoming, now: int, messages: int) -> Deduplication | None:
+        spec = incoming.spec
+        if spec.deduplication_id is not None:
+            key = f"id:{spec.deduplication_id}"
+        elif spec.content_based_deduplication:
+            key = f"content:{content_key(spec, incoming.body)}"
+        else:
+            return None
+        return Deduplication(key, now + DEDUPLICATION_MS, messages)
+
+    def check(self, spec: MessageSpec, body: bytes = b"") -> None:
+        """Refuse what could not be carried out later, callbacks and theirs included.
+
+        Raises:
+            ConfigurationError: WA102, WA104, WA105, WA121, WA504.
             LimitError: WA501.
         """
         checked_size(len(body), self._engine.limits.payload_bytes, f"body for {spec.url}")
@@ -151,6 +230,19 @@ class Messages:
         if spec.retry_delay is not None:
             DelayExpression.parse(spec.retry_delay)
         self.flow_of(spec)
+        for failed in (False, True):
+            callback = self.callback_of(spec, failed=failed)
+            if callback is not None:
+                self.check(callback)
+
+    def callback_of(self, spec: MessageSpec, *, failed: bool) -> MessageSpec | None:
+        """The message that tells of a message's answer, or of its failure; None: nobody is told."""
+        url, headers = spec.callback, spec.callback_headers
+        if failed:
+            url, headers = spec.failure_callback, spec.failure_callback_headers
+        if url is None:
+            return None
+        return parse_message(url, [("Content-Type", JSON_TYPE), *headers.items()])
 
     def op(
         self,
@@ -191,8 +283,9 @@ class Messages:
         )
 
     def created(self, op: AddMessage, nth: int = 1) -> Entry:
-        """The feed entry of a message that a change adds."""
-        return Entry(op.run, op.at, EntryKind.MESSAGE_CREATED, message=-nth)
+        """The feed entry of a message that a change adds; it says so if it is on its way."""
+        data = _ON_ITS_WAY if op.due_at is None else None
+        return Entry(op.run, op.at, EntryKind.MESSAGE_CREATED, data=data, message=-nth)
 
     async def commit(self, ops: Sequence[Op], entries: Sequence[Entry]) -> Applied | Refused:
         """Store messages, and begin those that were stored as leased.
@@ -224,6 +317,7 @@ class Messages:
                 row = DeliveryRow(
                     delivery, op.run or applied.run, None, DeliveryKind.MESSAGE, 0, None,
                     op.flow_key, b"", None, message=message,
+                    content=_row_of(message, op, applied.run),
                 )  # fmt: skip
                 engine.deliveries.attempt(row)
         engine.poke()
@@ -239,7 +333,7 @@ class Messages:
     def flow_ops(self, specs: Iterable[MessageSpec]) -> list[Op]:
         """What sets the limits of their keys."""
         flows = [flow for spec in specs if (flow := self.flow_of(spec)) is not None]
-        return [self._engine.set_flow(flow) for flow in flows]
+        return [self._engine.flow_limits.set(flow) for flow in flows]
 
     def stored(self, spec: MessageSpec) -> bytes:
         """A spec as it lies in the store: no header that carries credentials is in plain."""
@@ -264,9 +358,57 @@ class Messages:
 
     # Cancelling.
 
-    async def cancel(self, message: int) -> bool:
-        """Nothing more of a message is delivered. False: it had ended before."""
-        now = self._engine.clock.now_ms()
-        entry = Entry(0, now, EntryKind.MESSAGE_CANCELED, message=message)
-        outcome = await self.commit([DropMessage(message, now)], [entry])
-        return isinstance(outcome, Applied)
+    async def cancel(self, message_id: str) -> None:
+        """Nothing more of a plain message is delivered.
+
+        Raises:
+            NotFound: WA611, there is none of this id, or it has ended.
+        """
+        row = self.find(message_id)
+        if row.run or not await self._drop([row.id]):
+            raise NotFound("WA611", "the message has ended", found=f"message {message_id!r}")
+
+    async def cancel_all(self, which: MessageFilter, most: int | None = None) -> tuple[int, bool]:
+        """Cancel those plain messages that fit, the oldest first, as many as `most`.
+
+        Returns:
+            How many were cancelled, and whether there are more.
+        """
+        after = cancelled = 0
+        while most is None or cancelled < most:
+            limit = _AT_ONCE if most is None else min(_AT_ONCE, most - cancelled)
+            found = self._engine.store.messages.owed_messages(which, after, limit)
+            if not found:
+                return cancelled, False
+            cancelled += await self._drop(found)
+            after = found[-1]
+        return cancelled, bool(self._engine.store.messages.owed_messages(which, after, 1))
+
+    async def _drop(self, messages: Sequence[int]) -> int:
+        op = DropMessages(tuple(messages), self._engine.clock.now_ms())
+        outcome = await self.commit([op], [])
+        dropped = outcome.dropped if isinstance(outcome, Applied) else []
+        for message in dropped:
+            self._engine.deliveries.abort_message(message)
+        return len(dropped)
+
+
+def _row_of(message: int, op: AddMessage, run: int) -> MessageRow:
+    """A message as the store would give it."""
+    return MessageRow(
+        message,
+        op.run or run,
+        MessageKind(op.kind),
+        op.at,
+        op.url,
+        op.url_group,
+        op.endpoint,
+        op.queue,
+        op.schedule,
+        op.flow_key,
+        op.caller_ip,
+        op.step,
+        op.source,
+        op.spec,
+        op.body or b"",
+    )

@@ -6,29 +6,28 @@ one: none is lost between them. Source: protocol 4.10, 5.1, 5.2.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from workflow_agents.core.answers import Delivered, Failed, after_answer
 from workflow_agents.core.delay_expression import DelayExpression
-from workflow_agents.core.retry import (
-    DEFAULT_RETRIES,
-    GiveUp,
-    Retry,
-    RetryPolicy,
-    after_failure,
-    retry_after_ms,
-)
+from workflow_agents.core.retry import DEFAULT_RETRIES, Retry, RetryPolicy
 from workflow_agents.engine.http_out import HttpRequest, HttpResponse, NoAnswer
 from workflow_agents.protocol.callbacks import Answer, Source, callback_body
 from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.history import EntryKind
-from workflow_agents.protocol.message import MessageSpec, parse_message
+from workflow_agents.protocol.message import MessageSpec
 from workflow_agents.protocol.message_headers import delivered_headers
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.protocol.signature import sign
 from workflow_agents.store.changes import Entry, Op
 from workflow_agents.store.interface import DeliveryRow
-from workflow_agents.store.message_changes import AddMessage, AddMessageLetter, FreeQueue
+from workflow_agents.store.message_changes import (
+    AddMessage,
+    AddMessageLetter,
+    FreeQueue,
+    RetryInQueue,
+)
 from workflow_agents.store.message_rows import MessageRow
 
 if TYPE_CHECKING:
@@ -72,15 +71,14 @@ class Attempt:
         """What the feed says of it."""
         if self.answer is None:
             return {"error": self.error, "attempts": self.number}
-        body = self.answer.body[:_SHOWN_BYTES].decode("utf-8", "replace")
-        headers = self.answer.headers
-        return {
-            "status": self.status,
-            "headers": headers,
-            "body": body,
-            "error": self.error,
-            "attempts": self.number,
-        }
+        told: dict[str, Any] = {"status": self.status, "attempts": self.number}
+        if self.answer.headers:
+            told["headers"] = self.answer.headers
+        if self.answer.body:
+            told["body"] = self.answer.body[:_SHOWN_BYTES].decode("utf-8", "replace")
+        if not self.succeeded:
+            told["error"] = self.error
+        return told
 
 
 class Sending:
@@ -92,23 +90,34 @@ class Sending:
     async def attempt(self, row: DeliveryRow) -> None:
         """Make one attempt to deliver the message of a leased delivery."""
         engine = self._engine
-        message = engine.store.messages.message(row.message or 0)
+        message = row.content or engine.store.messages.message(row.message or 0)
         if message is None:
             await engine.deliveries.settle(row, [], [])
             return
+        if message.run:
+            await engine.wire.visits.attempt(row, message)
+            return
         spec = engine.wire.messages.opened(message.spec)
         attempt = await self.exchange(row, message, spec, message.body)
-        if attempt.succeeded:
-            await self._delivered(row, message, spec, attempt)
-            return
-        decision = self.after(spec, attempt)
-        if isinstance(decision, Retry):
-            until = attempt.at + decision.after_ms
-            told = encode({**attempt.told(), "until": until})
-            entry = Entry(0, attempt.at, EntryKind.MESSAGE_RETRY, data=told, message=message.id)
-            await engine.deliveries.give_back(row, until, entry)
+        match self.after(spec, attempt):
+            case Delivered():
+                await self._delivered(row, message, spec, attempt)
+            case Retry() as retry:
+                await self._again(row, message, attempt, attempt.at + retry.after_ms)
+            case Failed():
+                await self._failed(row, message, spec, attempt)
+
+    async def _again(
+        self, row: DeliveryRow, message: MessageRow, attempt: Attempt, until: int
+    ) -> None:
+        deliveries, at = self._engine.deliveries, attempt.at
+        told = encode({**attempt.told(), "until": until})
+        entry = Entry(0, at, EntryKind.MESSAGE_RETRY, data=told, message=message.id)
+        if message.queue is None:
+            await deliveries.give_back(row, until, entry)
         else:
-            await self._failed(row, message, spec, attempt)
+            op = RetryInQueue(row.id, row.attempt, until, message.queue, at)
+            await deliveries.apply(row, [op], [entry])
 
     async def exchange(
         self,
@@ -150,14 +159,17 @@ class Sending:
         at = engine.clock.now_ms()
         return Attempt(row.attempt, answer, f"HTTP status {answer.status}", at=at)
 
-    def after(self, spec: MessageSpec, attempt: Attempt) -> Retry | GiveUp:
-        """What follows a failed attempt."""
+    def after(self, spec: MessageSpec, attempt: Attempt) -> Delivered | Retry | Failed:
+        """What follows an attempt."""
         delay = None if spec.retry_delay is None else DelayExpression.parse(spec.retry_delay)
-        policy = RetryPolicy(DEFAULT_RETRIES if spec.retries is None else spec.retries, delay)
         answer = attempt.answer
-        asked = None if answer is None else retry_after_ms(answer.headers, attempt.at)
-        return after_failure(
-            policy, failures=attempt.number, retry_after_ms=asked, non_retryable=attempt.final
+        return after_answer(
+            None if answer is None else answer.status,
+            {} if answer is None else answer.headers,
+            attempt=attempt.number,
+            policy=RetryPolicy(DEFAULT_RETRIES if spec.retries is None else spec.retries, delay),
+            now_ms=attempt.at,
+            final=attempt.final,
         )
 
     async def _delivered(
@@ -178,64 +190,57 @@ class Sending:
         letter_id = f"{attempt.at}-{message.id}"
         letter = AddMessageLetter(letter_id, message.id, attempt.at, json.dumps(told))
         following = self._callback(message, spec, attempt)
-        following += self._failure_callback(message, spec, attempt, letter_id)
+        following += self._callback(message, spec, attempt, letter_id)
         await self._end(row, message, following, [letter], entry)
 
     async def _end(
         self,
         row: DeliveryRow,
         message: MessageRow,
-        following: list[AddMessage],
+        following: list[tuple[AddMessage, MessageSpec]],
         ops: list[Op],
         entry: Entry,
     ) -> None:
         """Nothing more is owed of it; what follows it takes over its turn in its queue."""
         engine = self._engine
-        entries = [
-            entry,
-            *(engine.wire.messages.created(op, n + 1) for n, op in enumerate(following)),
-        ]
-        all_ops: list[Op] = [*following, *ops]
+        messages = engine.wire.messages
+        added = [op for op, _ in following]
+        entries = [entry, *(messages.created(op, n + 1) for n, op in enumerate(added))]
+        all_ops: list[Op] = [*added, *messages.flow_ops(spec for _, spec in following), *ops]
         if message.queue is not None:
             all_ops.append(FreeQueue(message.queue, entry.at))
-        await engine.deliveries.settle(row, all_ops, entries, added=following)
+        await engine.deliveries.settle(row, all_ops, entries, added=added)
 
     def _callback(
-        self, message: MessageRow, spec: MessageSpec, attempt: Attempt
-    ) -> list[AddMessage]:
-        if spec.callback is None:
+        self, message: MessageRow, spec: MessageSpec, attempt: Attempt, dlq_id: str | None = None
+    ) -> list[tuple[AddMessage, MessageSpec]]:
+        """The message that tells of an answer; with a dead letter, of a failure."""
+        messages = self._engine.wire.messages
+        told = messages.callback_of(spec, failed=dlq_id is not None)
+        if told is None:
             return []
-        return [self._following(MessageKind.CALLBACK, message, spec, attempt, None)]
-
-    def _failure_callback(
-        self, message: MessageRow, spec: MessageSpec, attempt: Attempt, dlq_id: str
-    ) -> list[AddMessage]:
-        if spec.failure_callback is None:
-            return []
-        return [self._following(MessageKind.FAILURE_CALLBACK, message, spec, attempt, dlq_id)]
-
-    def _following(
-        self,
-        kind: MessageKind,
-        message: MessageRow,
-        spec: MessageSpec,
-        attempt: Attempt,
-        dlq_id: str | None,
-    ) -> AddMessage:
-        """The message that tells of another one's answer."""
-        url, headers = spec.callback or "", spec.callback_headers
-        if kind is MessageKind.FAILURE_CALLBACK:
-            url, headers = spec.failure_callback or "", spec.failure_callback_headers
         body = callback_body(
             self.source(message, spec, message.body),
             answer_of(attempt),
             retried=attempt.number - 1,
             dlq_id=dlq_id,
         )
-        told = parse_message(url, [("Content-Type", "application/json"), *headers.items()])
-        op = self._engine.wire.messages.op(kind, told, body, attempt.at, source=message.id)
-        # It is a part of the turn that its source has in a queue.
-        return op._replace(queue=message.queue, turn=None if message.queue is None else message.id)
+        # It is a part of the turn that its source has in a queue, and waits for none of its own.
+        told = replace(told, queue=None)
+        kind = MessageKind.CALLBACK if dlq_id is None else MessageKind.FAILURE_CALLBACK
+        op = messages.op(kind, told, body, attempt.at, source=message.id)
+        if message.queue is not None:
+            op = op._replace(queue=message.queue, turn=self._turn_of(message))
+        return [(op, told)]
+
+    def _turn_of(self, message: MessageRow) -> int:
+        """The message of a queue that this one follows from, or itself."""
+        while message.source is not None:
+            found = self._engine.store.messages.message(message.source)
+            if found is None:
+                break
+            message = found
+        return message.id
 
     def source(self, message: MessageRow, spec: MessageSpec, body: bytes) -> Source:
         """What a callback says of the message that it is about."""
@@ -250,6 +255,7 @@ class Sending:
             max_retries=DEFAULT_RETRIES if spec.retries is None else spec.retries,
             caller_ip=message.caller_ip or "",
             url_group=message.url_group or "",
+            endpoint_name=message.endpoint or "",
             schedule_id=message.schedule or "",
         )
 

@@ -30,6 +30,11 @@ class StepKind(IntEnum):
         """The method of the context that makes it, as people know it."""
         return self.name.lower()
 
+    @classmethod
+    def of_wire(cls, text: str) -> "StepKind":
+        """The reverse of `wire`; RUN for what is not known here."""
+        return _OF_WIRE.get(text, cls.RUN)
+
 
 _WIRE = {
     StepKind.RUN: "Run",
@@ -42,6 +47,7 @@ _WIRE = {
     StepKind.CREATE_WEBHOOK: "CreateWebhook",
     StepKind.WAIT_FOR_WEBHOOK: "WaitForWebhook",
 }
+_OF_WIRE = {text: kind for kind, text in _WIRE.items()}
 
 
 class EntryKind(IntEnum):

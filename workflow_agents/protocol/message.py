@@ -38,6 +38,7 @@ class WorkflowPart:
         unknown_sdk: the first visit asks the SDK to publish the trigger again.
         trigger_by_sdk: this is that trigger.
         invoke_count: how many runs above this one invoked each other.
+        rest: the run was triggered without an SDK.
     """
 
     run_id: str | None = None
@@ -50,6 +51,7 @@ class WorkflowPart:
     unknown_sdk: bool = False
     trigger_by_sdk: bool = False
     invoke_count: int = 0
+    rest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

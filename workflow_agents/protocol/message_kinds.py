@@ -27,6 +27,12 @@ class MessageKind(IntEnum):
     FAILURE_VISIT = 7
     """That a remote run failed, delivered to its failure function or address."""
 
+    PLAN = 8
+    """Likewise an element of a remote run: it announces a member of a parallel group."""
+
+    TRIGGER = 9
+    """Asks an endpoint to trigger the run again, as its SDK would. Source: protocol 3.4."""
+
     @property
     def call_type(self) -> str:
         """`callType` of raw steps and logs. Source: protocol 1.2."""

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import WorkflowAgentsError
-from workflow_agents.server import auth, health, keys, openapi
+from workflow_agents.server import auth, health, keys, openapi, publishing, workflows
 from workflow_agents.server.answers import refusal, refusal_of
 from workflow_agents.server.destinations import Target
 from workflow_agents.server.rates import Rates
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 def all_endpoints() -> tuple[Endpoint, ...]:
     """The table: what is asked for most comes first."""
-    return (*keys.endpoints, *health.endpoints)
+    return (*publishing.endpoints, *workflows.endpoints, *keys.endpoints, *health.endpoints)
 
 
 def create_app(

@@ -224,7 +224,7 @@ class HoldWaiter(NamedTuple):
 
     run: int
     step: StepKey
-    due_at: int
+    due_at: int | None
 
 
 class Ready(NamedTuple):
@@ -423,6 +423,7 @@ class Applied:
         owed: what the store calls the body of the request that it owes.
         messages: those that it added, each with its delivery.
         taken: of a message that was refused: the one that has its deduplication id.
+        dropped: the messages of which nothing is owed any more.
     """
 
     run: int = 0
@@ -434,6 +435,7 @@ class Applied:
     owed: int | None = None
     messages: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     taken: int = 0
+    dropped: list[int] = field(default_factory=list[int])
 
 
 class Refused(NamedTuple):

@@ -14,7 +14,7 @@ from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.store.changes import Change, Outcome
 
 if TYPE_CHECKING:
-    from workflow_agents.store.message_rows import Messages
+    from workflow_agents.store.message_rows import MessageRow, Messages
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class WaiterRow:
 
 @dataclass(slots=True)
 class DeliveryRow:
-    """An owed request as it is stored."""
+    """An owed request as it is stored; with `content`, where its message is at hand."""
 
     id: int
     run: int
@@ -72,6 +72,7 @@ class DeliveryRow:
     refusals: int = 0
     refused_at: int | None = None
     message: int | None = None
+    content: "MessageRow | None" = None
 
 
 @dataclass(slots=True)
@@ -110,6 +111,21 @@ class FeedRow:
 
 
 @dataclass(slots=True)
+class FlowKeyRow:
+    """A flow control key.
+
+    Attributes:
+        value: its limits as the wire writes them; "": it has none.
+        pinned: those that messages leave alone: "parallelism", "rate", or both with a comma.
+    """
+
+    flow_key: str
+    value: str
+    paused: bool
+    pinned: str
+
+
+@dataclass(slots=True)
 class Body:
     """The body of a request that was owed.
 
@@ -124,11 +140,12 @@ class Body:
 
 @dataclass(slots=True)
 class Due:
-    """What there is to do now, and when there will be more."""
+    """What there is to do now, schedules by id, and when there will be more."""
 
     runs: list[RunRow] = field(default_factory=list[RunRow])
     waiters: list[WaiterRow] = field(default_factory=list[WaiterRow])
     deliveries: list[DeliveryRow] = field(default_factory=list[DeliveryRow])
+    schedules: list[str] = field(default_factory=list[str])
     next_at: int | None = None
 
 
@@ -219,8 +236,8 @@ class Store(Protocol):
         """Of a flow control key: how many hold a slot, and when those since then began."""
         ...
 
-    def flow_value(self, flow_key: str) -> str | None:
-        """The limits of a key."""
+    def flow_key(self, flow_key: str) -> "FlowKeyRow | None":
+        """What is known of a key but for its use."""
         ...
 
     def pause(self, pause_key: str) -> Pause | None:

@@ -1,4 +1,4 @@
-"""Operations on messages, queues, URL groups and schedules: more of what a `Change` holds.
+"""Operations on messages: more of what a `Change` holds.
 
 They lie apart from `changes`, so that an engine without a server need not load them.
 """
@@ -6,6 +6,22 @@ They lie apart from `changes`, so that an engine without a server need not load 
 from typing import NamedTuple
 
 from workflow_agents.protocol.history import StepKey
+from workflow_agents.store.resource_changes import ResourceOp
+
+
+class Deduplication(NamedTuple):
+    """An id that is taken until then.
+
+    Attributes:
+        id: of those who publish, or made of what they publish.
+        until: Unix milliseconds.
+        messages: how many are accepted with it: the first, which claims it, and those that
+            the same change adds right behind.
+    """
+
+    id: str
+    until: int
+    messages: int = 1
 
 
 class AddMessage(NamedTuple):
@@ -17,7 +33,8 @@ class AddMessage(NamedTuple):
         at: Unix milliseconds.
         due_at: when it may be delivered; None: it is leased by whoever adds it.
         spec: JSON of its `MessageSpec`.
-        dedup: the id, and until when it is taken.
+        endpoint: the name that the destination has in its URL group.
+        dedup: the id by which it is accepted once.
         turn: of a callback in a queue: the message whose turn it is a part of.
         source: the message that it is a callback of.
     """
@@ -36,15 +53,43 @@ class AddMessage(NamedTuple):
     caller_ip: str | None = None
     labels: tuple[str, ...] = ()
     step: StepKey | None = None
-    dedup: tuple[str, int] | None = None
+    dedup: Deduplication | None = None
     turn: int | None = None
     source: int | None = None
+    endpoint: str | None = None
 
 
 class Reachable(NamedTuple):
     """Must: the run is a remote one that has not ended."""
 
     run: int
+
+
+class Unasked(NamedTuple):
+    """Must: the step of a remote run neither waits nor has an outcome."""
+
+    run: int
+    step: StepKey
+
+
+class InheritMessages(NamedTuple):
+    """The run that the same change adds takes over the elements of another one (resume).
+
+    Attributes:
+        run: the other.
+        at: Unix milliseconds.
+        owed: those of the other's messages that are delivered again, each with its due time.
+        along: further ones that it takes over, beside the elements.
+        specs: how some of them are delivered from now on, JSON of `MessageSpec`.
+        flow_key: of what is delivered again.
+    """
+
+    run: int
+    at: int
+    owed: dict[int, int]
+    along: frozenset[int]
+    specs: dict[int, bytes]
+    flow_key: str | None
 
 
 class DropMessage(NamedTuple):
@@ -54,9 +99,29 @@ class DropMessage(NamedTuple):
     at: int
 
 
+class DropMessages(NamedTuple):
+    """Nothing is owed any more of those of these messages of which something is.
+
+    The feed tells of each that it is cancelled; `Applied.dropped` says which there were.
+    """
+
+    messages: tuple[int, ...]
+    at: int
+
+
 class FreeQueue(NamedTuple):
     """A turn of the queue may be over: the next ones are due."""
 
+    queue: str
+    at: int
+
+
+class RetryInQueue(NamedTuple):
+    """Must: give the delivery back; it is due later, if it still is its turn in its queue."""
+
+    id: int
+    attempt: int
+    due_at: int
     queue: str
     at: int
 
@@ -77,4 +142,16 @@ class KeepSetting(NamedTuple):
     value: str
 
 
-MessageOp = AddMessage | Reachable | DropMessage | FreeQueue | AddMessageLetter | KeepSetting
+MessageOp = (
+    AddMessage
+    | Reachable
+    | Unasked
+    | InheritMessages
+    | DropMessage
+    | DropMessages
+    | FreeQueue
+    | RetryInQueue
+    | AddMessageLetter
+    | KeepSetting
+    | ResourceOp
+)

@@ -6,6 +6,9 @@ from typing import Protocol
 
 from workflow_agents.protocol.history import StepKey
 from workflow_agents.protocol.message_kinds import MessageKind
+from workflow_agents.store.message_lists import MessageLists
+from workflow_agents.store.remote_rows import RemoteRuns
+from workflow_agents.store.resource_rows import Resources
 
 
 @dataclass(slots=True)
@@ -18,6 +21,7 @@ class MessageRow:
     at: int
     url: str
     url_group: str | None
+    endpoint: str | None
     queue: str | None
     schedule: str | None
     flow_key: str | None
@@ -46,11 +50,20 @@ class Owed:
     not_before: int | None
 
 
-class Messages(Protocol):
-    """Queries about messages."""
+class Messages(MessageLists, Resources, Protocol):
+    """Queries about messages, and what is kept beside them."""
+
+    @property
+    def remote(self) -> RemoteRuns:
+        """What is asked about remote runs."""
+        ...
 
     def message(self, message: int) -> MessageRow | None:
         """One message."""
+        ...
+
+    def accepted_with(self, deduplication_id: str) -> list[MessageRow]:
+        """The messages that were accepted with a deduplication id, as far as they are there."""
         ...
 
     def owed(self, messages: Sequence[int]) -> dict[int, Owed]:
@@ -65,4 +78,11 @@ class Messages(Protocol):
         self, run: int, *, up_to: int | None = None, kind: MessageKind | None = None
     ) -> list[MessageRow]:
         """The messages of a remote run in order, up to one of them."""
+        ...
+
+    def forget(self, before: int, now: int, limit: int) -> int:
+        """Delete plain messages from before then of which nothing is owed; how many.
+
+        Their dead letters go with them, unless a letter is younger.
+        """
         ...

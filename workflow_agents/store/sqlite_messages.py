@@ -2,7 +2,6 @@
 
 import sqlite3
 
-from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.protocol.raw_steps import settled_step
@@ -10,64 +9,72 @@ from workflow_agents.store import changes as ops
 from workflow_agents.store import message_changes as message_ops
 from workflow_agents.store.changes import Applied, Entry, WaiterKind, Woken
 from workflow_agents.store.sqlite_payloads import apart, loosen
+from workflow_agents.store.sqlite_queues import (
+    IN_QUEUE,
+    LEASED,
+    QUEUE_WRITES,
+    TO_BE_MADE,
+    free_queue,
+)
+from workflow_agents.store.sqlite_remote import REMOTE_WRITES
 from workflow_agents.store.sqlite_requests import free_flow, freed_by
+from workflow_agents.store.sqlite_schedules import RESOURCE_WRITES
 from workflow_agents.store.sqlite_writes import Write, add_entry
 
-TO_BE_MADE, LEASED, IN_QUEUE = 0, 1, 4
-"""Of `deliveries.leased`."""
-
 _ADD_MESSAGE = (
-    "INSERT INTO messages (run, kind, at, url, url_group, queue, schedule, flow_key, caller_ip,"
-    " step, source, spec, body, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO messages (run, kind, at, url, url_group, endpoint, queue, schedule, flow_key,"
+    " caller_ip, step, source, spec, body, payload)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT DO NOTHING"
 )
+_SAID = "SELECT id FROM messages WHERE run = ? AND step = ? AND kind = ?"
 _OWE_MESSAGE = (
     "INSERT INTO deliveries (run, kind, leased, due_at, attempt, flow_key, data, message, queue,"
     " turn, not_before) VALUES (?, 4, ?, ?, ?, ?, x'', ?, ?, ?, ?)"
 )
 _CLAIM_ID = (
-    "INSERT INTO deduplications VALUES (?1, 0, ?2) ON CONFLICT (id) DO UPDATE SET"
-    " message = 0, until = excluded.until WHERE until <= ?3"
-)
-_TURNS = (
-    "SELECT DISTINCT turn FROM deliveries WHERE queue = ?1 ORDER BY turn"
-    " LIMIT (SELECT parallelism FROM queues WHERE name = ?1 AND NOT paused)"
+    "INSERT INTO deduplications VALUES (?1, 0, ?2, ?3) ON CONFLICT (id) DO UPDATE SET"
+    " message = 0, messages = excluded.messages, until = excluded.until WHERE until <= ?4"
 )
 
 
 def add_message(db: sqlite3.Connection, op: message_ops.AddMessage, applied: Applied) -> bool:
     """See `message_changes.AddMessage`."""
     if op.dedup is not None:
-        key, until = op.dedup
-        if db.execute(_CLAIM_ID, (key, until, op.at)).rowcount != 1:
+        key, until, messages = op.dedup
+        if db.execute(_CLAIM_ID, (key, messages, until, op.at)).rowcount != 1:
             taken = db.execute("SELECT message FROM deduplications WHERE id = ?", (key,)).fetchone()
             applied.taken = taken[0]
             return False
     run = op.run or applied.run
     body, payload = apart(db, op.body)
-    message = (
-        db.execute(
-            _ADD_MESSAGE,
-            (
-                run,
-                op.kind,
-                op.at,
-                op.url,
-                op.url_group,
-                op.queue,
-                op.schedule,
-                op.flow_key,
-                op.caller_ip,
-                op.step,
-                op.source,
-                op.spec,
-                body,
-                payload,
-            ),
-        ).lastrowid
-        or 0
+    added = db.execute(
+        _ADD_MESSAGE,
+        (
+            run,
+            op.kind,
+            op.at,
+            op.url,
+            op.url_group,
+            op.endpoint,
+            op.queue,
+            op.schedule,
+            op.flow_key,
+            op.caller_ip,
+            op.step,
+            op.source,
+            op.spec,
+            body,
+            payload,
+        ),
     )
+    if added.rowcount != 1:
+        loosen(db, [] if payload is None else [payload])
+        applied.taken = db.execute(_SAID, (run, op.step, op.kind)).fetchone()[0]
+        return False
+    message = added.lastrowid or 0
     if op.dedup is not None:
-        db.execute("UPDATE deduplications SET message = ? WHERE id = ?", (message, op.dedup[0]))
+        db.execute("UPDATE deduplications SET message = ? WHERE id = ?", (message, op.dedup.id))
     if op.labels:
         db.executemany(
             "INSERT OR IGNORE INTO message_labels VALUES (?, ?)",
@@ -85,36 +92,6 @@ def add_message(db: sqlite3.Connection, op: message_ops.AddMessage, applied: App
     if op.queue is not None and not at_once:
         free_queue(db, message_ops.FreeQueue(op.queue, op.at), applied)
     return True
-
-
-def free_queue(db: sqlite3.Connection, op: message_ops.FreeQueue, _applied: Applied) -> bool:
-    """See `message_changes.FreeQueue`. The first turns of a queue may be made, and no others."""
-    db.execute(
-        f"UPDATE deliveries SET leased = {TO_BE_MADE}, due_at = max(?2, ifnull(not_before, 0))"
-        f" WHERE queue = ?1 AND leased = {IN_QUEUE} AND turn IN ({_TURNS})",
-        (op.queue, op.at),
-    )
-    return True
-
-
-def drop_message(db: sqlite3.Connection, op: message_ops.DropMessage, applied: Applied) -> bool:
-    """See `message_changes.DropMessage`."""
-    row = db.execute("SELECT queue FROM deliveries WHERE message = ?", (op.message,)).fetchone()
-    if row is None:
-        return False
-    for (key,) in freed_by(db, "DELETE FROM deliveries WHERE message = ?", (op.message,), op.at):
-        if key is not None:
-            free_flow(db, ops.FreeFlow(key, op.at), applied)
-    if row[0] is not None:
-        free_queue(db, message_ops.FreeQueue(row[0], op.at), applied)
-    return True
-
-
-def _reachable(db: sqlite3.Connection, op: message_ops.Reachable, _applied: Applied) -> bool:
-    row = db.execute(
-        "SELECT 1 FROM runs WHERE id = ? AND phase = ?", (op.run, int(Phase.REMOTE))
-    ).fetchone()
-    return row is not None
 
 
 def _add_letter(
@@ -147,13 +124,11 @@ def settle_remote(
     does, name, deadline, event, asked = row
     body, spec = settled_step(asked, event, outcome)
     found = db.execute("SELECT workflow, flow_key FROM runs WHERE id = ?", (run,)).fetchone()
-    add_message(
-        db,
-        message_ops.AddMessage(
-            run, MessageKind.VISIT, at, at, found[0], spec, body, flow_key=found[1], step=step
-        ),
-        applied,
+    result = message_ops.AddMessage(
+        run, MessageKind.VISIT, at, at, found[0], spec, body, flow_key=found[1], step=step
     )
+    if not add_message(db, result, applied):
+        return False
     entry = Entry(run, at, EntryKind.STEP_SUCCESS, StepKind(does), step, name, outcome=True)
     entry.message = message = applied.messages[-1][0]
     add_entry(db, entry, run, applied)
@@ -170,28 +145,41 @@ def drop_messages_of(db: sqlite3.Connection, run: int, at: int, applied: Applied
             free_flow(db, ops.FreeFlow(key, at), applied)
 
 
-def forget_messages(db: sqlite3.Connection, before: int, limit: int) -> int:
-    """Delete plain messages of which nothing is owed any more; how many."""
+def forget_messages(db: sqlite3.Connection, before: int, now: int, limit: int) -> int:
+    """Delete plain messages of which nothing is owed any more, with their letters; how many."""
     rows = db.execute(
         "SELECT id, payload FROM messages WHERE run = 0 AND at < ?"
-        " AND id NOT IN (SELECT message FROM deliveries WHERE message IS NOT NULL)"
-        " AND id NOT IN (SELECT message FROM dead_letters WHERE message IS NOT NULL) LIMIT ?",
+        " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = messages.id)"
+        " AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE message = messages.id AND at >= ?1)"
+        " LIMIT ?2",
         (before, limit),
     ).fetchall()
+    db.execute("DELETE FROM deduplications WHERE until <= ?", (now,))
+    if not rows:
+        return 0
+    # First, so that the numbers of the feed go on and do not begin again.
+    db.execute(
+        "INSERT INTO feed (run, at, kind, data) VALUES (0, ?, ?, ?)",
+        (now, EntryKind.CLEANED, str(len(rows)).encode()),
+    )
     ids = [(message,) for message, _ in rows]
-    for table, column in (("feed", "message"), ("message_labels", "message"), ("messages", "id")):
-        db.executemany(f"DELETE FROM {table} WHERE {column} = ?", ids)
-    db.execute("DELETE FROM deduplications WHERE until < ?", (before,))
-    loosen(db, [payload for _, payload in rows if payload is not None])
+    payloads = [payload for _, payload in rows if payload is not None]
+    for message in ids:
+        told = "SELECT payload FROM feed WHERE message = ? AND payload IS NOT NULL"
+        payloads += [payload for (payload,) in db.execute(told, message)]
+    for table in ("feed", "message_labels", "dead_letters"):
+        db.executemany(f"DELETE FROM {table} WHERE message = ?", ids)
+    db.executemany("DELETE FROM messages WHERE id = ?", ids)
+    loosen(db, payloads)
     return len(rows)
 
 
 MESSAGE_WRITES: dict[type, Write] = {
     message_ops.AddMessage: add_message,
-    message_ops.Reachable: _reachable,
-    message_ops.DropMessage: drop_message,
-    message_ops.FreeQueue: free_queue,
     message_ops.AddMessageLetter: _add_letter,
+    **QUEUE_WRITES,
+    **RESOURCE_WRITES,
     message_ops.KeepSetting: _keep_setting,
+    **REMOTE_WRITES,
 }
 """By type of operation."""

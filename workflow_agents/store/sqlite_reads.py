@@ -16,6 +16,7 @@ from workflow_agents.store.interface import (
     DeliveryRow,
     Due,
     FeedRow,
+    FlowKeyRow,
     RunRow,
     WaiterRow,
 )
@@ -24,6 +25,7 @@ from workflow_agents.store.sqlite_conversations import (
     MESSAGES,
 )
 from workflow_agents.store.sqlite_errors import store_error
+from workflow_agents.store.sqlite_message_checks import MESSAGE_QUESTIONS
 from workflow_agents.store.sqlite_payloads import (
     Reader,
     loosen,
@@ -63,6 +65,7 @@ _PAYLOADS_OF = " UNION ".join(
 _OF_A_RUN = ("feed", "waiters", "notifications", "dead_letters", "labels", "messages")
 _INPUT, _RESULT = 9, 15
 _LEASED = int(Phase.LEASED)
+FLOW_KEY = "SELECT flow_key, value, paused, pinned FROM flow_keys"
 _STEP_KINDS = {int(kind): kind for kind in StepKind}
 
 
@@ -167,6 +170,12 @@ class SqliteReads:
                 "UPDATE waiters SET kind = ?, due_at = ? WHERE kind = ? AND flow_key IS NOT NULL",
                 (WaiterKind.ADMISSION, now, WaiterKind.READY),
             )
+            # What a queue gives no turn to any more goes back into it.
+            db.execute(
+                "UPDATE deliveries SET leased = 4, not_before = ? WHERE leased = 1"
+                " AND queue IN (SELECT name FROM queues WHERE paused)",
+                (now,),
+            )
             db.execute("UPDATE deliveries SET leased = 0, due_at = ? WHERE leased = 1", (now,))
             db.execute("COMMIT")
             return runs
@@ -183,10 +192,13 @@ class SqliteReads:
                 )
             ],
         )
+        ticks = self.all("SELECT id FROM schedules WHERE due_at <= ? LIMIT ?", (now, limit))
+        due.schedules = [schedule for (schedule,) in ticks]
         row = self._one(
             "SELECT min(a) FROM (SELECT min(due_at) a FROM runs WHERE due_at > ?1 UNION ALL"
             " SELECT min(due_at) FROM waiters WHERE due_at > ?1 UNION ALL"
-            " SELECT min(due_at) FROM deliveries WHERE due_at > ?1)",
+            " SELECT min(due_at) FROM deliveries WHERE due_at > ?1 UNION ALL"
+            " SELECT min(due_at) FROM schedules WHERE due_at > ?1)",
             (now,),
         )
         due.next_at = row[0]
@@ -300,7 +312,8 @@ class SqliteReads:
         """See `Store.dead_letters`."""
         rows = self.all(
             "SELECT id, run, at, failure, callback FROM dead_letters"
-            " WHERE (?1 IS NULL OR rowid < (SELECT rowid FROM dead_letters WHERE id = ?1))"
+            " WHERE message IS NULL"
+            " AND (?1 IS NULL OR rowid < (SELECT rowid FROM dead_letters WHERE id = ?1))"
             " ORDER BY rowid DESC LIMIT ?2",
             (before, limit),
         )
@@ -309,7 +322,9 @@ class SqliteReads:
     def dead_letter(self, id: str) -> DeadLetterRow | None:
         """See `Store.dead_letter`."""
         row = self._one(
-            "SELECT id, run, at, failure, callback FROM dead_letters WHERE id = ?", (id,)
+            "SELECT id, run, at, failure, callback FROM dead_letters"
+            " WHERE id = ? AND message IS NULL",
+            (id,),
         )
         return None if row is None else DeadLetterRow(*row)
 
@@ -327,10 +342,10 @@ class SqliteReads:
         )
         return slots, [at for (at,) in starts]
 
-    def flow_value(self, flow_key: str) -> str | None:
-        """See `Store.flow_value`."""
-        row = self._one("SELECT value FROM flow_keys WHERE flow_key = ?", (flow_key,))
-        return None if row is None else row[0]
+    def flow_key(self, flow_key: str) -> FlowKeyRow | None:
+        """See `Store.flow_key`."""
+        row = self._one(f"{FLOW_KEY} WHERE flow_key = ?", (flow_key,))
+        return None if row is None else flow_key_row(row)
 
     def conversation(
         self, conversation: str, *, up_to: int | None, last: int | None
@@ -437,7 +452,7 @@ class SqliteReads:
                 " WHERE d.run = waiters.run AND d.step = waiters.step)"
             ),
         }
-        for fault, sql in questions.items():
+        for fault, sql in {**questions, **MESSAGE_QUESTIONS}.items():
             faults += [f"{fault}: {row[0]}" for row in self.all(sql)]
         return faults + payload_faults(self.all)
 
@@ -447,6 +462,13 @@ class SqliteReads:
         sizes = {t: self._one(f"SELECT count(*) FROM {t}")[0] for t in tables}
         pages, page = self._one("PRAGMA page_count")[0], self._one("PRAGMA page_size")[0]
         return {**sizes, "bytes": pages * page}
+
+
+def flow_key_row(row: Any) -> FlowKeyRow:
+    """One of `FLOW_KEY`."""
+    found = FlowKeyRow(*row)
+    found.paused = bool(found.paused)
+    return found
 
 
 def _run(row: Any) -> RunRow:

@@ -127,6 +127,50 @@ async def serving(
         await engine.stop()
 
 
+class Endpoints:
+    """Addresses on loopback that take what is delivered to them, and remember it."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.status = 200
+        self.arrived = asyncio.Event()
+
+    async def listen(self) -> asyncio.Server:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        return server
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            first, *lines = head.split("\r\n")
+            headers = {n.lower(): v for n, v in (line.split(": ", 1) for line in lines if line)}
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            method, target, _ = first.split(" ")
+            self.seen.append((method, target, headers, body))
+            self.arrived.set()
+            answer = f"HTTP/1.1 {self.status} X\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+            writer.write(answer.encode())
+            await writer.drain()
+        except asyncio.IncompleteReadError:
+            pass  # a connection that was never used
+        finally:
+            writer.close()
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.seen) < count:
+                self.arrived.clear()
+                await self.arrived.wait()
+
+
+@pytest.fixture
+async def endpoints() -> AsyncIterator[Endpoints]:
+    made = Endpoints()
+    async with await made.listen():
+        yield made
+
+
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async with serving(tmp_path / "server.db") as running:

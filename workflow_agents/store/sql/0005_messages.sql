@@ -12,6 +12,8 @@ CREATE TABLE messages (
   url TEXT NOT NULL,
   -- what lists are filtered by
   url_group TEXT,
+  -- the name that the destination has in its URL group
+  endpoint TEXT,
   queue TEXT,
   schedule TEXT,
   flow_key TEXT,
@@ -26,6 +28,8 @@ CREATE TABLE messages (
   payload INTEGER
 );
 CREATE INDEX messages_run ON messages (run, id) WHERE run > 0;
+-- What a run says of a step, it says once; step 0 is what it was started with.
+CREATE UNIQUE INDEX messages_step ON messages (run, step, kind) WHERE run > 0 AND step IS NOT NULL;
 CREATE INDEX messages_plain ON messages (at) WHERE run = 0;
 CREATE INDEX messages_wire_payload ON messages (payload) WHERE payload IS NOT NULL;
 
@@ -60,6 +64,8 @@ CREATE INDEX dead_letters_message ON dead_letters (message) WHERE message IS NOT
 CREATE TABLE deduplications (
   id TEXT PRIMARY KEY,
   message INTEGER NOT NULL,
+  -- how many were accepted with it: they have the numbers that follow
+  messages INTEGER NOT NULL,
   until INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX deduplications_until ON deduplications (until);
@@ -92,6 +98,8 @@ CREATE TABLE schedules (
   last_at INTEGER,
   -- of its last tick, JSON
   last_messages TEXT,
+  -- why its last tick has no message
+  error TEXT,
   caller_ip TEXT,
   spec BLOB NOT NULL,
   body BLOB,

@@ -1,0 +1,182 @@
+"""How remote runs end: their SDK says that they are done, a visit fails for good, a cancel.
+
+Whatever ends a run tells the run that invoked it in the same change. Source: protocol 4.6,
+4.8, 4.9, 5.3.
+"""
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from workflow_agents.core.checks import checked_size
+from workflow_agents.core.lifecycle import Phase
+from workflow_agents.engine.ends import CALLBACK_IN_PROGRESS
+from workflow_agents.engine.http_out import HttpResponse
+from workflow_agents.engine.remote_known import KnownRun
+from workflow_agents.engine.sending import NO_ANSWER_STATUS, Attempt, answer_of
+from workflow_agents.protocol.callbacks import FailedRun, callback_body, compact_json
+from workflow_agents.protocol.codec import Undecodable, decode, encode
+from workflow_agents.protocol.headers import is_sensitive
+from workflow_agents.protocol.history import EntryKind, StepKey
+from workflow_agents.protocol.message import MessageSpec
+from workflow_agents.protocol.message_kinds import MessageKind
+from workflow_agents.protocol.raw_steps import invoked
+from workflow_agents.protocol.run_messages import failure_spec
+from workflow_agents.store.changes import (
+    AddDeadLetter,
+    Applied,
+    Change,
+    EndRun,
+    Entry,
+    Op,
+    Refused,
+    Resolve,
+    WaiterKind,
+)
+from workflow_agents.store.message_changes import AddMessage
+from workflow_agents.store.message_rows import MessageRow
+
+if TYPE_CHECKING:
+    from workflow_agents.engine.engine import DurableEngine
+
+_KEPT_BYTES = 64_000
+
+
+class RemoteEnds:
+    """See the module."""
+
+    def __init__(self, engine: "DurableEngine") -> None:
+        self._engine = engine
+
+    async def finish(self, run_id: str, result: bytes) -> bool:
+        """The workflow returned this. False: the run had ended before. Source: protocol 4.9.
+
+        Raises:
+            NotFound: WA606.
+            LimitError: WA501.
+            StoreError: the store cannot be written; the run goes on.
+        """
+        engine = self._engine
+        checked_size(len(result), engine.limits.result_bytes, f"result of run {run_id}")
+        run = engine.wire.known.named(run_id)
+        now = engine.clock.now_ms()
+        ops: list[Op] = [EndRun(run.id, Phase.SUCCESS, now, result or None)]
+        if run.parent is not None and run.parent_step is not None:
+            text = result.decode("utf-8", "replace") if result else None
+            ops += told_to_parent(run.parent, run.parent_step, now, body=text)
+        change = Change(ops, [Entry(run.id, now, EntryKind.RUN_SUCCESS)])
+        outcome = await engine.commits.apply(change)
+        if isinstance(outcome, Applied):
+            self.over(run)
+        elif not isinstance(outcome, Refused):
+            raise outcome.error
+        return isinstance(outcome, Applied)
+
+    def over(self, run: KnownRun) -> None:
+        """Nothing is to be known of it without asking any more."""
+        self._engine.wire.known.forget(run.run_id)
+        self._engine.wire.lists.forget(run.id)
+        self._engine.poke()
+
+    def failed(
+        self, run: KnownRun, message: MessageRow, spec: MessageSpec, attempt: Attempt
+    ) -> tuple[list[Op], list[Entry], list[AddMessage]]:
+        """What a visit that failed for good writes, and the messages that it adds."""
+        now = attempt.at
+        failure = failure_of(attempt)
+        letter_id = f"{now}-{run.id}"
+        told = failure_spec(spec)
+        letter = {**failure, "message_id": message.id, **answer_data(attempt)}
+        state = None if told is None else CALLBACK_IN_PROGRESS
+        ops: list[Op] = [EndRun(run.id, Phase.FAILED, now, encode(failure))]
+        ops.append(AddDeadLetter(letter_id, run.id, now, json.dumps(letter), state))
+        entries = [
+            Entry(run.id, now, EntryKind.RUN_FAILED, data=encode(failure), message=message.id),
+            Entry(run.id, now, EntryKind.DEAD_LETTER_ADDED, data=encode({"dlqId": letter_id})),
+        ]
+        added: list[AddMessage] = []
+        if told is not None:
+            body = self._notice(run, message, spec, attempt, letter_id)
+            added.append(
+                self._engine.wire.messages.op(
+                    MessageKind.FAILURE_VISIT, told, body, now, run=run.id, source=message.id
+                )._replace(labels=())
+            )
+            entries.append(Entry(run.id, now, EntryKind.MESSAGE_CREATED, message=-1))
+        ops += added
+        if run.parent is not None and run.parent_step is not None:
+            ops += told_to_parent(run.parent, run.parent_step, now, failed=True)
+        return ops, entries, added
+
+    def _notice(
+        self,
+        run: KnownRun,
+        message: MessageRow,
+        spec: MessageSpec,
+        attempt: Attempt,
+        letter_id: str,
+    ) -> bytes:
+        """The body of the failure visit. Source: protocol 5.3."""
+        wire = self._engine.wire
+        stored = self._engine.store.run(run.id)
+        shown = {n: v for n, v in spec.headers.items() if not is_sensitive(n)}
+        answer = answer_of(attempt)
+        if attempt.answer is None:
+            # SDKs read JSON here.
+            body = compact_json({"error": "NoAnswer", "message": attempt.error})
+            answer = replace(answer, headers=(("Content-Type", "application/json"),), body=body)
+        source = wire.sending.source(
+            message, replace(spec, headers=shown), (stored.input if stored else None) or b""
+        )
+        return callback_body(
+            source,
+            answer,
+            retried=attempt.number - 1,
+            dlq_id=letter_id,
+            run=FailedRun(run.run_id, run.url, run.created_at),
+        )
+
+
+def failure_of(attempt: Attempt) -> dict[str, Any]:
+    """Why a run failed, as every kind of run tells it."""
+    error, message, status = "NoAnswer", attempt.error, NO_ANSWER_STATUS
+    if attempt.answer is not None:
+        status = attempt.answer.status
+        error, message = _said(attempt.answer) or ("RemoteError", attempt.error)
+    return {"error": error, "message": message, "status": status, "attempts": attempt.number}
+
+
+def _said(answer: HttpResponse) -> tuple[str, str] | None:
+    """The name and the text of the error that an endpoint answers. Source: protocol 3.7."""
+    if 200 <= answer.status < 300:
+        return None
+    try:
+        data: Any = decode(answer.body)
+        name, message = data.get("error"), data["message"]
+    except (Undecodable, AttributeError, KeyError, TypeError):
+        return None
+    if not isinstance(message, str):
+        return None
+    return (name if isinstance(name, str) else "RemoteError"), message
+
+
+def answer_data(attempt: Attempt) -> dict[str, Any]:
+    """What a dead letter keeps of the last answer."""
+    if attempt.answer is None:
+        return {"headers": {}, "body": ""}
+    text = attempt.answer.body[:_KEPT_BYTES].decode("utf-8", "replace")
+    return {"headers": attempt.answer.headers, "body": text}
+
+
+def told_to_parent(
+    parent: int,
+    step: StepKey,
+    now: int,
+    *,
+    body: str | None = None,
+    failed: bool = False,
+    canceled: bool = False,
+) -> list[Op]:
+    """The outcome of the step that invoked a run."""
+    outcome = invoked(body, failed=failed, canceled=canceled)
+    return [Resolve(parent, step, WaiterKind.REMOTE, now, outcome, late=True)]

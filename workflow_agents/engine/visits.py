@@ -1,0 +1,230 @@
+"""Attempts to deliver the messages of remote runs, and what follows each.
+
+A visit that is taken owes nothing more: its endpoint has submitted what follows before it
+answered. One that fails for good ends its run. A call's last answer, whatever it is, becomes
+a visit. Where the run has ended meanwhile, nothing follows. Source: protocol 3.7, 4.3, 5.3.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from workflow_agents.core.retry import Retry
+from workflow_agents.core.visit_answers import NO_WORKFLOW, OLD_SDK, Verdict, verdict
+from workflow_agents.engine.remote_known import KnownRun
+from workflow_agents.engine.sending import Attempt, answer_of
+from workflow_agents.protocol.callbacks import callback_body
+from workflow_agents.protocol.codec import encode
+from workflow_agents.protocol.headers import is_sensitive
+from workflow_agents.protocol.history import EntryKind, idempotency_key
+from workflow_agents.protocol.message import DETECT_TRIGGER, MessageSpec
+from workflow_agents.protocol.message_kinds import MessageKind
+from workflow_agents.protocol.raw_steps import raw_step, raw_steps
+from workflow_agents.protocol.run_messages import (
+    RUN_ID,
+    answer_spec,
+    answer_visit_of,
+    features_of,
+    visit_of,
+)
+from workflow_agents.store.changes import Applied, Entry, Op, RetryDelivery, TakeDelivery
+from workflow_agents.store.interface import DeliveryRow
+from workflow_agents.store.message_changes import AddMessage, FreeQueue, Reachable
+from workflow_agents.store.message_rows import MessageRow
+
+if TYPE_CHECKING:
+    from workflow_agents.engine.engine import DurableEngine
+
+_CREATED_AT = "Upstash-Workflow-Createdat"
+_INVOKE_COUNT = "Upstash-Workflow-Invoke-Count"
+_SHOWN_BYTES = 16_000
+
+
+class Visits:
+    """See the module."""
+
+    def __init__(self, engine: "DurableEngine") -> None:
+        self._engine = engine
+
+    async def attempt(self, row: DeliveryRow, message: MessageRow) -> None:
+        """Make one attempt to deliver a message of a remote run."""
+        run = self._engine.wire.known.find(message.run)
+        if run is None or self._is_of_no_use(message, run):
+            await self._take(row, message, [])
+            return
+        spec = self._engine.wire.messages.opened(message.spec)
+        match message.kind:
+            case MessageKind.CALL:
+                await self._call(row, message, run, spec)
+            case MessageKind.FAILURE_VISIT:
+                await self._engine.wire.failures.attempt(row, message, run, spec)
+            case MessageKind.CALL_ANSWER:
+                await self._visit(row, message, run, answer_visit_of(run.config, spec))
+            case _:
+                await self._visit(row, message, run, visit_of(run.config, spec))
+
+    def _is_of_no_use(self, message: MessageRow, run: KnownRun) -> bool:
+        if message.kind is MessageKind.FAILURE_VISIT:
+            return False
+        if not self._engine.store.messages.remote.is_open(run.id):
+            return True
+        return message.kind is MessageKind.TRIGGER and run.triggered
+
+    # Visits.
+
+    async def _visit(
+        self, row: DeliveryRow, message: MessageRow, run: KnownRun, spec: MessageSpec
+    ) -> None:
+        body = self._body(message)
+        sending = self._engine.wire.sending
+        attempt = await sending.exchange(row, message, spec, body, self.own_headers(run, spec))
+        attempt, found = _judged(attempt, message, run, spec)
+        if found is Verdict.TAKEN:
+            told = {"status": attempt.status, "attempts": attempt.number}
+            await self._take(
+                row, message, [self._entry(EntryKind.MESSAGE_DELIVERED, message, attempt, told)]
+            )
+            return
+        decision = sending.after(spec, attempt)
+        if isinstance(decision, Retry):
+            await self._again(row, message, attempt, attempt.at + decision.after_ms)
+            return
+        entry = self._entry(EntryKind.MESSAGE_FAILED, message, attempt, told_of(attempt))
+        ops, entries, added = self._engine.wire.remote_ends.failed(run, message, spec, attempt)
+        if not await self._settle(row, message, ops, [entry, *entries], added):
+            await self._take(row, message, [entry])
+
+    def _body(self, message: MessageRow) -> bytes:
+        """Source: protocol 1.2."""
+        if message.kind is MessageKind.CALL_ANSWER:
+            return message.body
+        wire = self._engine.wire
+        if message.kind is MessageKind.TRIGGER:
+            return raw_steps([raw_step(wire.messages.id_of(message.id), message.body)])
+        return wire.lists.body(message.run, message.id)
+
+    def own_headers(self, run: KnownRun, spec: MessageSpec) -> dict[str, str]:
+        """What the server says of the run in each of its visits."""
+        own = {RUN_ID: run.run_id, _CREATED_AT: str(run.created_at)}
+        if run.options.depth and _INVOKE_COUNT not in spec.headers:
+            own[_INVOKE_COUNT] = str(run.options.depth)
+        return own
+
+    # Calls.
+
+    async def _call(
+        self, row: DeliveryRow, message: MessageRow, run: KnownRun, spec: MessageSpec
+    ) -> None:
+        """The request of a call step. Every attempt of it carries the same key."""
+        sending = self._engine.wire.sending
+        headers = spec.headers
+        if not any(name.lower() == "idempotency-key" for name in headers):
+            key = idempotency_key(run.origin, message.step or 0)
+            headers = {**headers, "Idempotency-Key": key}
+        attempt = await sending.exchange(row, message, replace(spec, headers=headers), message.body)
+        if not attempt.succeeded:
+            decision = sending.after(spec, attempt)
+            if isinstance(decision, Retry):
+                await self._again(row, message, attempt, attempt.at + decision.after_ms)
+                return
+        answer = self._answer(message, run, spec, attempt)
+        told = {"status": attempt.status, "attempts": attempt.number}
+        entry = self._entry(EntryKind.MESSAGE_DELIVERED, message, attempt, told)
+        if not await self._settle(row, message, [Reachable(run.id), answer], [entry], [answer]):
+            await self._take(row, message, [entry])
+
+    def _answer(
+        self, message: MessageRow, run: KnownRun, call: MessageSpec, attempt: Attempt
+    ) -> AddMessage:
+        """The visit that brings the answer."""
+        wire = self._engine.wire
+        stored = self._engine.store.run(run.id)
+        shown = {n: v for n, v in call.headers.items() if not is_sensitive(n)}
+        payload = (stored.input if stored else None) or b""
+        body = callback_body(
+            wire.sending.source(message, replace(call, headers=shown), payload),
+            answer_of(attempt),
+            retried=attempt.number - 1,
+        )
+        spec = answer_spec(call)
+        return wire.runs.visit_op(
+            MessageKind.CALL_ANSWER,
+            run.config,
+            spec,
+            body,
+            attempt.at,
+            run=run.id,
+            step=message.step if isinstance(message.step, int) else None,
+            source=message.id,
+        )
+
+    # What an attempt leaves behind.
+
+    async def _again(
+        self, row: DeliveryRow, message: MessageRow, attempt: Attempt, until: int
+    ) -> None:
+        told = {**told_of(attempt), "until": until}
+        entry = self._entry(EntryKind.MESSAGE_RETRY, message, attempt, told)
+        ops: list[Op] = [Reachable(message.run), RetryDelivery(row.id, row.attempt, until)]
+        outcome = await self._engine.deliveries.apply(row, ops, [entry])
+        if not isinstance(outcome, Applied):
+            await self._take(row, message, [entry])
+
+    async def _take(self, row: DeliveryRow, message: MessageRow, entries: list[Entry]) -> None:
+        """Nothing more is owed of it."""
+        await self._settle(row, message, [], entries, [])
+
+    async def _settle(
+        self,
+        row: DeliveryRow,
+        message: MessageRow,
+        ops: list[Op],
+        entries: list[Entry],
+        added: list[AddMessage],
+    ) -> bool:
+        """Whether it is done; False: the run has ended meanwhile."""
+        all_ops: list[Op] = [TakeDelivery(row.id, row.attempt), *ops]
+        if message.queue is not None:
+            all_ops.append(FreeQueue(message.queue, self._engine.clock.now_ms()))
+        outcome = await self._engine.deliveries.apply(row, all_ops, entries, added=added)
+        return isinstance(outcome, Applied) or isinstance(outcome.op, TakeDelivery)
+
+    def _entry(
+        self, kind: EntryKind, message: MessageRow, attempt: Attempt, told: dict[str, Any]
+    ) -> Entry:
+        return Entry(message.run, attempt.at, kind, data=encode(told), message=message.id)
+
+
+def _judged(
+    attempt: Attempt, message: MessageRow, run: KnownRun, spec: MessageSpec
+) -> tuple[Attempt, Verdict]:
+    """The attempt as what its answer means, in words of the protocol where it has some."""
+    if attempt.answer is None:
+        return attempt, Verdict.FAILED
+    part = run.config.workflow
+    first = message.kind is MessageKind.TRIGGER or message.step == 0
+    found = verdict(
+        attempt.answer.status,
+        attempt.answer.headers,
+        detects=DETECT_TRIGGER in features_of(spec),
+        rest=first and part is not None and part.rest,
+    )
+    text = {Verdict.NO_WORKFLOW: NO_WORKFLOW, Verdict.OLD_SDK: OLD_SDK}.get(found)
+    if text is not None:
+        # In the middle of a run it is rather something before the endpoint that answers.
+        attempt = replace(attempt, error=text, final=first)
+    elif found is Verdict.FINAL:
+        attempt = replace(attempt, final=True)
+    return attempt, found
+
+
+def told_of(attempt: Attempt) -> dict[str, Any]:
+    """What the feed says of an attempt that failed."""
+    if attempt.answer is None:
+        return {"error": attempt.error, "attempts": attempt.number}
+    return {
+        "status": attempt.answer.status,
+        "headers": attempt.answer.headers,
+        "body": attempt.answer.body[:_SHOWN_BYTES].decode("utf-8", "replace"),
+        "error": attempt.error,
+        "attempts": attempt.number,
+    }
