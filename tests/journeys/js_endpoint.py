@@ -140,7 +140,7 @@ class Context:
     async def _do(self, step: Step, number: int, size: int) -> None:
         data = {**_named(step, size), "stepId": number}
         match step.type:
-            case "Run":
+            case "Run" | "CreateWebhook":
                 out = step.do()
                 out = await out if hasattr(out, "__await__") else out
                 await self._submit([({}, data if out is None else data | {"out": json.dumps(out)})])

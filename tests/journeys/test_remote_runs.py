@@ -1,56 +1,13 @@
 """Runs of remote endpoints: begun, visited step by step, and brought to their end."""
 
-import asyncio
 import json
-import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 
 from tests.journeys.js_endpoint import Context, Endpoint, Failing, Step
-from workflow_agents.clock import SystemClock
+from tests.journeys.remote_world import URL, ended, jump, running, until
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.engine.http_out import HttpResponse
-from workflow_agents.store.sqlite import SqliteStore
-
-URL = "https://shop.test/api/order"
-
-
-@asynccontextmanager
-async def running(path: str, endpoint: Endpoint) -> AsyncIterator[DurableEngine]:
-    engine = DurableEngine(
-        SqliteStore(path),
-        clock=SystemClock(),
-        randomness=random.Random(1),
-        http=endpoint,
-        environment=lambda _name: None,
-        path=path,
-    )
-    endpoint.engine = engine
-    await engine.start()
-    try:
-        yield engine
-        assert engine.store.check() == []
-    finally:
-        await engine.stop()
-
-
-async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not done():
-            await asyncio.sleep(0.005)
-
-
-async def ended(engine: DurableEngine, run_id: str):
-    row = engine.store.run(run_id)
-    assert row is not None
-    async with asyncio.timeout(10):
-        row = await engine.end_of(row.id)
-        while engine.deliveries.busy or engine.commits.busy:
-            await asyncio.sleep(0.005)
-    return row
 
 
 @pytest.fixture
@@ -83,13 +40,15 @@ async def test_a_parallel_group_costs_the_visits_that_the_protocol_says(tmp_path
     async def order(context: Context):
         names = await context.all(
             *(Step(n, "Run", lambda n=n: n) for n in ("a", "b")),
-            Step("nap", "SleepFor", extra={"sleepFor": 1}),
+            Step("nap", "SleepFor", extra={"sleepFor": 3600}),
         )
         return await context.run("join", lambda: names[:2])
 
     endpoint.programs[URL] = order
     async with running(str(tmp_path / "a.db"), endpoint) as engine:
         await endpoint.trigger(URL, "wfr_1")
+        await until(lambda: len(endpoint.visits) == 1 + 2 + 2)
+        jump(engine, 3600)
         row = await ended(engine, "wfr_1")
     assert json.loads(row.result) == ["a", "b"]
     # first, three partial, two discard, the last one with the join, and the end

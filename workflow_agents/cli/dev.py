@@ -84,7 +84,7 @@ async def _serve(asked: Development, target: str | None, listener: socket.socket
             # Outside of the engine: what is being delivered when it stops still has its app.
             await stack.enter_async_context(_application(target, asked, variables, ended))
         engine = await stack.enter_async_context(running.engine_on(path, settings))
-        await engine.wire.credentials.load_keys(DEV_KEYS)
+        engine.wire.signing = DEV_KEYS  # also where they were rotated: clients look for these
         _show(settings, variables, path, target, asked)
         await running.serve(engine, settings, listener, ended)
 

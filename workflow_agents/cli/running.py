@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _BACKLOG = 2_048
 _LAST_REQUESTS_S = 3
 """How long requests that are being answered are waited for at the end."""
+_KEEP_ALIVE_S = 75
+"""How long an idle connection is kept: longer than any client does, whose request on a connection
+that is just being closed would fail. Node keeps its own for 4 s, load balancers for 60 s."""
 _PORTS_LOOKED_AT = 20
 
 
@@ -167,6 +170,7 @@ async def serve(
             lifespan="off",
             ws="none",
             server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_LAST_REQUESTS_S,
         )
     )

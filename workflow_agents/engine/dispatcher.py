@@ -189,8 +189,7 @@ class Dispatcher:
         elif kind == WaiterKind.RETRY:
             self._commit(key, Ready(waiter.run, waiter.step, kind, now))
         else:
-            timeout = {"data": None, "timeout": True} if kind == WaiterKind.EVENT else None
-            outcome = encode(timeout)
+            outcome = _outcome_of_time(kind)
             self._commit(key, Resolve(waiter.run, waiter.step, kind, now, outcome, must=True))
         return True
 
@@ -338,3 +337,12 @@ class Dispatcher:
                 told(outcome)
 
         self._engine.commits.submit(Change(ops, entries), done)
+
+
+def _outcome_of_time(kind: int) -> bytes:
+    """What it comes to that the time of a waiter is over."""
+    if kind == WaiterKind.REMOTE:
+        from workflow_agents.protocol.raw_steps import timed_out
+
+        return timed_out()
+    return encode({"data": None, "timeout": True} if kind == WaiterKind.EVENT else None)

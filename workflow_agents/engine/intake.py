@@ -201,7 +201,7 @@ class Intake:
             if row is None:
                 raise NotFound("WA606", where=f"notify {event_id!r}", found=f"run {run_id!r}")
             run = row.id
-        return await self.tell(event_id, self.event_data(data), run)
+        return await self.tell(event_id, self.event_data(data), run, data)
 
     async def receive_webhook(self, run_id: str, event_id: str, request: dict[str, Any]) -> None:
         """A webhook of a run was called; `request` is what its wait returns.
@@ -220,14 +220,19 @@ class Intake:
             raise NotFound("WA606", where=f"run {run_id!r}", found="no webhook of this id")
         await self.tell(event_id, outcome, row.id)
 
-    async def tell(self, event_id: str, outcome: bytes, run: int | None) -> dict[str, Any]:
-        """Notify with the recorded form of the data."""
+    async def tell(
+        self, event_id: str, outcome: bytes, run: int | None, data: bytes = b""
+    ) -> dict[str, Any]:
+        """Notify with the recorded form of the data; `data` is what remote runs are told."""
+        from workflow_agents.protocol.raw_steps import notified
+
         engine = self._engine
         now = engine.clock.now_ms()
         entry = Entry(
             run or 0, now, EntryKind.NOTIFIED, name=event_id, data=lambda a: encode(self.woken(a))
         )
-        done = await engine.commits.apply(Change((Notify(event_id, run, now, outcome),), (entry,)))
+        notify = Notify(event_id, run, now, outcome, notified(data))
+        done = await engine.commits.apply(Change((notify,), (entry,)))
         if not isinstance(done, Applied):
             if isinstance(done, Broken):
                 raise done.error

@@ -11,6 +11,7 @@ from workflow_agents.engine.queues import Queues
 from workflow_agents.engine.remote_ends import RemoteEnds
 from workflow_agents.engine.remote_known import KnownRuns
 from workflow_agents.engine.remote_runs import RemoteRuns
+from workflow_agents.engine.remote_waits import RemoteWaits
 from workflow_agents.engine.schedules import Schedules
 from workflow_agents.engine.sending import Sending
 from workflow_agents.engine.url_groups import UrlGroups
@@ -40,6 +41,7 @@ class Wire:
         visits: attempts to deliver messages of remote runs.
         failures: tells of failed remote runs.
         remote_ends: how remote runs end.
+        waits: what remote runs wait for.
         signing: the keys that deliveries are signed with; None: they are not.
     """
 
@@ -58,4 +60,5 @@ class Wire:
         self.visits = Visits(engine)
         self.failures = FailureVisits(engine)
         self.remote_ends = RemoteEnds(engine)
+        self.waits = RemoteWaits(engine)
         self.signing: SigningKeys | None = None

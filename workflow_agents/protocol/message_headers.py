@@ -9,6 +9,7 @@ they mean together is `protocol.message`'s. Source: protocol 2.1, 2.2, 2.7, 2.8.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.codec import is_text
@@ -45,6 +46,7 @@ _CALLBACK = "upstash-callback"
 _FAILURE_CALLBACK = "upstash-failure-callback"
 
 
+@lru_cache(maxsize=2048)
 def canonical_name(name: str) -> str:
     """A header's name as answers show it: `Content-Type`, `Upstash-Workflow-Runid`."""
     return "-".join(part[:1].upper() + part[1:].lower() for part in name.split("-"))
@@ -122,6 +124,8 @@ def split_headers(
 def _check(name: str, value: str) -> None:
     if not _TOKEN.fullmatch(name):
         raise bad_header(name[:80], "a name of letters, digits and -", name)
+    if value.isascii() and value.isprintable():
+        return
     if not _VALUE.fullmatch(value) or not is_text(value):
         raise bad_header(name, "text without control characters", value)
 

@@ -5,7 +5,7 @@ Source: protocol 1.2 and 1.3; 4.4, 4.6 and 4.7 for the steps of waits and invoca
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -38,7 +38,8 @@ def settled_step(asked: bytes, event: str | None, outcome: bytes) -> tuple[bytes
 
 def notified(body: bytes) -> bytes:
     """The outcome of a wait for an event that was notified with this body."""
-    return _compact({"out": base64.b64encode(body).decode(), "waitTimeout": False})
+    out = {"out": base64.b64encode(body).decode()} if body else {}
+    return _compact({**out, "waitTimeout": False})
 
 
 def timed_out() -> bytes:
@@ -53,15 +54,15 @@ def invoked(body: str | None, *, failed: bool = False, canceled: bool = False) -
     return _compact({"out": _compact(result).decode()})
 
 
-def called_webhook(
-    method: str, headers: dict[str, list[str]], body: bytes, proto: str, host: str, url: str
-) -> bytes:
-    """The outcome of a wait for a webhook: the request that called it."""
-    request: dict[str, Any] = {"method": method, "header": headers}
-    if body:
-        request["body"] = base64.b64encode(body).decode()
-    request |= {"proto": proto, "host": host, "url": url}
-    return _compact({"out": base64.b64encode(_compact(request)).decode()})
+def called_webhook(request: Mapping[str, Any]) -> bytes:
+    """The outcome of a wait for a webhook.
+
+    Args:
+        request: that called it: `method`, `header` with lists of values, `body` in base64,
+            `proto`, `host` and `url`, which together are its address.
+    """
+    told = {name: value for name, value in request.items() if name != "body" or value}
+    return _compact({"out": base64.b64encode(_compact(told)).decode()})
 
 
 def _compact(value: Any) -> bytes:

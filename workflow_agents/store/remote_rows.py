@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.protocol.history import StepKey
+from workflow_agents.protocol.history import StepKey, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
 
 
@@ -65,6 +65,10 @@ class RemoteRuns(Protocol):
 
     def said(self, run: int, step: StepKey, kind: MessageKind) -> int | None:
         """The message of this kind that is about this step."""
+        ...
+
+    def results(self, run: int, type: StepKind) -> list[bytes]:
+        """The bodies of the results of all steps of this type."""
         ...
 
     def child(self, run: int, step: StepKey) -> RemoteRow | None:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.protocol.history import StepKey
+from workflow_agents.protocol.history import StepKey, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.store.remote_rows import ElementRow, RemoteRow
 
@@ -57,6 +57,16 @@ class SqliteRemoteReads:
             (run, step, kind),
         )
         return rows[0][0] if rows else None
+
+    def results(self, run: int, type: StepKind) -> list[bytes]:
+        """See `RemoteRuns.results`."""
+        rows = self._store.all(
+            "SELECT m.body, m.payload FROM feed f JOIN messages m"
+            " ON m.run = f.run AND m.step = f.step AND m.kind = ?"
+            " WHERE f.run = ? AND f.mark = 0 AND f.type = ?",
+            (int(MessageKind.VISIT), run, type),
+        )
+        return [body or b"" for (body,) in self._store.with_payloads(rows, 0)]
 
     def _run(self, which: str, arguments: tuple[Any, ...]) -> RemoteRow | None:
         rows = self._store.all(f"{_RUN} WHERE {which} ORDER BY m.kind LIMIT 1", arguments)

@@ -1,6 +1,7 @@
 """What the OpenAI API refuses in a Responses request, in its own words.
 
-Rules only, for a server that keeps nothing: the whole conversation comes with each request.
+Rules only, for a server that keeps nothing: the whole conversation comes with each request. What
+a request refers to by its id, as the AI SDK does, is taken on trust.
 """
 
 from typing import Any, cast
@@ -21,7 +22,7 @@ PARAMETERS = frozenset([
 
 _LEAST_TOKENS, _MOST_TOKENS = 16, 10_000_000
 _ROLES = ("assistant", "system", "developer", "user")
-_ITEMS = ("message", "function_call", "function_call_output", "reasoning")
+_ITEMS = ("message", "function_call", "function_call_output", "reasoning", "item_reference")
 _OF_US = ("input_text", "input_image", "input_file")
 _OF_THE_MODEL = ("output_text", "refusal")
 
@@ -63,6 +64,7 @@ def _check_input(request: dict[str, Any]) -> None:
         return
     calls: list[str] = []
     outputs: list[str] = []
+    refers = False
     for index, value in enumerate(rules.array(request, "input")):
         where = f"input[{index}]"
         item = rules.mapping(value, where)
@@ -75,7 +77,11 @@ def _check_input(request: dict[str, Any]) -> None:
         elif kind == "function_call":
             calls.append(_check_call(item, where))
         elif kind == "function_call_output":
-            outputs.append(_check_output(item, where, calls))
+            outputs.append(_check_output(item, where, None if refers else calls))
+        elif kind == "item_reference":
+            rules.only(item, ("type", "id"), where)
+            rules.text(item, "id", where)
+            refers = True
     for call_id in calls:
         if call_id not in outputs:
             raise Refused(f"No tool output found for function call {call_id}.", "input")
@@ -111,7 +117,8 @@ def _check_call(item: dict[str, Any], where: str) -> str:
     return rules.text(item, "call_id", where)
 
 
-def _check_output(item: dict[str, Any], where: str, calls: list[str]) -> str:
+def _check_output(item: dict[str, Any], where: str, calls: list[str] | None) -> str:
+    """`calls`: those before it; None if a call may also have been referred to."""
     rules.only(item, ("type", "id", "call_id", "output", "status"), where)
     call_id = rules.text(item, "call_id", where)
     output = item.get("output")
@@ -119,7 +126,7 @@ def _check_output(item: dict[str, Any], where: str, calls: list[str]) -> str:
         raise rules.missing(f"{where}.output")
     if not isinstance(output, str | list):
         raise rules.wrong_type(f"{where}.output", "one of a string or array of objects", output)
-    if call_id not in calls:
+    if calls is not None and call_id not in calls:
         message = f"No tool call found for function call output with call_id {call_id}."
         raise Refused(message, "input")
     return call_id

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ async def test_a_batch_may_be_one_object(site: Site, endpoints: Endpoints) -> No
 async def test_an_item_that_cannot_be_taken_is_told_of_in_its_place(
     site: Site, endpoints: Endpoints
 ) -> None:
-    items = [
+    items: list[Any] = [
         {"destination": endpoints.url},
         {"destination": "ftp://a"},
         {"destination": endpoints.url, "headers": {"Upstash-Delay": "soon"}},
@@ -142,15 +143,12 @@ async def test_a_batch_may_be_larger_than_one_message(start: Any, endpoints: End
 
 
 async def test_a_url_group_gets_a_message_for_each_endpoint(
-    site: Site, endpoints: Endpoints
+    tmp_path: Path, site: Site, endpoints: Endpoints
 ) -> None:
-    with sqlite3.connect(site.engine.store.path) as db:  # pyright: ignore[reportAttributeAccessIssue]
+    with closing(sqlite3.connect(tmp_path / "server.db")) as db, db:
         for name in ("a", "b"):
-            db.execute(
-                "INSERT INTO url_groups VALUES ('shops', ?, NULL, 1, 1)",
-                (f"{endpoints.url}/{name}",),
-            )
-    db.close()
+            values = (f"{endpoints.url}/{name}",)
+            db.execute("INSERT INTO url_groups VALUES ('shops', ?, NULL, 1, 1)", values)
     headers = {"Upstash-Deduplication-Id": "one"}
     reply = await site.ask("POST", "/v2/publish/shops", "hello", headers=headers)
     assert [entry["url"] for entry in reply.json] == [f"{endpoints.url}/a", f"{endpoints.url}/b"]
@@ -240,7 +238,9 @@ async def test_a_message_that_was_delivered_is_no_longer_shown(
     assert (await site.ask("DELETE", f"/v2/messages/{message_id}")).status == 404
 
 
-@pytest.mark.parametrize("message_id", ["msg_0000000000", "msg_zzzzzzzzzzz", "x", "msg_%00", "é"])
+@pytest.mark.parametrize(
+    "message_id", ["msg_0000000000", "msg_zzzzzzzzzzz", "x", "msg_%00", "%C3%A9"]
+)
 async def test_an_id_that_names_nothing_is_told(site: Site, message_id: str) -> None:
     for method in ("GET", "DELETE"):
         reply = await site.ask(method, f"/v2/messages/{message_id}")
@@ -304,7 +304,7 @@ async def test_many_messages_are_cancelled_by_and_by(site: Site) -> None:
     assert (await site.ask("DELETE", "/v2/messages?count=some")).status == 400
 
 
-async def test_what_was_taken_is_kept_over_a_restart(tmp_path: Path, start: Any) -> None:
+async def test_what_was_taken_is_kept_over_a_restart(start: Any) -> None:
     site = await start()
     message_id = await published(site, "https://a.test", headers=LATER)
     await site.engine.stop()

@@ -98,6 +98,16 @@ def test_the_official_client_talks_messages(model: ScriptedModel):
     assert model.requests[0].headers["anthropic-version"] == "2026-10-21"
 
 
+def test_responses_takes_what_is_referred_to_by_its_id(model: ScriptedModel):
+    model.say("Cold.")
+    said = [ASKED, {"type": "item_reference", "id": "fc_1"}, OUTPUT]
+    told = openai.OpenAI(base_url=model.base_url, api_key="x").responses.create(
+        model="gpt-4o",
+        input=said,  # type: ignore[arg-type]
+    )
+    assert told.output_text == "Cold."
+
+
 @pytest.mark.parametrize(
     ("changes", "param", "says"),
     [
@@ -120,6 +130,7 @@ def test_the_official_client_talks_messages(model: ScriptedModel):
         ),
         ({"input": [ASKED, CALL]}, "input", "No tool output found for function call c1"),
         ({"input": [ASKED, OUTPUT]}, "input", "No tool call found"),
+        ({"input": [ASKED, {"type": "item_reference"}, OUTPUT]}, "input[1].id", "Missing"),
         ({"input": [ASKED, {**CALL, "id": "x"}, OUTPUT]}, "input[1].id", "begins with 'fc'"),
         ({"previous_response_id": "resp_1"}, "previous_response_id", "not found"),
         ({"max_output_tokens": 3}, "max_output_tokens", ">= 16"),

@@ -1,0 +1,62 @@
+"""The official packages are installed once; sites are started when a test first needs one."""
+
+import fcntl
+import hashlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("tests.official.stories", "tests.official.site")
+
+from tests.official.cohort import Outcomes, play_once  # noqa: E402
+from tests.official.processes import JS  # noqa: E402
+from tests.official.site import Site  # noqa: E402
+
+
+def install_packages() -> None:
+    """`npm ci`, if what is installed is not what the lock file says."""
+    wanted = hashlib.sha256((JS / "package-lock.json").read_bytes()).hexdigest()
+    stamp = JS / "node_modules" / ".installed"
+    with (JS / ".installing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        done = subprocess.run(
+            ["npm", "ci", "--prefer-offline"], cwd=JS, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"npm ci failed:\n{done.stdout}\n{done.stderr}")
+        stamp.write_text(wanted)
+
+
+@pytest.fixture(scope="session")
+def packages() -> None:
+    """The npm packages of `js/`."""
+    install_packages()
+
+
+@pytest.fixture(scope="session")
+def site(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server and endpoint apps, for tests of clients; these run one after the other."""
+    site = Site(tmp_path_factory.mktemp("site"))
+    yield site
+    site.stop()
+
+
+@pytest.fixture(scope="session")
+def outcomes(
+    packages: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Outcomes:
+    """What came of every scenario that was chosen."""
+    base = tmp_path_factory.getbasetemp()
+    distributed = hasattr(request.config, "workerinput")
+    folder = (base.parent if distributed else base) / "official-scenarios"
+    chosen = [
+        (item.callspec.params["scenario"], item.callspec.params["framework"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function)
+        and "scenario" in getattr(getattr(item, "callspec", None), "params", {})
+    ]
+    return play_once(Path(folder), chosen)
