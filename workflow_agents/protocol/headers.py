@@ -77,11 +77,13 @@ def forwardable(items: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 _SENSITIVE = re.compile(r"auth|cookie|credential|key|passw|secret|signature|token", re.I)
+_NO_SECRET = "-flow-control-key"
 
 
 def is_sensitive(name: str) -> bool:
     """Whether a header's value is never stored or shown in plain.
 
-    A list of names would miss the next provider's, so anything that sounds like it is sealed.
+    A list of names would miss the next provider's, so anything that sounds like it is sealed,
+    but for what is known to be no secret.
     """
-    return _SENSITIVE.search(name) is not None
+    return _SENSITIVE.search(name) is not None and not name.lower().endswith(_NO_SECRET)

@@ -182,6 +182,9 @@ class Judgement:
             if key is None:
                 continue
             before = last.get(key)
+            if before is not None and message.group and message.spec.headers == before.spec.headers:
+                # Published at once, to another endpoint.
+                continue
             if before is not None and message.at < before.at + DEDUPLICATION_MS:
                 yield f"{before.id} and {message.id} have the id {key} (I15)"
             last[key] = message

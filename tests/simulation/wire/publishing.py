@@ -10,6 +10,9 @@ from workflow_agents.protocol.message import parse_message
 EPOCH_S = 1_767_225_600
 """When virtual time begins, as the clock of an undisturbed engine has it."""
 
+SECRET = ("Authorization", "Bearer secret")
+"""Forwarded with every post; it is sealed in the store."""
+
 POST = "X-Post"
 TRY = "X-Try"
 
@@ -33,6 +36,7 @@ def incoming(post: Post, attempt: int, more: Sequence[tuple[str, str]] = ()) -> 
         (f"Upstash-Forward-{POST}", "content" if post.by_content else post.name),
         ("Upstash-Timeout", f"{TIMEOUT_MS // 1000}s"),
         ("Upstash-Label", "a,b"),
+        (f"Upstash-Forward-{SECRET[0]}", SECRET[1]),
     ]
     if not post.by_content:
         headers.append((f"Upstash-Forward-{TRY}", str(attempt)))

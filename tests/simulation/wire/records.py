@@ -1,10 +1,12 @@
 """What the database holds of messages, as those who judge it read it."""
 
+import base64
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from workflow_agents.engine.sealing import Sealer
 from workflow_agents.protocol.history import EntryKind
 from workflow_agents.protocol.message import MessageSpec
 from workflow_agents.protocol.message_kinds import MessageKind
@@ -15,6 +17,10 @@ ANSWERED = (EntryKind.MESSAGE_DELIVERED, EntryKind.MESSAGE_FAILED)
 ENDS = (*ANSWERED, EntryKind.MESSAGE_CANCELED)
 ENDED = f"EXISTS (SELECT 1 FROM feed f WHERE f.message = m.id AND f.kind IN {(*map(int, ENDS),)})"
 
+KEY = {"WORKFLOW_AGENTS_KEY": base64.b64encode(bytes(32)).decode()}
+"""The environment of all processes: what one has sealed, the others read."""
+
+_SEALER = Sealer(":memory:", KEY.get)
 _MESSAGE = (
     "SELECT id, kind, at, url, queue, flow_key, source, schedule, url_group, endpoint,"
     " spec, body, payload FROM messages m"
@@ -83,8 +89,15 @@ def _messages(database: Database, which: str, *arguments: Any) -> list[Message]:
         if payload is not None:
             body = read_payloads(lambda sql, given: database.all(sql, *given), {payload})[payload]
         facts[1] = MessageKind(facts[1])
-        found.append(Message(*facts, MessageSpec.from_json(json.loads(spec)), body or b""))
+        found.append(Message(*facts, _opened(spec), body or b""))
     return found
+
+
+def _opened(spec: bytes) -> MessageSpec:
+    data = json.loads(spec)
+    for family in ("headers", "callback_headers", "failure_callback_headers"):
+        data[family] = _SEALER.open_headers(data.get(family, {}))
+    return MessageSpec.from_json(data)
 
 
 def entries(database: Database, row: int) -> list[Entry]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.simulation.processes import Processes
 from tests.simulation.wire import records
-from tests.simulation.wire.publishing import POST, group_urls
+from tests.simulation.wire.publishing import POST, SECRET, group_urls
 from tests.simulation.wire.records import Entry, Message
 from tests.simulation.wire.scenario import Post, Scenario
 from workflow_agents import FlowControl
@@ -201,10 +201,8 @@ class Watch:
             if message.url not in group_urls(message.group, self._groups[message.group]):
                 self.violated(f"{message.url} is not in {message.group}", message.id)
         if message.kind is MessageKind.PLAIN:
-            expected = {
-                "X-Post": message.spec.headers[POST],
-                "Content-Type": "application/octet-stream",
-            }
+            expected = dict([SECRET, (POST, message.spec.headers[POST])])
+            expected["Content-Type"] = "application/octet-stream"
             if expected.items() - request.headers.items():
                 self.violated(f"headers {request.headers}, expected {expected} (I14)", message.id)
             if request.body != post.body:

@@ -1,6 +1,5 @@
 """The world around an engine of messages whose process dies; see `tests.simulation.world`."""
 
-import base64
 import random
 
 from tests.simulation.processes import Processes
@@ -16,9 +15,6 @@ from workflow_agents import Limits
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.store.sqlite import SqliteStore
 from workflow_agents.testing.faults import Faults
-
-_KEY = base64.b64encode(bytes(32)).decode()
-"""Some headers of messages are sealed, and each process has to read them."""
 
 
 class World:
@@ -70,7 +66,7 @@ class World:
             http=self._services.network(
                 self._faults, lambda message_id: engine.wire.messages.row_of(message_id)
             ),
-            environment={"WORKFLOW_AGENTS_KEY": _KEY}.get,
+            environment=records.KEY.get,
             limits=Limits(concurrent_deliveries=self._scenario.at_once),
             inline=True,
         )
