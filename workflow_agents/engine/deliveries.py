@@ -9,7 +9,7 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.acceptance import shortcoming
@@ -364,6 +364,20 @@ class Deliveries:
         )
         if not 200 <= answer.status < 300:
             raise NoAnswer(f"{url} answered {answer.status}")
+
+    async def recorded(self, row: DeliveryRow, record: Callable[[], Awaitable[None]]) -> None:
+        """Record an attempt that was made; the store has to answer for that, however late.
+
+        If it cannot be read now, that is no reason to make the attempt again.
+        """
+        while True:
+            try:
+                await record()
+            except StoreError as error:
+                logger.error("delivery %d: %s", row.id, error)
+                await asyncio.sleep(_STORE_RETRY_S)
+            else:
+                return
 
     async def give_back(self, row: DeliveryRow, due_at: int, entry: Entry | None) -> None:
         """An attempt failed, and another one follows."""

@@ -77,7 +77,7 @@ def forwardable(items: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 _SENSITIVE = re.compile(r"auth|cookie|credential|key|passw|secret|signature|token", re.I)
-_NO_SECRET = "-flow-control-key"
+_LIMITED = "-flow-control-key"
 
 
 def is_sensitive(name: str) -> bool:
@@ -86,4 +86,4 @@ def is_sensitive(name: str) -> bool:
     A list of names would miss the next provider's, so anything that sounds like it is sealed,
     but for what is known to be no secret.
     """
-    return _SENSITIVE.search(name) is not None and not name.lower().endswith(_NO_SECRET)
+    return _SENSITIVE.search(name) is not None and not name.lower().endswith(_LIMITED)
