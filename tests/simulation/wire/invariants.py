@@ -8,10 +8,10 @@ from typing import Any
 
 from tests.simulation.wire import records
 from tests.simulation.wire.outside import Outside
+from tests.simulation.wire.post_watch import PostWatch
 from tests.simulation.wire.publishing import POST, TRY
 from tests.simulation.wire.records import Entry, Message
 from tests.simulation.wire.scenario import Scenario
-from tests.simulation.wire.watch import Watch
 from workflow_agents.engine.messages import DEDUPLICATION_MS
 from workflow_agents.protocol.history import EntryKind
 from workflow_agents.protocol.message_kinds import MessageKind
@@ -26,7 +26,7 @@ class Judgement:
     """See the module."""
 
     def __init__(
-        self, scenario: Scenario, database: Database, watch: Watch, outside: Outside
+        self, scenario: Scenario, database: Database, watch: PostWatch, outside: Outside
     ) -> None:
         self._scenario = scenario
         self._database = database

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from workflow_agents.store.message_lists import MessageFilter
-from workflow_agents.store.resource_rows import EndpointRow
-
 from tests.simulation.processes import Processes
 from tests.simulation.wire import records
+from tests.simulation.wire.post_watch import PostWatch
 from tests.simulation.wire.publishing import group_urls, scheduled
 from tests.simulation.wire.scenario import Pause, Scenario, Scheduled, Sweep
-from tests.simulation.wire.watch import Watch
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import NotFound
+from workflow_agents.store.message_lists import MessageFilter
+from workflow_agents.store.resource_rows import EndpointRow
 
 if TYPE_CHECKING:
     from tests.simulation.wire.outside import Outside
@@ -54,7 +53,7 @@ class Operators:
         self,
         scenario: Scenario,
         processes: Processes[DurableEngine],
-        watch: Watch,
+        watch: PostWatch,
         outside: "Outside",
     ) -> None:
         self.active: dict[str, list[Active]] = {}

@@ -12,9 +12,9 @@ from functools import partial
 from tests.simulation.processes import Processes
 from tests.simulation.wire import records
 from tests.simulation.wire.operators import Operators
+from tests.simulation.wire.post_watch import PostWatch
 from tests.simulation.wire.publishing import incoming
 from tests.simulation.wire.scenario import Post, Scenario
-from tests.simulation.wire.watch import Watch
 from workflow_agents import StoreError
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.engine.messages import DEDUPLICATION_MS, Published
@@ -44,7 +44,7 @@ class Outside:
     """
 
     def __init__(
-        self, scenario: Scenario, processes: Processes[DurableEngine], watch: Watch
+        self, scenario: Scenario, processes: Processes[DurableEngine], watch: PostWatch
     ) -> None:
         self.taken: dict[str, Taken] = {}
         self.attempts: Counter[str] = Counter()

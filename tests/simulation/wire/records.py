@@ -13,6 +13,7 @@ from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.store.sqlite_payloads import read_payloads
 from workflow_agents.testing.faults import Database
 
+RETRIES = (EntryKind.MESSAGE_RETRY, EntryKind.FAILURE_FUNCTION_RETRY)
 ANSWERED = (EntryKind.MESSAGE_DELIVERED, EntryKind.MESSAGE_FAILED)
 ENDS = (*ANSWERED, EntryKind.MESSAGE_CANCELED)
 ENDED = f"EXISTS (SELECT 1 FROM feed f WHERE f.message = m.id AND f.kind IN {(*map(int, ENDS),)})"

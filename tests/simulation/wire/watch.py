@@ -1,22 +1,15 @@
 """What is watched while messages are delivered: every request, and what was known before it."""
 
-import base64
-import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from tests.simulation.processes import Processes
+from tests.simulation.processes import Disturbances, Processes
 from tests.simulation.wire import records
-from tests.simulation.wire.publishing import POST, SECRET, group_urls
 from tests.simulation.wire.records import Entry, Message
-from tests.simulation.wire.scenario import Post, Scenario
 from workflow_agents import FlowControl
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.engine.http_out import HttpRequest, HttpResponse
-from workflow_agents.protocol.history import EntryKind
-from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.testing.faults import Faults
 
 NO_ANSWER = HttpResponse(504)
@@ -51,27 +44,29 @@ class Watch:
         sent: the requests that were sent for each message.
         canceled: messages whose cancellation was acknowledged.
         paused: ("queue" or "key", name) of what is paused, by all that was acknowledged.
-        retried: posts whose dead letter is retried; their endpoints have healed.
     """
 
     def __init__(
-        self, scenario: Scenario, processes: Processes[DurableEngine], faults: Faults
+        self,
+        disturbances: Disturbances,
+        processes: Processes[DurableEngine],
+        faults: Faults,
+        *,
+        queues: Mapping[str, int],
+        limits: Mapping[str, FlowControl],
     ) -> None:
         self.problems = processes.problems
         self.fired = processes.fired
         self.sent: defaultdict[int, list[Sent]] = defaultdict(list)
         self.canceled: set[int] = set()
         self.paused: set[tuple[str, str]] = set()
-        self.retried: set[str] = set()
         self._processes = processes
         self._database = processes.database
         self._faults = faults
-        self._posts = {post.name: post for post in scenario.all_posts}
-        self._queues = scenario.queues
-        self._groups = scenario.groups
-        self._limits = flows_of(scenario)
-        self._steps_back = any(what == "step" and ms < 0 for _, what, ms in scenario.clock)
-        self._steady = not scenario.clock
+        self._queues = queues
+        self._limits = limits
+        self._steps_back = any(what == "step" and ms < 0 for _, what, ms in disturbances.clock)
+        self._steady = not disturbances.clock
         self._starts: defaultdict[str, list[float]] = defaultdict(list)
 
     def most_requests(self) -> dict[str, int]:
@@ -94,7 +89,7 @@ class Watch:
             self.violated("it is sent before it is durable (P1)", row)
             return None
         told = records.entries(self._database, row)
-        retries = [entry for entry in told if entry.kind is EntryKind.MESSAGE_RETRY]
+        retries = [entry for entry in told if entry.kind in records.RETRIES]
         sent = Sent(
             message,
             self._processes.number,
@@ -110,7 +105,7 @@ class Watch:
         self._not_early(message, retries)
         self._in_turn(message)
         self._not_paused(message)
-        self._unchanged(message, request)
+        self.unchanged(message, request)
         self.sent[row].append(sent)
         if message.flow_key is not None:
             self._under_limits(message.flow_key)
@@ -178,65 +173,8 @@ class Watch:
         of_now = sent.process == self._processes.number
         return of_now and sent.answer is None and not sent.abandoned
 
-    # What is sent.
-
-    def post_of(self, message: Message) -> Post:
-        """The post that it was published with, or that it is about."""
-        while message.source is not None:
-            source = records.message(self._database, message.source)
-            assert source is not None
-            message = source
-        name = message.spec.headers[POST]
-        return next(
-            p for p in self._posts.values() if name == ("content" if p.by_content else p.name)
-        )
-
-    def _unchanged(self, message: Message, request: HttpRequest) -> None:
-        """It arrives as it was published, byte for byte (I14)."""
-        post = self.post_of(message)
-        if (request.method, request.url) != ("POST", message.url):
-            self.violated(f"it goes to {request.method} {request.url}", message.id)
-        if message.group is not None:
-            self.fired["to a group"] += 1
-            if message.url not in group_urls(message.group, self._groups[message.group]):
-                self.violated(f"{message.url} is not in {message.group}", message.id)
-        if message.kind is MessageKind.PLAIN:
-            expected = dict([SECRET, (POST, message.spec.headers[POST])])
-            expected["Content-Type"] = "application/octet-stream"
-            if expected.items() - request.headers.items():
-                self.violated(f"headers {request.headers}, expected {expected} (I14)", message.id)
-            if request.body != post.body:
-                self.violated("another body is sent than was published (I14)", message.id)
-        else:
-            self._tells_of_its_source(message, post, json.loads(request.body))
-
-    def _tells_of_its_source(self, message: Message, post: Post, told: dict[str, Any]) -> None:
-        """A callback tells of the last answer, and of the message as it was sent."""
-        assert message.source is not None
-        last = self._last_answered(message.source)
-        source = records.message(self._database, message.source)
-        if last is None or source is None:
-            self.violated("a callback tells of a message that has no answer", message.id)
-            return
-        answer = last.answer or NO_ANSWER
-        expected = {
-            "status": answer.status,
-            "retried": last.retried,
-            "maxRetries": source.attempts - 1,
-            "sourceBody": base64.b64encode(post.body).decode(),
-        }
-        if answer is not NO_ANSWER:
-            expected["body"] = base64.b64encode(answer.body).decode()
-        if {name: told.get(name) for name in expected} != expected:
-            self.violated(f"it tells {told}, expected {expected}", message.id)
-        letters = records.letters(self._database).get(message.source, [])
-        if message.kind is MessageKind.FAILURE_CALLBACK and [told.get("dlqId")] != [
-            letter for letter, _ in letters
-        ]:
-            self.violated(f"it tells of {told.get('dlqId')}, not of {letters} (I12)", message.id)
-
-    def _last_answered(self, row: int) -> Sent | None:
-        return next((sent for sent in reversed(self.sent[row]) if sent.answer is not None), None)
+    def unchanged(self, message: Message, request: HttpRequest) -> None:
+        """What is sent is what was published; those who know what it was say so."""
 
     # What comes back.
 
@@ -244,17 +182,6 @@ class Watch:
         """An answer is given to the engine; None: it has taken the request back."""
         sent.answer = answer
         sent.abandoned = answer is None
-
-
-def flows_of(scenario: Scenario) -> dict[str, FlowControl]:
-    """The limits of all keys."""
-    flows: list[FlowControl | None] = []
-    for post in scenario.all_posts:
-        flows += [
-            post.flow,
-            *(told.flow for told in (post.callback, post.failure_callback) if told),
-        ]
-    return {flow.key: flow for flow in flows if flow is not None}
 
 
 RowOf = Callable[[str], int]

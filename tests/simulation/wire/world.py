@@ -8,9 +8,9 @@ from tests.simulation.wire import records
 from tests.simulation.wire.invariants import Judgement, cleaned
 from tests.simulation.wire.logs import surprises
 from tests.simulation.wire.outside import Outside
+from tests.simulation.wire.post_watch import PostWatch
 from tests.simulation.wire.scenario import Report, Scenario
 from tests.simulation.wire.services import Services
-from tests.simulation.wire.watch import Watch
 from workflow_agents import Limits
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.store.sqlite import SqliteStore
@@ -34,7 +34,7 @@ class World:
             scenario, self._faults, self._random, self._new_engine, self._act
         )
         processes.time.advance(scenario.begins_ms)
-        self._watch = Watch(scenario, processes, self._faults)
+        self._watch = PostWatch(scenario, processes, self._faults)
         self._services = Services(scenario, self._watch)
         self._outside = Outside(scenario, processes, self._watch)
 
