@@ -23,7 +23,7 @@ KEY = {"WORKFLOW_AGENTS_KEY": base64.b64encode(bytes(32)).decode()}
 
 _SEALER = Sealer(":memory:", KEY.get)
 _MESSAGE = (
-    "SELECT id, kind, at, url, queue, flow_key, source, schedule, url_group, endpoint,"
+    "SELECT id, run, kind, at, url, queue, flow_key, source, schedule, url_group, endpoint,"
     " spec, body, payload FROM messages m"
 )
 
@@ -33,6 +33,7 @@ class Message:
     """A message as it was accepted; see `messages` in the store."""
 
     id: int
+    run: int
     kind: MessageKind
     at: int
     url: str
@@ -89,7 +90,7 @@ def _messages(database: Database, which: str, *arguments: Any) -> list[Message]:
         *facts, spec, body, payload = row
         if payload is not None:
             body = read_payloads(lambda sql, given: database.all(sql, *given), {payload})[payload]
-        facts[1] = MessageKind(facts[1])
+        facts[2] = MessageKind(facts[2])
         found.append(Message(*facts, _opened(spec), body or b""))
     return found
 
