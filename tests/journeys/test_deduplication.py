@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.message_world import HandClock, World, open_shop
+from tests.journeys.message_world import HandClock, World, incoming, open_shop
+from workflow_agents.protocol.message import content_key
 
 
 @pytest.fixture
@@ -52,7 +53,10 @@ async def test_content_is_taken_once(tmp_path: Path, world: World) -> None:
 async def test_an_id_is_none_of_a_content(tmp_path: Path, world: World) -> None:
     async with open_shop(tmp_path, world) as shop:
         await shop.publish("x", "a", upstash_content_based_deduplication="true")
-        (taken,) = shop.engine.store.all("SELECT id FROM deduplications")
-        named = await shop.publish("x", upstash_deduplication_id=taken[0])
+        key = content_key(incoming("https://a.test/x", "a", {}).spec, b"a")
+        assert (
+            await shop.publish("x", "a", upstash_content_based_deduplication="true")
+        ).deduplicated
+        named = await shop.publish("x", upstash_deduplication_id=f"content:{key}")
         assert not named.deduplicated
         await shop.at_rest()

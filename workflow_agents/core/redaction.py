@@ -12,6 +12,9 @@ from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.headers import is_sensitive
 from workflow_agents.protocol.secrets import Secret
 
+HIDDEN = "[hidden]"
+"""In place of a header's value that nobody is to see."""
+
 _KEY = os.urandom(32)
 
 
@@ -44,7 +47,7 @@ def shown_headers(headers: Mapping[str, str | Secret]) -> dict[str, str]:
         if isinstance(value, Secret):
             shown[name] = f"[secret {value.env}]"
         else:
-            shown[name] = "[hidden]" if is_sensitive(name) else value
+            shown[name] = HIDDEN if is_sensitive(name) else value
     return shown
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workflow_agents.core.checks import checked_size
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.flow_control import FlowControl
+from workflow_agents.core.redaction import HIDDEN
 from workflow_agents.core.retry import validate_retries
 from workflow_agents.engine.ends import DeliveryKind
 from workflow_agents.errors import NotFound
@@ -39,6 +40,7 @@ DEDUPLICATION_MS = 10 * 60_000
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PREFIX = "msg_"
+_FAMILIES = ("headers", "callback_headers", "failure_callback_headers")
 _ON_ITS_WAY = b'{"active":true}'
 _AT_ONCE = 500
 
@@ -339,7 +341,7 @@ class Messages:
         """A spec as it lies in the store: no header that carries credentials is in plain."""
         seal = self._engine.sealer.seal_headers
         data = spec.to_json()
-        for family in ("headers", "callback_headers", "failure_callback_headers"):
+        for family in _FAMILIES:
             if family in data:
                 data[family] = seal(data[family])
         return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
@@ -351,9 +353,20 @@ class Messages:
             StoreError: WA401, sealed with another key.
         """
         data: dict[str, Any] = json.loads(stored)
-        for family in ("headers", "callback_headers", "failure_callback_headers"):
+        for family in _FAMILIES:
             if family in data:
                 data[family] = self._engine.sealer.open_headers(data[family])
+        return MessageSpec.from_json(data)
+
+    def displayed(self, stored: bytes) -> MessageSpec:
+        """A spec as it may be shown: what lies sealed stays hidden."""
+        data: dict[str, Any] = json.loads(stored)
+        for family in _FAMILIES:
+            if family in data:
+                data[family] = {
+                    name: value if isinstance(value, str) else HIDDEN
+                    for name, value in data[family].items()
+                }
         return MessageSpec.from_json(data)
 
     # Cancelling.

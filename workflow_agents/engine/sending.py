@@ -194,7 +194,8 @@ class Sending:
             0, attempt.at, EntryKind.MESSAGE_FAILED, data=encode(told), message=message.id
         )
         letter_id = f"{attempt.at}-{message.id}"
-        letter = AddMessageLetter(letter_id, message.id, attempt.at, json.dumps(told))
+        failure = json.dumps({**told, "status": attempt.status})
+        letter = AddMessageLetter(letter_id, message.id, attempt.at, failure)
         following = self._callback(message, spec, attempt)
         following += self._callback(message, spec, attempt, letter_id)
         await self._end(row, message, following, [letter], entry)

@@ -6,6 +6,7 @@ from workflow_agents.engine.credentials import Credentials
 from workflow_agents.engine.failure_visits import FailureVisits
 from workflow_agents.engine.flow_keys import FlowKeys
 from workflow_agents.engine.message_letters import MessageLetters
+from workflow_agents.engine.message_logs import MessageLogs
 from workflow_agents.engine.messages import Messages
 from workflow_agents.engine.queues import Queues
 from workflow_agents.engine.remote_ends import RemoteEnds
@@ -30,6 +31,7 @@ class Wire:
         messages: takes them.
         sending: attempts to deliver them.
         letters: those that failed for good.
+        logs: what happened to messages.
         queues: in which they wait for each other.
         url_groups: names for several destinations.
         schedules: publish messages again and again.
@@ -49,6 +51,7 @@ class Wire:
         self.messages = Messages(engine)
         self.sending = Sending(engine)
         self.letters = MessageLetters(engine)
+        self.logs = MessageLogs(engine)
         self.queues = Queues(engine)
         self.url_groups = UrlGroups(engine)
         self.schedules = Schedules(engine)

@@ -18,7 +18,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import WorkflowAgentsError
-from workflow_agents.server import auth, health, keys, openapi, publishing, workflows
+from workflow_agents.server import (
+    auth,
+    dead_letters,
+    flow_control,
+    health,
+    keys,
+    logs,
+    openapi,
+    publishing,
+    queues,
+    schedules,
+    url_groups,
+    workflows,
+)
 from workflow_agents.server.answers import refusal, refusal_of
 from workflow_agents.server.destinations import Target
 from workflow_agents.server.rates import Rates
@@ -30,7 +43,18 @@ logger = logging.getLogger(__name__)
 
 def all_endpoints() -> tuple[Endpoint, ...]:
     """The table: what is asked for most comes first."""
-    return (*publishing.endpoints, *workflows.endpoints, *keys.endpoints, *health.endpoints)
+    return (
+        *publishing.endpoints,
+        *workflows.endpoints,
+        *queues.endpoints,
+        *url_groups.endpoints,
+        *schedules.endpoints,
+        *dead_letters.endpoints,
+        *logs.endpoints,
+        *flow_control.endpoints,
+        *keys.endpoints,
+        *health.endpoints,
+    )
 
 
 def create_app(

@@ -19,10 +19,9 @@ def message_json(
     Args:
         message_id: on the wire.
         row: as it is stored.
-        spec: what its headers say, opened.
+        spec: what its headers say, as they may be shown.
         not_before: when it is due, Unix milliseconds; default: when it was accepted.
     """
-    shown = redacted_headers(spec.headers, spec.redact)
     return without_empty(
         {
             "messageId": message_id,
@@ -30,8 +29,8 @@ def message_json(
             "topicName": row.url_group,
             "endpointName": row.endpoint,
             "method": spec.method,
-            "header": header_map(shown.items()),
-            **_body(row.body, spec),
+            "header": headers_of(spec),
+            **body_of(row.body, spec),
             "maxRetries": DEFAULT_RETRIES if spec.retries is None else spec.retries,
             "notBefore": not_before or spec.not_before or row.at + (spec.delay_ms or 0),
             "createdAt": row.at,
@@ -49,7 +48,13 @@ def message_json(
     )
 
 
-def _body(body: bytes, spec: MessageSpec) -> dict[str, str]:
+def headers_of(spec: MessageSpec) -> dict[str, list[str]]:
+    """What is delivered, with marks for what is redacted."""
+    return header_map(redacted_headers(spec.headers, spec.redact).items())
+
+
+def body_of(body: bytes, spec: MessageSpec) -> dict[str, str]:
+    """The body, or its mark."""
     if spec.redact and spec.redact.get("body") and body:
         return {"body": redacted(body.decode("utf-8", "replace"), spec.redact)}
     return body_fields(body)

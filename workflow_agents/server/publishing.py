@@ -169,7 +169,7 @@ async def show(call: Call) -> Response:
     if owed is None:
         raise _not_pending(message_id)
     due_at = owed.due_at or owed.not_before
-    return Json(message_json(message_id, row, messages.opened(row.spec), due_at))
+    return Json(message_json(message_id, row, messages.displayed(row.spec), due_at))
 
 
 async def cancel(call: Call) -> Response:
