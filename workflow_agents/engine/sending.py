@@ -165,12 +165,14 @@ class Sending:
         at = engine.clock.now_ms()
         return Attempt(row.attempt, answer, f"HTTP status {answer.status}", at=at)
 
-    def after(self, spec: MessageSpec, attempt: Attempt) -> Delivered | Retry | Failed:
-        """What follows an attempt."""
+    def after(
+        self, spec: MessageSpec, attempt: Attempt, *, refused: bool = False
+    ) -> Delivered | Retry | Failed:
+        """What follows an attempt. `refused`: it has failed, even if its status is 2xx."""
         delay = None if spec.retry_delay is None else DelayExpression.parse(spec.retry_delay)
         answer = attempt.answer
         return after_answer(
-            None if answer is None else answer.status,
+            None if answer is None or refused else answer.status,
             {} if answer is None else answer.headers,
             attempt=attempt.number,
             policy=RetryPolicy(DEFAULT_RETRIES if spec.retries is None else spec.retries, delay),

@@ -96,7 +96,7 @@ class Visits:
                 row, message, [self._entry(EntryKind.MESSAGE_DELIVERED, message, attempt, told)]
             )
             return
-        decision = self._engine.wire.sending.after(spec, attempt)
+        decision = self._engine.wire.sending.after(spec, attempt, refused=True)
         if isinstance(decision, Retry):
             await self._again(row, message, attempt, attempt.at + decision.after_ms)
             return
@@ -145,7 +145,7 @@ class Visits:
         attempt: Attempt,
     ) -> None:
         if not attempt.succeeded:
-            decision = self._engine.wire.sending.after(spec, attempt)
+            decision = self._engine.wire.sending.after(spec, attempt, refused=True)
             if isinstance(decision, Retry):
                 await self._again(row, message, attempt, attempt.at + decision.after_ms)
                 return
