@@ -1,6 +1,6 @@
 """Canonical messages: each thing that can happen to one, in an order that is the same each time."""
 
-from tests.simulation.wire.scenario import Endpoint, Post, Scenario, Told
+from tests.simulation.wire.scenario import Endpoint, Pause, Post, Scenario, Scheduled, Sweep, Told
 from workflow_agents import FlowControl
 
 BIG = 6_000
@@ -53,6 +53,60 @@ CANONICAL: dict[str, Scenario] = {
             Post(f"{i}", endpoint=SLOWLY, flow=ONE, callback=Told(SLOWLY, flow=ONE))
             for i in range(2)
         )
+    ),
+    "a queue of three": posts(
+        *(Post(f"{i}", endpoint=SLOWLY, queue="q") for i in range(3)), queues={"q": 1}
+    ),
+    "a queue whose head is retried": posts(
+        Post("a", endpoint=Endpoint(1), queue="q"), Post("b", at_ms=1, queue="q"), queues={"q": 1}
+    ),
+    "a queue with callbacks": posts(
+        *(Post(f"{i}", queue="q", callback=Told(Endpoint(1, ms=5))) for i in range(2)),
+        queues={"q": 1},
+    ),
+    "a queue whose head fails": posts(
+        Post("a", endpoint=DOWN, queue="q", failure_callback=Told(SLOWLY)),
+        Post("b", at_ms=1, queue="q"),
+        queues={"q": 1},
+    ),
+    "a queue whose head is cancelled": posts(
+        Post("a", endpoint=SLOWLY, queue="q", cancel_at_ms=10),
+        Post("b", at_ms=1, queue="q"),
+        queues={"q": 1},
+    ),
+    "a queue that is paused": posts(
+        *(Post(f"{i}", endpoint=Endpoint(1, ms=5), queue="q") for i in range(2)),
+        queues={"q": 1},
+        pauses=[Pause("queue", "q", 3, 200)],
+    ),
+    "two turns at a time": posts(
+        *(Post(f"{i}", endpoint=SLOWLY, queue="q") for i in range(4)), queues={"q": 2}
+    ),
+    "a queue that is swept": posts(
+        *(Post(f"{i}", endpoint=SLOWLY, queue="q") for i in range(3)),
+        queues={"q": 1},
+        sweeps=[Sweep("queue", "q", 20)],
+    ),
+    "a key that is paused": posts(
+        *(Post(f"{i}", endpoint=SLOWLY, flow=ONE) for i in range(2)),
+        pauses=[Pause("key", "one", 10, 200)],
+    ),
+    "to a group": posts(Post("a", group="g", callback=Told()), groups={"g": 2}),
+    "to a group, once": posts(
+        *(Post(f"{i}", group="g", dedup="x") for i in range(2)), groups={"g": 2}
+    ),
+    "a dead letter is retried": posts(
+        Post("a", endpoint=DOWN, retries=0, retried=True, size=BIG, callback=Told())
+    ),
+    "a schedule": posts(schedules=[Scheduled(Post("s"), 59_900, 61_000)], begins_ms=59_900),
+    "a schedule, paused over its tick": posts(
+        schedules=[Scheduled(Post("s"), 59_900, 61_000, (59_950, 60_050))], begins_ms=59_900
+    ),
+    "a schedule for a queue": posts(
+        Post("a", 59_990, endpoint=SLOWLY, queue="q"),
+        queues={"q": 1},
+        schedules=[Scheduled(Post("s", queue="q"), 59_900, 61_000)],
+        begins_ms=59_900,
     ),
     "no room": posts(*(Post(f"{i}", endpoint=SLOWLY) for i in range(3)), at_once=1),
 }
