@@ -27,9 +27,9 @@ class Disturbances:
         clock: (when, what, milliseconds): "step" or "freeze".
     """
 
-    stops_ms: list[int] = field(default_factory=list)
-    crashes_ms: list[int] = field(default_factory=list)
-    clock: list[tuple[int, str, int]] = field(default_factory=list)
+    stops_ms: list[int] = field(default_factory=list[int])
+    crashes_ms: list[int] = field(default_factory=list[int])
+    clock: list[tuple[int, str, int]] = field(default_factory=list[tuple[int, str, int]])
 
 
 class Runs(Protocol):

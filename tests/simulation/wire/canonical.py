@@ -44,6 +44,10 @@ CANONICAL: dict[str, Scenario] = {
     "cancelled before": posts(Post("a", delay_ms=400, cancel_at_ms=20)),
     "cancelled between attempts": posts(Post("a", endpoint=DOWN, cancel_at_ms=20)),
     "one at a time": posts(*(Post(f"{i}", endpoint=SLOWLY, flow=ONE) for i in range(3))),
+    "one at a time, cancelled on its way": posts(
+        Post("a", endpoint=SLOWLY, flow=ONE, cancel_at_ms=10),
+        Post("b", at_ms=1, endpoint=SLOWLY, flow=ONE),
+    ),
     "one a second": posts(*(Post(f"{i}", flow=SLOW) for i in range(3))),
     "one at a time, retried": posts(
         *(Post(f"{i}", endpoint=Endpoint(1, ms=10), flow=ONE) for i in range(2))

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from workflow_agents import StoreError
 
@@ -23,7 +23,7 @@ class _Surprises(logging.Handler):
 
 
 @contextlib.contextmanager
-def surprises(problems: list[str]) -> Iterator[None]:
+def surprises(problems: list[str]) -> Generator[None]:
     """While it lasts, what surprises the engine is a problem, and its logs are not written."""
     logger = logging.getLogger("workflow_agents")
     handler = _Surprises(problems)

@@ -21,13 +21,13 @@ class WatchedHttp(FaultyHttp):
         sent = self._watch.request_starts(
             self._row_of(request.headers["Upstash-Message-Id"]), request
         )
-        answer: HttpResponse | None = None
+        seen: HttpResponse | None = None
         try:
-            answer = await super().send(request)
+            seen = answer = await super().send(request)
         except NoAnswer:
-            answer = NO_ANSWER
+            seen = NO_ANSWER
             raise
         finally:
             if sent is not None:
-                self._watch.request_ends(sent, answer)
+                self._watch.request_ends(sent, seen)
         return answer

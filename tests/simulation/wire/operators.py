@@ -121,7 +121,8 @@ class Operators:
         self.swept.add((sweep.what, sweep.name))
         cancelled, more = await engine.wire.messages.cancel_all(which)
         self._watch.fired["cancelled by a sweep"] += cancelled
-        if more or (left := records.unended(self._database, matching)):
+        left = records.unended(self._database, matching)
+        if more or left:
             self._watch.problems.append(f"a sweep of {sweep.name} has left {left} (I10)")
         self._watch.canceled.update(
             row for row in matching if records.was_cancelled(self._database, row)

@@ -54,8 +54,8 @@ class PostWatch(Watch):
             if message.url not in group_urls(message.group, self._groups[message.group]):
                 self.violated(f"{message.url} is not in {message.group}", message.id)
         if message.kind is MessageKind.PLAIN:
-            expected = dict([SECRET, (POST, message.spec.headers[POST])])
-            expected["Content-Type"] = "application/octet-stream"
+            expected = {"Content-Type": "application/octet-stream"}
+            expected |= dict([SECRET, (POST, message.spec.headers[POST])])
             if expected.items() - request.headers.items():
                 self.violated(f"headers {request.headers}, expected {expected} (I14)", message.id)
             if request.body != post.body:
