@@ -7,6 +7,8 @@ INSTALLED := .venv/.installed
 PYTEST := $(BIN)/python -m pytest -q
 # Tests are spread over two processes; one that has nothing left takes over from the other.
 SPREAD ?= -n 2 --dist worksteal
+# Many tests start processes, which would compile everything again each time.
+unexport PYTHONDONTWRITEBYTECODE
 # Seeds of the longer simulation: make sim SEEDS=100000
 SEEDS ?= 20000
 
@@ -52,7 +54,8 @@ docs: $(INSTALLED) ## write the generated pages; run the code of README and docs
 notebooks: $(INSTALLED) ## execute the notebooks
 	@$(PYTEST) tests/test_notebooks.py
 
-check: lint types test ## what continuous integration runs
+check: lint ## what continuous integration runs: lint, types and tests
+	@$(MAKE) --no-print-directory -j 2 types test
 
 demo: $(INSTALLED) ## agents on a real local model; their server is killed and they go on
 	@$(BIN)/python -m examples.demo.run

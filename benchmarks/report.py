@@ -24,6 +24,7 @@ FLOOR_OF: dict[str, str | None] = {
     "W8S": None,
     "S1": "floor-group",
     "A1": None,
+    "H1": None,
 }
 
 
@@ -135,6 +136,15 @@ FIGURES: dict[str, tuple[str, list[Figure]]] = {
             Figure("added_ms", "CPU that the agents layer adds, ms a turn", 10),
             Figure("agent_ms", "CPU in all, ms a turn", None),
             Figure("bare_ms", "CPU of the same steps without it, ms a turn", None),
+        ],
+    ),
+    "H1": (
+        "outbound requests, 32 connections",
+        [
+            Figure("requests_per_s", "requests/s", None, more=True),
+            Figure("cpu_us", "CPU, µs a request", None),
+            Figure("httpx2_per_s", "httpx2, requests/s", None, more=True),
+            Figure("httpx2_cpu_us", "httpx2, CPU, µs a request", None),
         ],
     ),
 }

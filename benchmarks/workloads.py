@@ -30,6 +30,7 @@ PARAMETERS: dict[str, dict[str, int]] = {
     "W8S": {"turns": 1_000, "prompt_bytes": 200, "result_bytes": 80},
     "S1": {"n": 200, "at_once": 50},
     "A1": {"turns": 50},
+    "H1": {"requests": 6_400, "at_once": 32},
 }
 EDGE = 200  # steps at either end of a long run that are compared
 
@@ -224,6 +225,12 @@ class Measurement:
 
         self.emit(**await cpu_per_turn(self.folder, self.parameters["turns"]))
 
+    async def outbound(self) -> None:
+        """H1: requests that the engine makes of other machines."""
+        from benchmarks.outbound import requests_per_second
+
+        self.emit(**await requests_per_second(**self.parameters))
+
 
 # what a process is asked for -> what it does
 PARTS: dict[str, Callable[[Measurement], Coroutine[Any, Any, None]]] = {
@@ -239,6 +246,7 @@ PARTS: dict[str, Callable[[Measurement], Coroutine[Any, Any, None]]] = {
     "W8S": Measurement.conversation,
     "S1": Measurement.syncs,
     "A1": Measurement.agents,
+    "H1": Measurement.outbound,
 }
 
 

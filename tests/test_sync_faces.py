@@ -30,7 +30,7 @@ PAIRS = [
 ]
 
 ONLY_SET = {"approvals", "conversations", "dlq"}
-"""What the constructors of both clients set."""
+"""What is no method of either client, and is set when it is made or first asked for."""
 
 ONLY_SYNC = {"run_async"}
 """What needs no twin: with await it is there already."""
@@ -49,7 +49,7 @@ ATTRIBUTES = {
             "origin",
         ]
     ),
-    AsyncClient: ["approvals", "conversations", "dlq"],
+    AsyncClient: ["dlq"],
     AsyncRunHandle: ["run_id", "deduplicated"],
     AsyncDeadLetters: [],
     AsyncApprovals: [],

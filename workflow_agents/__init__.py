@@ -37,11 +37,14 @@ if TYPE_CHECKING:
     from workflow_agents.agents.workflow import Agents, agent_workflow
     from workflow_agents.agents.workflow_tools import workflow_tool
     from workflow_agents.approvals import Approval
-    from workflow_agents.client import AsyncClient, AsyncRunHandle, DeadLetter, RunFailed
-    from workflow_agents.context.context import AsyncWorkflowContext, CurrentStep
+    from workflow_agents.client import AsyncClient, AsyncRunHandle, RunFailed
+    from workflow_agents.context.context import AsyncWorkflowContext
+    from workflow_agents.context.current_step import CurrentStep
+    from workflow_agents.core.dead_letters import DeadLetter
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.limits import Limits
-    from workflow_agents.core.logs import CallRequest, FeedEntry, RunLog, StepLog
+    from workflow_agents.core.logs import RunLog
+    from workflow_agents.core.step_logs import CallRequest, FeedEntry, StepLog
     from workflow_agents.core.stream_events import (
         StreamEnded,
         StreamGap,
@@ -220,11 +223,14 @@ _ROOMS = {
     "agents.workflow": ("Agents", "agent_workflow"),
     "agents.workflow_tools": ("workflow_tool",),
     "approvals": ("Approval",),
-    "client": ("AsyncClient", "AsyncRunHandle", "DeadLetter", "RunFailed"),
-    "context.context": ("AsyncWorkflowContext", "CurrentStep"),
+    "client": ("AsyncClient", "AsyncRunHandle", "RunFailed"),
+    "context.context": ("AsyncWorkflowContext",),
+    "context.current_step": ("CurrentStep",),
+    "core.dead_letters": ("DeadLetter",),
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
-    "core.logs": ("CallRequest", "FeedEntry", "RunLog", "StepLog"),
+    "core.logs": ("RunLog",),
+    "core.step_logs": ("CallRequest", "FeedEntry", "StepLog"),
     "core.stream_events": (
         "StreamEnded",
         "StreamGap",

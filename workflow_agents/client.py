@@ -5,25 +5,29 @@ decided here: each method checks what it is given, asks once, and gives back val
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from workflow_agents.approvals import AsyncApprovals
-from workflow_agents.conversations import AsyncConversations
 from workflow_agents.core.backend import Backend, Letter
 from workflow_agents.core.bad_options import names_options, unknown_option, wrong_option
 from workflow_agents.core.checks import call_headers, checked_body, checked_event_id
-from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.lifecycle import RUN_STATES
-from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
-from workflow_agents.core.stream_events import StreamEvent
 from workflow_agents.errors import ConfigurationError, StateError, StepUsageError
 from workflow_agents.protocol.codec import Unencodable, encode
 from workflow_agents.protocol.history import StepKey
-from workflow_agents.protocol.results import NotifiedWaiter
 from workflow_agents.protocol.times import duration_ms, instant_ms
+
+if TYPE_CHECKING:
+    from workflow_agents.approvals import AsyncApprovals
+    from workflow_agents.conversations import AsyncConversations
+    from workflow_agents.core.dead_letters import DeadLetter
+    from workflow_agents.core.flow_control import FlowControl
+    from workflow_agents.core.logs import RunLog
+    from workflow_agents.core.step_logs import FeedEntry
+    from workflow_agents.core.stream_events import StreamEvent
+    from workflow_agents.protocol.results import NotifiedWaiter
 
 Duration = int | float | str | timedelta
 Instant = int | float | datetime | str
@@ -39,7 +43,7 @@ class RunFailed(StateError):
         log: the run.
     """
 
-    def __init__(self, log: RunLog) -> None:
+    def __init__(self, log: "RunLog") -> None:
         failure = log.failure or {}
         detail: dict[str, Any] = failure.get("detail") or {}
         found = f"{failure.get('error', '')}: {failure.get('message', '')}".strip(": ")
@@ -55,29 +59,6 @@ class RunFailed(StateError):
             fix=("look at its steps: await client.logs(run_id)", "await client.dlq.resume(dlq_id)"),
         )
         self.log = log
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A run that failed for good.
-
-    Attributes:
-        dlq_id: its id as a dead letter.
-        workflow_run_id: the run.
-        workflow: the run's path.
-        at: when it failed, Unix milliseconds.
-        failure: error, message, status, attempts.
-        failure_function_state: CALLBACK_INPROGRESS, CALLBACK_SUCCESS, CALLBACK_FAIL; or None.
-        log: the run.
-    """
-
-    dlq_id: str
-    workflow_run_id: str
-    workflow: str
-    at: int
-    failure: Mapping[str, Any]
-    failure_function_state: str | None
-    log: RunLog
 
 
 class AsyncRunHandle:
@@ -116,11 +97,11 @@ class AsyncRunHandle:
             raise RunFailed(log)
         return log.result if self._read is None else self._read(log.result)
 
-    async def log(self) -> RunLog:
+    async def log(self) -> "RunLog":
         """The run and its steps."""
         return await self._backend.log(self.run_id, steps=True)
 
-    async def feed(self, after: int = 0) -> AsyncIterator[FeedEntry]:
+    async def feed(self, after: int = 0) -> "AsyncIterator[FeedEntry]":
         """Everything that happens to the run, from the beginning, until it has ended.
 
         Args:
@@ -134,7 +115,7 @@ class AsyncRunHandle:
             if complete:
                 return
 
-    async def stream(self, after: int = 0) -> AsyncIterator[StreamEvent]:
+    async def stream(self, after: int = 0) -> "AsyncIterator[StreamEvent]":
         """What is said in the run while it is said, with the run's feed in between.
 
         The words of replies that are streamed come as `TextDelta` and `ToolCallDelta` between
@@ -162,7 +143,7 @@ class AsyncRunHandle:
         body: Any = UNCHANGED,
         retries: int | None = None,
         retry_delay: str | None = None,
-        flow_control: FlowControl | None = None,
+        flow_control: "FlowControl | None" = None,
         label: str | Sequence[str] | None = None,
     ) -> "AsyncRunHandle":
         """Start a run that begins like this one and goes its own way from a step on.
@@ -207,11 +188,11 @@ class AsyncDeadLetters:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    async def list(self, *, before: str | None = None, limit: int = 100) -> list[DeadLetter]:
+    async def list(self, *, before: str | None = None, limit: int = 100) -> list["DeadLetter"]:
         """The newest first; `before` is the id of the last one seen."""
         return [_dead_letter(*found) for found in await self._backend.letters(before, limit)]
 
-    async def get(self, dlq_id: str) -> DeadLetter:
+    async def get(self, dlq_id: str) -> "DeadLetter":
         """One of them, with its run's steps."""
         return _dead_letter(*await self._backend.letter(dlq_id))
 
@@ -264,8 +245,20 @@ class AsyncClient:
     ) -> None:
         self._backend: Backend = _backend(backend, token, base_url)
         self.dlq = AsyncDeadLetters(self._backend)
-        self.conversations = AsyncConversations(self._backend)
-        self.approvals = AsyncApprovals(self._backend)
+
+    @cached_property
+    def conversations(self) -> "AsyncConversations":
+        """What agents remember across runs."""
+        from workflow_agents.conversations import AsyncConversations
+
+        return AsyncConversations(self._backend)
+
+    @cached_property
+    def approvals(self) -> "AsyncApprovals":
+        """What waits for a person, and the person's decisions."""
+        from workflow_agents.approvals import AsyncApprovals
+
+        return AsyncApprovals(self._backend)
 
     async def close(self) -> None:
         """Close the connections to a QStash server; they open again when they are needed."""
@@ -290,7 +283,7 @@ class AsyncClient:
         workflow_run_id: str | None = None,
         retries: int | None = None,
         retry_delay: str | None = None,
-        flow_control: FlowControl | None = None,
+        flow_control: "FlowControl | None" = None,
         delay: Duration | None = None,
         not_before: Instant | None = None,
         label: str | Sequence[str] | None = None,
@@ -384,7 +377,7 @@ class AsyncClient:
 
     async def notify(
         self, event_id: str, event_data: Any = None, *, workflow_run_id: str | None = None
-    ) -> list[NotifiedWaiter]:
+    ) -> "list[NotifiedWaiter]":
         """Wake every run that waits for the event; returns those that were woken.
 
         With `workflow_run_id`, only that run; and if it does not wait yet, the notification
@@ -394,14 +387,13 @@ class AsyncClient:
         done = await self._backend.notify(
             checked_event_id(event_id, "notify"), data, workflow_run_id
         )
-        return [NotifiedWaiter(w["workflowRunId"], w["deadline"]) for w in done["notified"]]
+        return _notified(done["notified"])
 
-    async def get_waiters(self, event_id: str) -> list[NotifiedWaiter]:
+    async def get_waiters(self, event_id: str) -> "list[NotifiedWaiter]":
         """Who waits for the event now."""
-        found = await self._backend.waiters(event_id)
-        return [NotifiedWaiter(w["workflowRunId"], w["deadline"]) for w in found]
+        return _notified(await self._backend.waiters(event_id))
 
-    async def log(self, run_id: str) -> RunLog:
+    async def log(self, run_id: str) -> "RunLog":
         """A run and its steps."""
         return await self._backend.log(run_id, steps=True)
 
@@ -414,7 +406,7 @@ class AsyncClient:
         label: str | None = None,
         before: str | None = None,
         limit: int = 100,
-    ) -> list[RunLog]:
+    ) -> "list[RunLog]":
         """Runs, the newest first; with `run_id`, that run with its steps.
 
         Args:
@@ -455,6 +447,12 @@ def _backend(backend: Any, token: Any, base_url: str | None) -> Backend:
     return OverHttp(Connection(token, base_url or environment.get("QSTASH_URL")), SystemClock())
 
 
+def _notified(waiters: Sequence[Mapping[str, Any]]) -> "list[NotifiedWaiter]":
+    from workflow_agents.protocol.results import NotifiedWaiter
+
+    return [NotifiedWaiter(w["workflowRunId"], w["deadline"]) for w in waiters]
+
+
 def _as_result(value: Any) -> bytes:
     try:
         return encode(value)
@@ -463,7 +461,9 @@ def _as_result(value: Any) -> bytes:
         raise StepUsageError("WA204", where=where, found=error.reason) from error
 
 
-def _dead_letter(letter: Letter, log: RunLog) -> DeadLetter:
+def _dead_letter(letter: Letter, log: "RunLog") -> "DeadLetter":
+    from workflow_agents.core.dead_letters import DeadLetter
+
     return DeadLetter(
         letter.id,
         log.workflow_run_id,

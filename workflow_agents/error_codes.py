@@ -237,6 +237,15 @@ CODES = _table(
         ("check QSTASH_URL and QSTASH_TOKEN", "look at what the server answered"),
     ),
     (
+        "WA304",
+        "an address that may not be called",
+        "this engine calls public addresses only, so that nobody can look into its network by it",
+        (
+            "call an address on the internet",
+            "if the network is yours to call, name it in allow_networks where the engine starts",
+        ),
+    ),
+    (
         "WA401",
         "a stored secret cannot be read",
         "it was sealed with another key than the one that this engine has",

@@ -29,8 +29,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from workflow_agents.error_codes import CODES
-
 
 class WorkflowAgentsError(Exception):
     """An error of this project, in five parts.
@@ -57,6 +55,8 @@ class WorkflowAgentsError(Exception):
         fix: Sequence[str] = (),
         run_id: str | None = None,
     ) -> None:
+        from workflow_agents.error_codes import CODES  # where nothing goes wrong, nobody reads them
+
         standing = CODES[code]
         self.code = code
         self.what = what or standing.title

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from workflow_agents.client import AsyncRunHandle
-from workflow_agents.core.logs import FeedEntry, RunLog, fold_steps
+from workflow_agents.core.logs import RunLog
+from workflow_agents.core.step_logs import FeedEntry, fold_steps
 from workflow_agents.display import html, runs
 
 _EVERY_S = 0.2

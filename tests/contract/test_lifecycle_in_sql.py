@@ -1,5 +1,7 @@
 """The SQL of every operation that changes a run's phase agrees with `core/lifecycle`."""
 
+from copy import copy
+
 import pytest
 
 from workflow_agents.core.lifecycle import TRANSITIONS, Event, Phase, is_ended
@@ -94,7 +96,10 @@ def test_sql_agrees_with_the_table(name: str, phase: Phase) -> None:
 def test_an_older_token_is_refused_in_every_phase(name: str, phase: Phase) -> None:
     _, ops = CASES[name]
     store = store_with_a_run(phase)
-    older = [op._replace(token=TOKEN - 1) if hasattr(op, "token") else op for op in ops]
+    older = [copy(op) for op in ops]
+    for op in older:
+        if hasattr(op, "token"):
+            op.token = TOKEN - 1
     [outcome] = store.apply([Change(older)])
     row = store.run(1)
     assert not isinstance(outcome, Applied)

@@ -134,7 +134,7 @@ async def open_shop(
     engine = DurableEngine(
         SqliteStore(file, synchronous="OFF"),
         clock=clock,
-        randomness=random.Random(1),
+        random_bytes=random.Random(1).randbytes,
         http=world,
         environment=lambda _name: None,
         path=file,

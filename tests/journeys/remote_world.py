@@ -30,7 +30,7 @@ async def running(path: str, endpoint: Endpoint) -> AsyncIterator[DurableEngine]
     engine = DurableEngine(
         SqliteStore(path),
         clock=JumpingClock(),
-        randomness=random.Random(1),
+        random_bytes=random.Random(1).randbytes,
         http=endpoint,
         environment=lambda _name: None,
         path=path,

@@ -58,9 +58,9 @@ def expected() -> int:
 
 async def main() -> None:
     async with engine:
-        handles = [
-            await engine.client.trigger(work, workflow_run_id=f"run-{k}") for k in range(RUNS)
-        ]
+        handles = await asyncio.gather(
+            *(engine.client.trigger(work, workflow_run_id=f"run-{k}") for k in range(RUNS))
+        )
         print("ready", flush=True)
         results = [await handle.result() for handle in handles]
         assert results == [expected()] * RUNS, results

@@ -206,7 +206,8 @@ async def test_a_server_that_hangs_up(site, web, calling) -> None:
     kind, error, message, attempts = (await site.run("/call")).result
 
     assert (kind, error, attempts) == ("failed", "RemoteError", 2)
-    assert message.startswith(f"WA301 {API}/x: RemoteProtocolError")
+    assert message == f"WA301 {API}/x: the connection was closed before there was an answer"
+    assert len(web.requests) == 2
 
 
 async def test_nobody_listens(site, calling) -> None:
@@ -214,15 +215,15 @@ async def test_nobody_listens(site, calling) -> None:
 
     kind, error, message, _ = (await site.run("/call")).result
     assert (kind, error) == ("failed", "RemoteError")
-    assert message.startswith("WA301 http://127.0.0.1:9/x: ConnectError")
+    assert message.startswith("WA301 http://127.0.0.1:9/x: cannot connect: ")
 
 
 async def test_an_answer_over_the_limit_is_refused_once(tmp_path, web) -> None:
-    from workflow_agents.engine.http_out import Httpx2Out
+    from workflow_agents.engine.http_client import AiohttpOut
 
     web.answer("http://", HttpAnswer(200, b"x" * 2_000, {}))
     engine = Engine(str(tmp_path / "x.db"), limits=Limits(result_bytes=1_000))
-    assert isinstance(engine.core.http, Httpx2Out)
+    assert isinstance(engine.core.http, AiohttpOut)
 
     @engine.workflow("/call")
     async def call(context: AsyncWorkflowContext) -> str:
@@ -236,6 +237,39 @@ async def test_an_answer_over_the_limit_is_refused_once(tmp_path, web) -> None:
         run = await engine.client.trigger(call)
         assert await run.result() == "1: the answer is over the limit of 1,000 bytes"
     assert len(web.requests) == 1
+
+
+async def test_a_call_to_where_none_may_go_is_refused_once(tmp_path, web) -> None:
+    """That of the step, and that of the failure address; both say what to do."""
+    from workflow_agents.engine.egress import EgressPolicy
+    from workflow_agents.engine.http_client import AiohttpOut
+
+    engine = Engine(str(tmp_path / "x.db"), http=AiohttpOut(1_000, EgressPolicy("public")))
+    seen: list[tuple[str, int]] = []
+
+    @engine.workflow("/call", failure_url=f"{web.origin}/http/failed", retries=3)
+    async def call(context: AsyncWorkflowContext) -> None:
+        try:
+            await context.call("call", url=f"{web.origin}/http/inside", retries=5)
+        except StepFailed as failed:
+            seen.append((failed.message, failed.attempts))
+            raise
+
+    async with engine:
+        run = await engine.client.trigger(call)
+        letter = None
+        while letter is None or letter.failure_function_state == "CALLBACK_INPROGRESS":
+            await asyncio.sleep(0.01)
+            letter = next(iter(await engine.client.dlq.list()), None)
+        told = [e async for e in run.feed() if "FAILURE_FUNCTION" in e.kind]
+
+    place = web.origin.removeprefix("http://")
+    refused = f"WA304 {place} may not be called: it is this machine (loopback)"
+    assert seen == [(refused, 1)]
+    assert [(e.kind, e.data["message"]) for e in told] == [("FAILURE_FUNCTION_FAILED", refused)]
+    detail = told[0].data["detail"]
+    assert all(detail[part] for part in ("what", "where", "found", "why", "fix"))
+    assert web.requests == []
 
 
 async def test_a_secret_is_never_on_the_disk(site, web, serve, monkeypatch) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from workflow_agents import AsyncWorkflowContext, StepFailed, WorkflowNonRetryableError
+from workflow_agents.store import commits
 
 
 @pytest.fixture
@@ -92,7 +93,13 @@ async def test_many_at_once_with_ids_of_their_own(site, serve, child) -> None:
     assert (await site.run("/many")).result == [[f"wfr_child-{n}", n] for n in range(5)]
 
 
-async def test_an_id_that_is_taken_fails_the_step(site, serve, child) -> None:
+@pytest.mark.parametrize("slow_commit_s", [60, -1], ids=["quick disk", "slow disk"])
+async def test_an_id_that_is_taken_fails_the_step(
+    site, serve, child, slow_commit_s, monkeypatch
+) -> None:
+    """A run that waits for the failure to be stored is not at rest, however long that takes."""
+    monkeypatch.setattr(commits, "_SLOW_COMMIT_S", slow_commit_s)
+
     @serve.post("/again")
     async def again(context: AsyncWorkflowContext) -> str:
         await context.invoke("first", child, 1, workflow_run_id="the-child")

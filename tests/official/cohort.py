@@ -17,7 +17,7 @@ from tests.official.scenarios import Scenario
 from tests.official.site import Site, Stage
 
 AT_ONCE = 24
-PATIENCE_S = 90
+PATIENCE_S = 150
 Outcomes = dict[str, str]
 
 

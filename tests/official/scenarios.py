@@ -70,6 +70,7 @@ FEATURES = {
     "trigger: many": "many runs in one request",
     "first invocation": "a run that its endpoint starts",
     "agents": "@upstash/workflow-agents",
+    "PY first invocation": "Python: a run is started by a message to its endpoint",
     "PY run": "Python: context.run",
     "PY sleep": "Python: context.sleep",
     "PY sleep_until": "Python: context.sleep_until",

@@ -16,7 +16,7 @@ import httpx2
 from tests.official.outside import Outside
 from tests.official.processes import Apps, Server
 
-PATIENCE_S = 40
+PATIENCE_S = 80
 JS_FRAMEWORKS = ("express", "hono", "h3", "nextjs")
 PY_FRAMEWORKS = ("fastapi", "flask")
 ENDED = ("RUN_SUCCESS", "RUN_FAILED", "RUN_CANCELED")

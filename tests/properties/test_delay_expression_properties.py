@@ -5,7 +5,8 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_agents.core.delay_expression import MAX_DELAY_MS, DelayExpression
+from workflow_agents.core.delay_expression import DelayExpression
+from workflow_agents.core.retry import MAX_DELAY_MS
 from workflow_agents.errors import ConfigurationError
 
 few = settings(max_examples=200, deadline=None)

@@ -5,7 +5,8 @@ import heapq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_agents.core.flow_control import Admit, FlowControl, WaitForSlot, WaitUntil, admit
+from workflow_agents.core.admission import Admit, WaitForSlot, WaitUntil, admit
+from workflow_agents.core.flow_control import FlowControl
 
 few = settings(max_examples=200, deadline=None)
 

@@ -12,6 +12,7 @@ from tests.simulation.programs import (
     Sleep,
     Try,
     Wait,
+    beside,
     direct,
     gather,
     group,
@@ -109,6 +110,22 @@ CANONICAL: dict[str, Scenario] = {
         keep_ms=1_000,
     ),
     "nested": alone(gather(branch(0), seq(Run("b"), group(branch(1), Sleep("s", 9)), Run("c")))),
+    "a step beside a branch": alone(beside(Run("a", ms=9), Sleep("s", 20))),
+    "steps beside a branch that waits for them": alone(
+        beside(seq(Run("a"), Sleep("s", 20), Notify("n", "e")), Wait("w", "e", source="inside"))
+    ),
+    "steps of each kind beside branches": alone(
+        beside(
+            seq(Run("a", fails=1), Call("c", ms=5), Invoke("i", Run("x")), Hook("h")),
+            seq(Sleep("s", 30), Run("b")),
+            Wait("w", "e", at_ms=20),
+            how="group",
+        )
+    ),
+    "beside, nested": alone(
+        beside(beside(Sleep("s", 9), branch(0)), beside(Run("a", ms=9), Sleep("t", 5)))
+    ),
+    "what is beside a branch fails": alone(seq(Try(beside(FAILING, Sleep("s", 300))), Run("z"))),
     "a branch is told by another": alone(
         gather(seq(Run("a", ms=9), Notify("n", "e")), Wait("w", "e", source="inside"))
     ),

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 from tests.simulation.programs import (
+    Beside,
     Call,
     Cancel,
     Hook,
@@ -50,6 +51,8 @@ class Generator:
 
     def __init__(self, draw: random.Random, *, exact: bool = False) -> None:
         self._draw = draw
+        # Drawn apart, so that what else a seed draws stays what it was.
+        self._apart = random.Random(f"beside {draw.getstate()[1][:4]}")
         self._exact = exact
         self._names = 0
         self._events = 0
@@ -75,7 +78,7 @@ class Generator:
         count = draw.choice((2, 2, 3))
         parts = tuple(self._branch(draw.randint(1, 2), 2, may_fail=False) for _ in range(count))
         rest = self.program(draw.randint(1, 2), depth=2)
-        return Seq((Par(parts, draw.choice(("gather", "group"))), rest))
+        return Seq((self._side_by_side(parts, draw.choice(("gather", "group"))), rest))
 
     def _part(self, size: int, depth: int, may_fail: bool) -> tuple[int, Node]:
         draw = self._draw
@@ -85,14 +88,15 @@ class Generator:
             if kind < 0.24:
                 sizes = [max(1, size // count)] * count
                 parts = tuple(self._branch(each, depth - 1, may_fail=False) for each in sizes)
-                return sum(sizes), Par(parts, draw.choice(("gather", "group")))
+                return sum(sizes), self._side_by_side(parts, draw.choice(("gather", "group")))
             if kind < 0.30:
                 return count, Par(tuple(self._direct() for _ in range(count)), "direct")
             if kind < 0.36:
                 parts = tuple(self._branch(1, depth - 1, may_fail=True) for _ in range(count))
                 return count, Race(tuple(Try(part) for part in parts))
             inner = [self._branch(1, depth - 1, may_fail=True) for _ in range(count)]
-            return count, Try(Par(tuple(inner), draw.choice(("gather", "group"))))
+            how = draw.choice(("gather", "group"))
+            return count, Try(self._side_by_side(tuple(inner), how))
         if may_fail and kind < 0.50:
             return 1, Try(self._failing())
         if may_fail and kind < 0.52:
@@ -116,7 +120,15 @@ class Generator:
         notify = Notify(self._name("n"), event)
         if self._draw.random() < 0.4:
             return Seq((notify, wait))
-        return Par((wait, Seq((self._run(may_fail=False), notify))), "gather")
+        return self._side_by_side((wait, Seq((self._run(may_fail=False), notify))), "gather")
+
+    def _side_by_side(self, parts: tuple[Node, ...], how: str) -> Node:
+        """Branches; or one of them is what the code does itself beside the others."""
+        apart = self._apart
+        if apart.random() < 0.4:
+            own = apart.randrange(len(parts))
+            return Beside((*parts[:own], *parts[own + 1 :]), parts[own], how)
+        return Par(parts, how)
 
     def _step(self, depth: int, may_fail: bool) -> Step:
         draw = self._draw
@@ -240,7 +252,7 @@ def scenario_of(seed: int) -> Scenario:
         runs.append(Started("heals", program, resume=True))
     # Drawn apart, so that what happens else under a seed stays what it was.
     apart = random.Random(f"pauses of {seed}")
-    if apart.random() < 0.2:
+    if apart.random() < 0.12:
         runs.append(Started("asks", _asking(apart), at_ms=apart.randint(0, 100)))
     return Scenario(
         runs,
@@ -255,7 +267,7 @@ def _asking(draw: random.Random) -> Node:
     """Branches that call one account again and again: a refusal of one holds them all."""
     names = iter(range(1_000, 2_000, 2))
     branches = tuple(
-        Seq(tuple(Call(f"c{next(names)}", ms=draw.randint(1, 200)) for _ in range(4)))
+        Seq(tuple(Call(f"c{next(names)}", ms=draw.randint(1, 200)) for _ in range(2)))
         for _ in range(draw.randint(2, 4))
     )
     return Par(branches, "gather")

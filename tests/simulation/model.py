@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.simulation.programs import (
+    Beside,
     Call,
     Cancel,
     Hook,
@@ -161,6 +162,10 @@ def _expected(node: Node, healed: bool) -> Any:
             return [_expected(part, healed) for part in parts]
         case Par(parts, how):
             return _expected_branches(parts, how, healed)
+        case Beside(parts, own, how):
+            # Where no group tells the code that a branch has failed, it goes on until it joins.
+            first = [] if how == "group" else [_expected(own, healed)]
+            return first + _expected_branches((own, *parts)[len(first) :], how, healed)
         case Race(parts):
             return OneOf(
                 tuple({"won": i, "value": _expected(part, healed)} for i, part in enumerate(parts))

@@ -1,7 +1,8 @@
 """Small workflow programs as data: played on a durable context, or by plain asyncio.
 
 A program is a tree. Its leaves are steps, its inner nodes are what Python offers to put them
-together: sequence, `gather`, `TaskGroup`, `wait(FIRST_COMPLETED)`, `try`. `play` is the one
+together: sequence, `gather`, `TaskGroup`, code that goes on beside them, `wait(FIRST_COMPLETED)`,
+`try`. `play` is the one
 interpreter; what a step does is asked of an `Ops`, of which `durable` has one on a workflow's
 context and `model` one on plain asyncio.
 """
@@ -126,6 +127,18 @@ class Par:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Branches, and beside them what the code does itself before it joins them.
+
+    `how`: gather | group
+    """
+
+    parts: "tuple[Node, ...]"
+    own: "Node"
+    how: str = "gather"
+
+
+@dataclass(frozen=True)
 class Race:
     """The first to finish wins; the others are cancelled."""
 
@@ -137,7 +150,7 @@ class Try:
     part: "Node"
 
 
-Node = Step | Seq | Par | Race | Try
+Node = Step | Seq | Par | Beside | Race | Try
 
 
 def seq(*parts: Node) -> Seq:
@@ -156,6 +169,10 @@ def direct(*parts: Step) -> Par:
     return Par(parts, "direct")
 
 
+def beside(own: Node, *parts: Node, how: str = "gather") -> Beside:
+    return Beside(parts, own, how)
+
+
 def race(*parts: Node) -> Race:
     return Race(parts)
 
@@ -166,6 +183,8 @@ def steps_of(node: Node) -> Iterator[Step]:
         case Seq(parts) | Par(parts) | Race(parts):
             for part in parts:
                 yield from steps_of(part)
+        case Beside(parts, own):
+            yield from steps_of(Seq((own, *parts)))
         case Try(part):
             yield from steps_of(part)
         case _:
@@ -203,6 +222,8 @@ async def play(node: Node, ops: Ops) -> Any:
             for part, value in zip(parts, values, strict=True):
                 ops.note(part, value)
             return values
+        case Beside():
+            return await _beside(node, ops)
         case Race(parts):
             return await _race(parts, ops)
         case Try(part):
@@ -212,6 +233,22 @@ async def play(node: Node, ops: Ops) -> Any:
                 return {"caught": caught(error)}
         case _:
             return await _step(node, ops)
+
+
+async def _beside(node: Beside, ops: Ops) -> Any:
+    if node.how == "group":
+        async with asyncio.TaskGroup() as tasks:
+            branches = [tasks.create_task(play(part, ops)) for part in node.parts]
+            own = await play(node.own, ops)
+        return [own, *(branch.result() for branch in branches)]
+    joined = asyncio.gather(*(play(part, ops) for part in node.parts))
+    try:
+        own = await play(node.own, ops)
+    except BaseException:
+        joined.cancel()
+        await asyncio.gather(joined, return_exceptions=True)
+        raise
+    return [own, *await joined]
 
 
 async def _race(parts: tuple[Node, ...], ops: Ops) -> Any:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import random
+import os
 import signal
 import socket
 from collections.abc import AsyncGenerator, Generator, Iterator
@@ -14,7 +14,7 @@ from workflow_agents.clock import SystemClock
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.limits import Limits
 from workflow_agents.engine.engine import DurableEngine
-from workflow_agents.engine.http_out import Httpx2Out
+from workflow_agents.engine.http_client import AiohttpOut
 from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.times import duration_ms
 from workflow_agents.store.sqlite import SqliteStore
@@ -127,12 +127,19 @@ async def engine_on(
     Raises:
         StoreError: the store cannot be used.
     """
+    from workflow_agents.engine.egress import EgressPolicy, networks
+
     limits = Limits()
+    policy = EgressPolicy(
+        "loopback" if settings.dev else "public",
+        networks(settings.allow_networks),
+        frozenset({settings.port}),
+    )
     engine = DurableEngine(
         SqliteStore(path),
         clock=SystemClock(),
-        randomness=random.SystemRandom(),
-        http=Httpx2Out(limits.result_bytes),
+        random_bytes=os.urandom,
+        http=AiohttpOut(limits.result_bytes, policy),
         environment=config.variable,
         path=path,
         limits=limits,

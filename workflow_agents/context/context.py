@@ -6,7 +6,6 @@ branches whose steps are told apart by place, whichever is faster.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -30,29 +29,29 @@ from workflow_agents.core.checks import (
     checked_run_id,
     checked_stream,
 )
-from workflow_agents.core.delay_expression import DelayExpression
-from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.journal import Call, Invoke, Plan, Sleep, WaitForEvent
 from workflow_agents.core.options import RunOptions, checked_flow_control
-from workflow_agents.core.retry import RetryPolicy
+from workflow_agents.core.retry import RetryPolicy, delay_of
 from workflow_agents.errors import ConfigurationError, StepUsageError
 from workflow_agents.protocol.codec import decode
 from workflow_agents.protocol.headers import Headers
-from workflow_agents.protocol.history import StepKey, StepKind, idempotency_key
-from workflow_agents.protocol.results import (
-    CallResponse,
-    EventResult,
-    InvokeResult,
-    NotifyResult,
-    Webhook,
-    WebhookResult,
-)
-from workflow_agents.protocol.secrets import Secret
+from workflow_agents.protocol.history import StepKind, idempotency_key
 from workflow_agents.protocol.times import duration_ms, instant_ms
 
 if TYPE_CHECKING:
     from workflow_agents.context.api import ContextApi
+    from workflow_agents.context.current_step import CurrentStep
     from workflow_agents.core.assembly import StreamFormat
+    from workflow_agents.core.flow_control import FlowControl
+    from workflow_agents.protocol.results import (
+        CallResponse,
+        EventResult,
+        InvokeResult,
+        NotifyResult,
+        Webhook,
+        WebhookResult,
+    )
+    from workflow_agents.protocol.secrets import Secret
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -61,24 +60,6 @@ Duration = int | float | str | timedelta
 """Seconds as a number, "30s", "1d12h", or a timedelta."""
 
 _DEFAULT_WAIT: Duration = "7d"
-
-
-@dataclass(frozen=True, slots=True)
-class CurrentStep:
-    """The step whose body runs now.
-
-    Attributes:
-        name: its name.
-        key: its place in the run.
-        idempotency_key: the same in every attempt, after a crash, and in a run that is resumed
-            from this one; another for every other step.
-        attempt: from 1; attempts that failed count, those that a crash ended do not.
-    """
-
-    name: str
-    key: StepKey
-    idempotency_key: str
-    attempt: int
 
 
 class AsyncWorkflowContext(Generic[P]):
@@ -134,11 +115,13 @@ class AsyncWorkflowContext(Generic[P]):
         return ContextApi(self.call)
 
     @property
-    def current_step(self) -> CurrentStep | None:
+    def current_step(self) -> "CurrentStep | None":
         """Inside the body of a step, in the thread or task that it runs in: that step."""
         inside = BRANCH.get()
         if not isinstance(inside, InsideStep):
             return None
+        from workflow_agents.context.current_step import CurrentStep
+
         key = idempotency_key(self.origin, inside.key)
         return CurrentStep(inside.name, inside.key, key, inside.attempt)
 
@@ -150,7 +133,7 @@ class AsyncWorkflowContext(Generic[P]):
         *,
         retries: int | None = None,
         retry_delay: str | None = None,
-        flow_control: FlowControl | None = None,
+        flow_control: "FlowControl | None" = None,
     ) -> Coroutine[Any, Any, R]: ...
     @overload
     def run(
@@ -160,7 +143,7 @@ class AsyncWorkflowContext(Generic[P]):
         *,
         retries: int | None = None,
         retry_delay: str | None = None,
-        flow_control: FlowControl | None = None,
+        flow_control: "FlowControl | None" = None,
     ) -> Coroutine[Any, Any, R]: ...
     @names_options
     def run(
@@ -170,7 +153,7 @@ class AsyncWorkflowContext(Generic[P]):
         *,
         retries: int | None = None,
         retry_delay: str | None = None,
-        flow_control: FlowControl | None = None,
+        flow_control: "FlowControl | None" = None,
     ) -> Coroutine[Any, Any, Any]:
         """Run a function once, and have its result for ever.
 
@@ -227,16 +210,16 @@ class AsyncWorkflowContext(Generic[P]):
         url: str,
         method: str = "GET",
         body: Any = None,
-        headers: Mapping[str, str | Secret] | None = None,
+        headers: "Mapping[str, str | Secret] | None" = None,
         retries: int = 0,
         retry_delay: str | None = None,
         timeout: Duration | None = None,
-        flow_control: FlowControl | None = None,
+        flow_control: "FlowControl | None" = None,
         raise_for_status: bool = False,
         expect: Sequence[str] = (),
         stream: "StreamFormat | None" = None,
         pause_key: str | None = None,
-    ) -> Coroutine[Any, Any, CallResponse[Any]]:
+    ) -> "Coroutine[Any, Any, CallResponse[Any]]":
         """Have the engine make an HTTP request, while the run costs nothing.
 
         Args:
@@ -277,6 +260,8 @@ class AsyncWorkflowContext(Generic[P]):
             raise wrong_option("method", "an HTTP method such as 'POST'", method)
         if isinstance(expect, str) or not all(isinstance(member, str) for member in expect):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("expect", "a list of names such as ['choices']", expect)
+        from workflow_agents.protocol.results import CallResponse
+
         content, content_type = checked_body(body, where=f"call {name!r}")
         plan = Call(
             url=url,
@@ -301,7 +286,7 @@ class AsyncWorkflowContext(Generic[P]):
         *,
         timeout: Duration = _DEFAULT_WAIT,
         details: Any = None,
-    ) -> Coroutine[Any, Any, EventResult[Any]]:
+    ) -> "Coroutine[Any, Any, EventResult[Any]]":
         """Wait until someone notifies the event, at most for `timeout`.
 
         Args:
@@ -315,13 +300,15 @@ class AsyncWorkflowContext(Generic[P]):
             # Read back, so that a bad value is told here and not by the keeper.
             details = decode(checked_body([details], where=f"wait {name!r}, details")[0])[0]
         event_id = checked_event_id(event_id, f"wait {name!r}")
+        from workflow_agents.protocol.results import EventResult
+
         plan = WaitForEvent(event_id, duration_ms(timeout), details)
         return self._wait(key, StepKind.WAIT, name, plan, EventResult[Any].read)
 
     @names_options
     def notify(
         self, name: str, event_id: str, event_data: Any = None, workflow_run_id: str | None = None
-    ) -> Coroutine[Any, Any, NotifyResult]:
+    ) -> "Coroutine[Any, Any, NotifyResult]":
         """Wake every run that waits for the event.
 
         With `workflow_run_id`, only that run; and if it does not wait yet, the notification is
@@ -342,13 +329,13 @@ class AsyncWorkflowContext(Generic[P]):
         workflow: Any,
         body: Any = None,
         *,
-        headers: Mapping[str, str | Secret] | None = None,
+        headers: "Mapping[str, str | Secret] | None" = None,
         workflow_run_id: str | None = None,
         retries: int | None = None,
         retry_delay: str | None = None,
-        flow_control: FlowControl | None = None,
+        flow_control: "FlowControl | None" = None,
         label: str | None = None,
-    ) -> Coroutine[Any, Any, InvokeResult[Any]]:
+    ) -> "Coroutine[Any, Any, InvokeResult[Any]]":
         """Start a run of another workflow and wait for its end.
 
         `workflow` is what `@serve.post` or `@engine.workflow` returned, or its path.
@@ -371,18 +358,22 @@ class AsyncWorkflowContext(Generic[P]):
                 where=f"invoke {name!r}",
                 found=f"expected a workflow or its path, found {workflow!r}",
             )
+        from workflow_agents.protocol.results import InvokeResult
+
         return self._wait(key, StepKind.INVOKE, name, plan, InvokeResult[Any].read)
 
-    def create_webhook(self, name: str) -> Coroutine[Any, Any, Webhook]:
+    def create_webhook(self, name: str) -> "Coroutine[Any, Any, Webhook]":
         """Make an address at which this run receives requests."""
         key = self._invocation.request(StepKind.CREATE_WEBHOOK, name)
         return self._webhook(key, name)
 
     @names_options
     def wait_for_webhook(
-        self, name: str, webhook: Webhook, *, timeout: Duration = _DEFAULT_WAIT
-    ) -> Coroutine[Any, Any, WebhookResult]:
+        self, name: str, webhook: "Webhook", *, timeout: Duration = _DEFAULT_WAIT
+    ) -> "Coroutine[Any, Any, WebhookResult]":
         """Wait for the next request at a webhook; it may be waited for again."""
+        from workflow_agents.protocol.results import Webhook, WebhookResult
+
         kind = StepKind.WAIT_FOR_WEBHOOK
         key = self._invocation.request(kind, name)
         if not isinstance(webhook, Webhook):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
@@ -432,11 +423,15 @@ class AsyncWorkflowContext(Generic[P]):
 
     async def _notify(
         self, key: Any, name: str, event_id: str, data: bytes, run_id: str | None
-    ) -> NotifyResult:
+    ) -> "NotifyResult":
+        from workflow_agents.protocol.results import NotifyResult
+
         invocation = self._invocation
         return NotifyResult.read(await notify_step(invocation, key, name, event_id, data, run_id))
 
-    async def _webhook(self, key: Any, name: str) -> Webhook:
+    async def _webhook(self, key: Any, name: str) -> "Webhook":
+        from workflow_agents.protocol.results import Webhook
+
         return Webhook.read(await create_webhook_step(self._invocation, key, name))
 
     def _wait(
@@ -451,7 +446,7 @@ class AsyncWorkflowContext(Generic[P]):
 
 
 def check_step_options(
-    retries: int | None, retry_delay: str | None, flow_control: FlowControl | None
+    retries: int | None, retry_delay: str | None, flow_control: "FlowControl | None"
 ) -> None:
     """Refuse options that a `run` step would refuse.
 
@@ -469,7 +464,7 @@ def _nothing(_data: Any) -> None:
 def _policy(retries: int | None, delay: str | None, *, default: RetryPolicy) -> RetryPolicy:
     return RetryPolicy(
         retries=default.retries if retries is None else retries,
-        delay=default.delay if delay is None else DelayExpression.parse(delay),
+        delay=delay_of(delay) or default.delay,
     )
 
 

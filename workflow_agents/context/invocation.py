@@ -7,9 +7,9 @@ function returned or raised, the code did not fit the history, or the keeper clo
 
 Results reach the branches one at a time, in the order in which they were recorded, and
 between two of them the event loop turns often enough for the first to take its full effect
-(`_TURNS_PER_LEVEL` for each level of branches). A replay therefore meets the same order as
-the first execution, also where branches share variables or the first to finish cancels the
-others. With a single branch there is nothing to order, and results return at once.
+(`turns`). A replay therefore meets the same order as the first execution, also where branches
+share variables or the first to finish cancels the others. With a single branch there is nothing
+to order, and results return at once.
 
 Where the history is kept in lock-step (`Groups`), every step is held until all branches have
 come to rest, and what they ask for is decided together.
@@ -25,6 +25,7 @@ from typing import Any
 from workflow_agents.context.branches import BRANCH, Branch
 from workflow_agents.context.misuse import NOT_ITS_OWN, misplaced, too_much, unfit_for
 from workflow_agents.context.threads import Bodies, in_pool
+from workflow_agents.context.turns import Turns
 from workflow_agents.core.failures import failure_of
 from workflow_agents.core.journal import (
     Asked,
@@ -45,12 +46,6 @@ from workflow_agents.core.replay import Replay, describe, place
 from workflow_agents.errors import HistoryMismatch, LimitError, StepUsageError, WorkflowAbort
 from workflow_agents.protocol.codec import Unencodable, encode, is_text
 from workflow_agents.protocol.history import Recorded, StepKey, StepKind, Waiting
-
-_TURNS_PER_LEVEL = 3
-"""A result wakes its task (1), whose end tells whoever joins it (2), who wakes (3)."""
-
-_ROUNDS = 50
-"""How often a branch that does not come to rest is waited for, before the next result."""
 
 _REPLAYS_PER_TURN = 500
 """A long replay lets other work of the process run now and then."""
@@ -83,7 +78,7 @@ class Invocation:
 
     Attributes:
         bodies: calls the bodies of synchronous steps.
-        bodies_running: how many bodies of steps are running; until they end it is not at rest.
+        at_work: how many steps run their bodies or store what they wait for; it is not at rest.
         holds_thread: the function has a thread of its own, so that its task is not cheap to keep.
     """
 
@@ -106,12 +101,13 @@ class Invocation:
         self._gate = gate
         self._groups = groups
         self._decided = False
-        self.bodies_running = 0
+        self.at_work = 0
         self._opening: asyncio.Future[None] | None = None
         self._keeper = keeper
         self._replay = Replay(history)
         self._root = Branch(self)
         self._open: set[Branch] = {self._root}
+        self._turns = Turns(self.loop, self._open, self._pump)
         self._paths: dict[str, Branch] | None = (
             {} if any(isinstance(r.key, str) for r in history.recorded) else None
         )
@@ -119,10 +115,6 @@ class Invocation:
         self._held: list[_Wait] = []
         self._ready: list[Waiting] = []
         self._dropped: set[StepKey] = set()
-        self._turns = 0
-        self._depth = 0
-        self._rounds = 0
-        self._kicked = False
         self._closing: Ending | None = None
         self._is_idle = False
         self._refused = 0
@@ -250,7 +242,7 @@ class Invocation:
             parent.children += 1
         branch.task = task if isinstance(task, asyncio.Task) else None
         self._open.add(branch)
-        self._depth = max(self._depth, branch.depth)
+        self._turns.depth = max(self._turns.depth, branch.depth)
         if self._paths is not None:
             self._paths[branch.path] = branch
         task.add_done_callback(lambda _task: self._branch_done(branch))
@@ -259,41 +251,13 @@ class Invocation:
 
     def kick(self) -> None:
         """Look again after the loop has turned often enough."""
-        if self._root.children and not self._turns:
-            self._turns = _TURNS_PER_LEVEL * (1 + self._depth)
-        if not self._kicked:
-            self._kicked = True
-            self.loop.call_soon(self._turn)
-
-    def _turn(self) -> None:
-        self._kicked = False
-        if self._turns > 0:
-            self._turns -= 1
-            if not self._turns and self._takes_effect():
-                self._turns = _TURNS_PER_LEVEL * (1 + self._depth)
-            self._kicked = True
-            self.loop.call_soon(self._turn)
-        else:
-            self._pump()
-
-    def _takes_effect(self) -> bool:
-        """Whether the last result may still be on its way: some branch has not come to rest.
-
-        Code that yields on its own takes more turns than a plain join. When it has come to
-        rest, whoever joins it gets the turns once more.
-        """
-        for branch in self._open:
-            # What its task waits for; only asyncio's own tasks tell, and they are usual.
-            waits_for: asyncio.Future[Any] | None = getattr(branch.task, "_fut_waiter", _UNKNOWN)
-            if waits_for is None or waits_for.done():
-                self._rounds += 1
-                return self._rounds <= _ROUNDS
-        late, self._rounds = self._rounds > 0, 0
-        return late
+        if self._root.children:
+            self._turns.count()
+        self._turns.kick()
 
     def _pump(self) -> None:
         """Hand out what comes next, unless the one before still takes effect."""
-        if self._turns or self._closing is not None:
+        if self._turns.left or self._closing is not None:
             return
         if self._hand_out() or self._release():
             return
@@ -358,7 +322,7 @@ class Invocation:
 
         One that has forked others may be in a step of its own: its body, or before the commit.
         """
-        if self.bodies_running or not all(w.elsewhere for w in self._waits.values()):
+        if self.at_work or not all(w.elsewhere for w in self._waits.values()):
             return False
         waiting = {w.branch for w in self._waits.values()}
         waiting.update(w.branch for w in self._held)
@@ -411,7 +375,7 @@ class Invocation:
         if branch.parent is not None:
             branch.parent.children -= 1
         if not self._root.children:
-            self._depth = 0
+            self._turns.depth = 0
         if self._closing is None:
             self.kick()
 
@@ -479,14 +443,6 @@ class Invocation:
     async def _mismatched(self, mismatch: HistoryMismatch) -> None:
         self._close(Failed(failure_of(mismatch)))
         await self.loop.create_future()
-
-
-class _Unknown:
-    def done(self) -> bool:
-        return False
-
-
-_UNKNOWN: Any = _Unknown()
 
 
 def _current(invocation: Invocation) -> Branch:

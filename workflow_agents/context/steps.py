@@ -7,18 +7,20 @@ recorded; one that waits elsewhere is planned, and its outcome is delivered.
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from workflow_agents.context.branches import BRANCH, InsideStep
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.context.revive import revive
 from workflow_agents.core.failures import failure_of, step_failed, to_json
-from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.journal import Admission, Again, Failure, Plan
 from workflow_agents.core.retry import Retry, RetryPolicy, after_failure
 from workflow_agents.errors import LimitError, StepUsageError
 from workflow_agents.protocol.codec import Unencodable, decode, encode
 from workflow_agents.protocol.history import Recorded, StepKey, StepKind, Waiting
+
+if TYPE_CHECKING:
+    from workflow_agents.core.flow_control import FlowControl
 
 T = TypeVar("T")
 Body = Callable[[], Awaitable[Any]] | Callable[[], Any]
@@ -32,7 +34,7 @@ async def run_step(
     name: str,
     body: Body,
     policy: RetryPolicy,
-    flow_control: FlowControl | None,
+    flow_control: "FlowControl | None",
 ) -> Any:
     """Execute a body here, until it succeeds or its retries are spent; return its result."""
     journal = invocation.journal
@@ -142,15 +144,22 @@ async def _planned(
 ) -> Recorded | Waiting:
     """Plan the wait and wait. Cancelled by the user's code, it is taken back."""
     try:
-        await invocation.journal.plan(key, kind, name, plan)
+        # Until it is stored, nothing would wake a run that parks.
+        invocation.at_work += 1
+        try:
+            await invocation.journal.plan(key, kind, name, plan)
+        finally:
+            invocation.at_work -= 1
         return await invocation.outcome(key, elsewhere=True)
     except asyncio.CancelledError:
         invocation.withdraw(key, name)
+        # As it may have kept the run from coming to rest, look again.
+        invocation.kick()
         raise
 
 
 def _again(
-    failure: Failure, failures: int, policy: RetryPolicy, flow: FlowControl | None
+    failure: Failure, failures: int, policy: RetryPolicy, flow: "FlowControl | None"
 ) -> Again | None:
     decision = after_failure(
         policy,
@@ -189,7 +198,7 @@ def _encoded(value: object, name: str, limit: int) -> bytes:
 async def _execute(invocation: Invocation, body: Body, inside: InsideStep) -> object:
     """Call the body: on the loop if it is a coroutine function, else in a thread."""
     token = BRANCH.set(inside)
-    invocation.bodies_running += 1
+    invocation.at_work += 1
     try:
         if _is_async(body):
             return await body()
@@ -201,7 +210,7 @@ async def _execute(invocation: Invocation, body: Body, inside: InsideStep) -> ob
         invocation.kick()
         raise
     finally:
-        invocation.bodies_running -= 1
+        invocation.at_work -= 1
         BRANCH.reset(token)
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workflow_agents.context.branches import InsideStep
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _THREADS = 64
 
@@ -16,11 +18,13 @@ Bodies = Callable[[Callable[[], Any], InsideStep], Awaitable[object]]
 
 
 @cache
-def step_threads() -> ThreadPoolExecutor:
+def step_threads() -> "ThreadPoolExecutor":
     """One pool for the process, made when the first synchronous step runs.
 
     It is larger than the loop's own, because such steps mostly wait for something.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="workflow-step")
 
 

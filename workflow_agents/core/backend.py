@@ -1,13 +1,16 @@
 """The Backend port: what a client asks of whoever keeps the runs."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from workflow_agents.core.logs import FeedEntry, RunLog
 from workflow_agents.core.options import RunOptions
-from workflow_agents.core.stream_events import StreamEvent
-from workflow_agents.protocol.approvals import OpenWait
 from workflow_agents.protocol.history import StepKey
+
+if TYPE_CHECKING:
+    from workflow_agents.core.logs import RunLog
+    from workflow_agents.core.step_logs import FeedEntry
+    from workflow_agents.core.stream_events import StreamEvent
+    from workflow_agents.protocol.approvals import OpenWait
 
 
 class TriggeredRun(Protocol):
@@ -27,9 +30,20 @@ class TriggeredRun(Protocol):
 class Letter(Protocol):
     """What a backend says of a dead letter."""
 
-    id: str
-    at: int
-    callback: str | None
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def at(self) -> int:
+        """When the run failed, Unix milliseconds."""
+        ...
+
+    @property
+    def callback(self) -> str | None:
+        """The state of the failure function."""
+        ...
 
 
 class Backend(Protocol):
@@ -67,11 +81,11 @@ class Backend(Protocol):
         """Who waits for it."""
         ...
 
-    async def waits(self, prefix: str, limit: int) -> Sequence[OpenWait]:
+    async def waits(self, prefix: str, limit: int) -> "Sequence[OpenWait]":
         """The waits for events whose ids begin so, by id, with what is told of them."""
         ...
 
-    async def log(self, run_id: str, *, steps: bool) -> RunLog:
+    async def log(self, run_id: str, *, steps: bool) -> "RunLog":
         """One run."""
         ...
 
@@ -83,19 +97,19 @@ class Backend(Protocol):
         label: str | None,
         before: str | None,
         limit: int,
-    ) -> list[RunLog]:
+    ) -> "list[RunLog]":
         """Many runs."""
         ...
 
-    async def end_of(self, run_id: str) -> RunLog:
+    async def end_of(self, run_id: str) -> "RunLog":
         """A run that has ended, waited for."""
         ...
 
-    async def feed(self, run_id: str, after: int) -> tuple[list[FeedEntry], bool]:
+    async def feed(self, run_id: str, after: int) -> "tuple[list[FeedEntry], bool]":
         """What happened after an entry, waited for; and whether that is all."""
         ...
 
-    def stream(self, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
+    def stream(self, run_id: str, after: int) -> "AsyncIterator[StreamEvent]":
         """What happens after an entry, and what is said meanwhile, until the run has ended."""
         ...
 
@@ -111,11 +125,11 @@ class Backend(Protocol):
         """Remove a conversation. False: there is none."""
         ...
 
-    async def letters(self, before: str | None, limit: int) -> Sequence[tuple[Letter, RunLog]]:
+    async def letters(self, before: str | None, limit: int) -> "Sequence[tuple[Letter, RunLog]]":
         """Dead letters."""
         ...
 
-    async def letter(self, dlq_id: str) -> tuple[Letter, RunLog]:
+    async def letter(self, dlq_id: str) -> "tuple[Letter, RunLog]":
         """One of them."""
         ...
 

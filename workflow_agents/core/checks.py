@@ -2,22 +2,25 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from workflow_agents.core.bad_options import wrong_option
-from workflow_agents.core.flow_control import MAX_KEY_LENGTH
 from workflow_agents.core.limits import Limits
 from workflow_agents.errors import ConfigurationError, LimitError, RemoteError, StepUsageError
 from workflow_agents.protocol.codec import Unencodable, encode, is_text
-from workflow_agents.protocol.secrets import Secret
-from workflow_agents.protocol.times import shown
+
+if TYPE_CHECKING:
+    from workflow_agents.protocol.secrets import Secret
 
 JSON_TYPE = "application/json"
+MAX_KEY_LENGTH = 256
+"""Of the keys that steps, runs and requests share: characters."""
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
-_RUN_ID = re.compile(r"[A-Za-z0-9_\-.:@=+~]+")
+# Compiled by `re` when they are first met, which is not in every process.
+_HEADER_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_HEADER_VALUE = r"[\t\x20-\x7e\x80-\U0010ffff]*"
+_RUN_ID = r"[A-Za-z0-9_\-.:@=+~]+"
 _DEFAULT = Limits()
 
 
@@ -47,12 +50,12 @@ def checked_body(body: object, *, where: str) -> tuple[bytes, str]:
 
 def is_header_value(text: str) -> bool:
     """Whether the text can be a header's value: RFC 9110, no control characters."""
-    return _HEADER_VALUE.fullmatch(text) is not None
+    return re.fullmatch(_HEADER_VALUE, text) is not None
 
 
 def call_headers(
-    headers: Mapping[str, str | Secret] | None, content_type: str, url: object, *, where: str
-) -> dict[str, str | Secret]:
+    headers: "Mapping[str, str | Secret] | None", content_type: str, url: object, *, where: str
+) -> "dict[str, str | Secret]":
     """The headers of an outbound request: lower-case names, grammar of RFC 9110 checked.
 
     Raises:
@@ -69,8 +72,8 @@ def call_headers(
         raise wrong_option("headers", "a dict of texts", headers)
     for name, value in (headers or {}).items():
         text = value if isinstance(value, str) else ""
-        known = isinstance(name, str) and isinstance(value, str | Secret)  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
-        if not known or not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
+        known = isinstance(name, str) and (isinstance(value, str) or _is_secret(value))  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+        if not known or not re.fullmatch(_HEADER_NAME, name) or not is_header_value(text):
             raise ConfigurationError(
                 "WA102",
                 "a header that cannot be sent",
@@ -80,6 +83,12 @@ def call_headers(
             )
         checked[name.lower()] = value
     return checked
+
+
+def _is_secret(value: object) -> bool:
+    from workflow_agents.protocol.secrets import Secret
+
+    return isinstance(value, Secret)
 
 
 def checked_event_id(event_id: object, where: str) -> str:
@@ -126,7 +135,7 @@ def checked_run_id(run_id: object) -> str:
     Raises:
         ConfigurationError: WA504.
     """
-    if isinstance(run_id, str) and len(run_id) <= 256 and _RUN_ID.fullmatch(run_id):
+    if isinstance(run_id, str) and len(run_id) <= 256 and re.fullmatch(_RUN_ID, run_id):
         return run_id if run_id.startswith("wfr_") else f"wfr_{run_id}"
     raise ConfigurationError(
         "WA504",
@@ -144,6 +153,7 @@ def checked_name(what: str, name: object) -> str:
         ConfigurationError: WA102.
     """
     from workflow_agents.protocol.message_headers import is_name
+    from workflow_agents.protocol.times import shown
 
     if isinstance(name, str) and is_name(name):
         return name

@@ -27,10 +27,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from workflow_agents.core.retry import MAX_DELAY_MS
 from workflow_agents.errors import ConfigurationError
-
-MAX_DELAY_MS = 86_400_000
-"""The longest delay between two attempts: one day."""
 
 MAX_LENGTH = 256
 MAX_DEPTH = 32

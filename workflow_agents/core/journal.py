@@ -6,14 +6,15 @@ invocation's `deliver`. Nothing here does I/O.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.retry import RetryPolicy
 from workflow_agents.errors import HistoryMismatch
 from workflow_agents.protocol.history import Recorded, StepKey, StepKind, Waiting
-from workflow_agents.protocol.secrets import Secret
+
+if TYPE_CHECKING:
+    from workflow_agents.core.flow_control import FlowControl
+    from workflow_agents.protocol.secrets import Secret
 
 
 class Sleep(NamedTuple):
@@ -41,11 +42,11 @@ class Call(NamedTuple):
 
     url: str
     method: str
-    headers: Mapping[str, str | Secret]
+    headers: "Mapping[str, str | Secret]"
     body: bytes
     policy: RetryPolicy
     timeout_ms: int | None
-    flow_control: FlowControl | None
+    flow_control: "FlowControl | None"
     raise_for_status: bool = False
     expect: tuple[str, ...] = ()
     stream: str | None = None
@@ -68,7 +69,7 @@ class Invoke(NamedTuple):
 
     workflow: str
     body: bytes
-    headers: Mapping[str, str | Secret]
+    headers: "Mapping[str, str | Secret]"
     options: Mapping[str, Any]
     run_id: str | None
 
@@ -76,7 +77,7 @@ class Invoke(NamedTuple):
 class Admission(NamedTuple):
     """Wait for a slot of a flow control key before a `run` step's body may start."""
 
-    flow_control: FlowControl
+    flow_control: "FlowControl"
 
 
 class Failure(NamedTuple):
@@ -108,7 +109,7 @@ class Again(NamedTuple):
     after_ms: int
     attempts: int
     failure: Failure
-    flow_control: FlowControl | None = None
+    flow_control: "FlowControl | None" = None
 
 
 Plan = Sleep | Call | WaitForEvent | Invoke | Admission | Again
@@ -209,8 +210,7 @@ class Journal(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class History:
+class History(NamedTuple):
     """What is stored of a run when an invocation of it begins.
 
     Attributes:

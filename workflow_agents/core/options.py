@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.bad_options import wrong_option
-from workflow_agents.core.delay_expression import DelayExpression
-from workflow_agents.core.flow_control import FlowControl
-from workflow_agents.core.retry import DEFAULT_RETRIES, RetryPolicy, validate_retries
+from workflow_agents.core.retry import DEFAULT_RETRIES, RetryPolicy, delay_of, validate_retries
 from workflow_agents.protocol.codec import is_text
+
+if TYPE_CHECKING:
+    from workflow_agents.core.flow_control import FlowControl
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class RunOptions:
 
     retries: int | None = None
     retry_delay: str | None = None
-    flow_control: FlowControl | None = None
+    flow_control: "FlowControl | None" = None
     labels: tuple[str, ...] = ()
     failure_url: str | None = None
     redact: Mapping[str, Any] | None = None
@@ -45,7 +46,7 @@ class RunOptions:
         *,
         retries: int | None = None,
         retry_delay: str | None = None,
-        flow_control: FlowControl | None = None,
+        flow_control: "FlowControl | None" = None,
         label: str | Sequence[str] | None = None,
         failure_url: str | None = None,
         redact: Mapping[str, Any] | None = None,
@@ -59,8 +60,7 @@ class RunOptions:
         """
         if retries is not None:
             validate_retries(retries)
-        if retry_delay is not None:
-            DelayExpression.parse(retry_delay)
+        delay_of(retry_delay)
         checked_flow_control(flow_control)
         try:
             labels = (label,) if isinstance(label, str) else tuple(label or ())
@@ -107,8 +107,8 @@ class RunOptions:
     @property
     def policy(self) -> RetryPolicy:
         """How steps and the function are retried."""
-        delay = None if self.retry_delay is None else DelayExpression.parse(self.retry_delay)
-        return RetryPolicy(DEFAULT_RETRIES if self.retries is None else self.retries, delay)
+        retries = DEFAULT_RETRIES if self.retries is None else self.retries
+        return RetryPolicy(retries, delay_of(self.retry_delay))
 
     def to_json(self) -> dict[str, Any]:
         """What was given, as JSON data."""
@@ -127,6 +127,8 @@ class RunOptions:
         """The reverse of `to_json`."""
         given = dict(data)
         if flow := given.get("flow_control"):
+            from workflow_agents.core.flow_control import FlowControl
+
             given["flow_control"] = FlowControl.from_value(flow["key"], flow["value"])
         if "labels" in given:
             given["labels"] = tuple(given["labels"])
@@ -142,5 +144,9 @@ def checked_flow_control(flow_control: object) -> None:
     Raises:
         ConfigurationError: WA102.
     """
-    if flow_control is not None and not isinstance(flow_control, FlowControl):
+    if flow_control is None:
+        return
+    from workflow_agents.core.flow_control import FlowControl
+
+    if not isinstance(flow_control, FlowControl):
         raise wrong_option("flow_control", "a FlowControl", flow_control)

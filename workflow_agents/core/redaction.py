@@ -6,11 +6,13 @@ Source: the `redact` option; its form `REDACTED:<hash>`.
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.headers import is_sensitive
-from workflow_agents.protocol.secrets import Secret
+
+if TYPE_CHECKING:
+    from workflow_agents.protocol.secrets import Secret
 
 HIDDEN = "[hidden]"
 """In place of a header's value that nobody is to see."""
@@ -37,11 +39,13 @@ def redacted_headers(headers: Mapping[str, str], redact: Mapping[str, Any] | Non
     }
 
 
-def shown_headers(headers: Mapping[str, str | Secret]) -> dict[str, str]:
+def shown_headers(headers: "Mapping[str, str | Secret]") -> dict[str, str]:
     """Headers of a request as they may be seen: neither secrets nor what sounds like one.
 
     A `Secret` shows its name. Any other value under a name like "authorization" is hidden.
     """
+    from workflow_agents.protocol.secrets import Secret
+
     shown: dict[str, str] = {}
     for name, value in headers.items():
         if isinstance(value, Secret):

@@ -13,10 +13,16 @@ No delay is longer than a day. Nothing here reads a clock, waits or sends.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from workflow_agents.core.delay_expression import MAX_DELAY_MS, DelayExpression
 from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.times import duration_ms, http_date_ms, shown
+
+if TYPE_CHECKING:
+    from workflow_agents.core.delay_expression import DelayExpression
+
+MAX_DELAY_MS = 86_400_000
+"""The longest delay between two attempts: one day."""
 
 DEFAULT_RETRIES = 3
 MAX_RETRIES = 1000
@@ -38,17 +44,34 @@ class RetryPolicy:
     """
 
     retries: int = DEFAULT_RETRIES
-    delay: DelayExpression | None = None
+    delay: "DelayExpression | None" = None
 
     def __post_init__(self) -> None:
         validate_retries(self.retries)
-        if not isinstance(self.delay, DelayExpression | None):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
+        if self.delay is None:
+            return
+        from workflow_agents.core.delay_expression import DelayExpression
+
+        if not isinstance(self.delay, DelayExpression):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise ConfigurationError(
                 "WA102",
                 "the delay of a retry policy is a DelayExpression",
                 found=f"delay={shown(self.delay)}",
                 fix=('RetryPolicy(delay=DelayExpression.parse("1000 * (1 + retried)"))',),
             )
+
+
+def delay_of(text: str | None) -> "DelayExpression | None":
+    """The delay that an expression computes; None: the default.
+
+    Raises:
+        ConfigurationError: WA104.
+    """
+    if text is None:
+        return None
+    from workflow_agents.core.delay_expression import DelayExpression
+
+    return DelayExpression.parse(text)
 
 
 def validate_retries(retries: object) -> int:
@@ -68,8 +91,7 @@ def validate_retries(retries: object) -> int:
 
 
 # The rule.
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(NamedTuple):
     """Try again.
 
     Attributes:
@@ -81,8 +103,7 @@ class Retry:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(NamedTuple):
     """No attempt follows.
 
     Attributes:

@@ -6,7 +6,7 @@ of its step, and the feed entries that come in between.
 
 from dataclasses import dataclass
 
-from workflow_agents.core.logs import FeedEntry
+from workflow_agents.core.step_logs import FeedEntry
 from workflow_agents.protocol.history import StepKey
 
 

@@ -4,18 +4,14 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from workflow_agents.core.forks import found, left_out_from
 from workflow_agents.core.lifecycle import Phase, wire_state
-from workflow_agents.core.logs import FeedEntry, RunLog, fold_steps
+from workflow_agents.core.logs import RunLog
 from workflow_agents.core.options import RunOptions
-from workflow_agents.core.redaction import redacted
-from workflow_agents.core.resume import left_out
 from workflow_agents.engine.ends import CALLBACK_FAIL, CALLBACK_IN_PROGRESS, DeliveryKind
 from workflow_agents.engine.intake import Inheritance, Triggered
 from workflow_agents.errors import NotFound, StateError
 from workflow_agents.protocol.codec import Undecodable, decode, encode
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind
-from workflow_agents.protocol.results import read_body
 from workflow_agents.store.changes import (
     AddDelivery,
     Applied,
@@ -29,6 +25,7 @@ from workflow_agents.store.changes import (
 from workflow_agents.store.interface import DeadLetterRow, FeedRow, RunRow
 
 if TYPE_CHECKING:
+    from workflow_agents.core.step_logs import FeedEntry
     from workflow_agents.engine.engine import DurableEngine
 
 _PAGE = 1_000
@@ -91,7 +88,7 @@ class Admin:
         self._engine.poke()
         return isinstance(outcome, Applied)
 
-    def entries(self, row: RunRow, after: int = 0) -> list[FeedEntry]:
+    def entries(self, row: RunRow, after: int = 0) -> "list[FeedEntry]":
         """The feed of a run."""
         found: list[FeedEntry] = []
         while True:
@@ -111,7 +108,7 @@ class Admin:
             row.created_at,
             row.ended_at,
             self._engine.store.labels(row.id),
-            redacted(_plain(row.input), options.redact),
+            _shown(row.input, options),
             invoker=row.parent,
         )
         if row.phase is Phase.SUCCESS:
@@ -119,6 +116,8 @@ class Admin:
         elif row.phase is Phase.FAILED:
             log.failure = _plain(row.result)
         if steps:
+            from workflow_agents.core.step_logs import fold_steps
+
             entries = self.entries(row)
             log.steps = fold_steps(entries, self._bodies(row, options))
             for entry in entries:
@@ -141,7 +140,7 @@ class Admin:
     def _bodies(self, row: RunRow, options: RunOptions) -> dict[int, tuple[int, Any]]:
         found = self._engine.store.bodies(row.id, _BODIES_SHOWN)
         return {
-            seq: (body.size, redacted(_plain(body.data), options.redact) if body.data else None)
+            seq: (body.size, _shown(body.data, options) if body.data else None)
             for seq, body in found.items()
         }
 
@@ -193,6 +192,8 @@ class Admin:
         Raises:
             NotFound: WA606, no such run; WA212, no such step.
         """
+        from workflow_agents.core.forks import found, left_out_from
+
         row = self.find(run_id)
         recorded = self._engine.store.history(row.id).recorded
         at = None if step is None else found(recorded, step, run_id=row.run_id)
@@ -210,6 +211,8 @@ class Admin:
         )
 
     def _resumed(self, row: RunRow) -> Inheritance:
+        from workflow_agents.core.resume import left_out
+
         failed = left_out(self._engine.store.history(row.id).recorded)
         return Inheritance(row.id, failed, {"resumedFrom": row.run_id})
 
@@ -249,7 +252,9 @@ class Admin:
             raise outcome.error
 
 
-def _entry(row: FeedRow) -> FeedEntry:
+def _entry(row: FeedRow) -> "FeedEntry":
+    from workflow_agents.core.step_logs import FeedEntry
+
     return FeedEntry(
         row.seq,
         row.at,
@@ -261,10 +266,21 @@ def _entry(row: FeedRow) -> FeedEntry:
     )
 
 
+def _shown(data: bytes | None, options: RunOptions) -> Any:
+    """What logs show of a body."""
+    if not options.redact:
+        return _plain(data)
+    from workflow_agents.core.redaction import redacted
+
+    return redacted(_plain(data), options.redact)
+
+
 def _plain(data: bytes | None) -> Any:
     if not data:
         return None
     try:
         return decode(data)
     except Undecodable:
+        from workflow_agents.protocol.results import read_body
+
         return read_body({"body": data.decode("utf-8", "replace")})

@@ -11,15 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from workflow_agents.core.flow_control import (
-    MOST_MARGIN_MS,
-    Admit,
-    FlowControl,
-    WaitUntil,
-    admit,
-    margin_ms,
-)
-from workflow_agents.core.pauses import Begin, WaitForEnd, WaitForTurn
 from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.history import EntryKind, StepKind
 from workflow_agents.store.changes import (
@@ -43,6 +34,7 @@ from workflow_agents.store.changes import (
 from workflow_agents.store.interface import DeliveryRow, RunRow, WaiterRow
 
 if TYPE_CHECKING:
+    from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.engine.engine import DurableEngine
 
 logger = logging.getLogger(__name__)
@@ -203,7 +195,7 @@ class Dispatcher:
         flow_key = row.flow_key
         flow = None if flow_key is None else self._engine.flow_limits.of(flow_key)
         if flow_key is not None:
-            held = self._admission(flow_key, flow, now, 0 if flow is None else margin_ms(flow))
+            held = self._admission(flow_key, flow, now, elsewhere=True)
             if held is not None:
                 self._hold(row.id, HoldDelivery(row.id, held.until), flow_key, held)
                 return True
@@ -241,6 +233,8 @@ class Dispatcher:
 
     def _held_by_pause(self, row: DeliveryRow, pause_key: str, now: int) -> bool:
         """Whether the request has to wait, because the provider refused others of its key."""
+        from workflow_agents.core.pauses import Begin, WaitForEnd, WaitForTurn
+
         match self._engine.pauses.may_begin(pause_key, now):
             case Begin():
                 return False
@@ -264,13 +258,16 @@ class Dispatcher:
         return True
 
     def _admission(
-        self, key: str, flow: FlowControl | None, now: int, margin: int = 0
+        self, key: str, flow: "FlowControl | None", now: int, *, elsewhere: bool = False
     ) -> "_Held | None":
-        """None: it may start now; else when to ask again."""
+        """None: it may start now; else when to ask again. `elsewhere`: a provider counts too."""
         if self._engine.flow_limits.is_paused(key):
             return _Held(None)
         if flow is None:
             return None
+        from workflow_agents.core.admission import Admit, WaitUntil, admit, margin_ms
+
+        margin = margin_ms(flow) if elsewhere else 0
         starting = self._admitting[flow.key]
         slots, starts = self._engine.store.flow(flow.key, now - flow.period_ms - margin)
         decision = admit(
@@ -310,11 +307,13 @@ class Dispatcher:
         """Wake those who wait for what is free."""
         self._engine.commits.submit(Change((op,)), lambda _outcome: self.poke())
 
-    def _started(self, flow: FlowControl, now: int) -> FlowStart:
+    def _started(self, flow: "FlowControl", now: int) -> FlowStart:
+        from workflow_agents.core.admission import MOST_MARGIN_MS
+
         self._admitting[flow.key].append(now)
         return FlowStart(flow.key, now, now - flow.period_ms - MOST_MARGIN_MS)
 
-    def _admitted(self, flow: FlowControl, at: int) -> None:
+    def _admitted(self, flow: "FlowControl", at: int) -> None:
         starting = self._admitting[flow.key]
         if at in starting:
             starting.remove(at)

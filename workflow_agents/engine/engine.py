@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import random
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextvars import Context, copy_context
@@ -26,11 +25,8 @@ from workflow_agents.engine.admin import Admin
 from workflow_agents.engine.deliveries import Deliveries
 from workflow_agents.engine.dispatcher import Dispatcher
 from workflow_agents.engine.ends import Ends
-from workflow_agents.engine.flow_limits import FlowLimits
-from workflow_agents.engine.http_out import HttpOut
 from workflow_agents.engine.intake import Intake
 from workflow_agents.engine.live import LiveRun
-from workflow_agents.engine.pauses import Pauses
 from workflow_agents.engine.sealing import Sealer
 from workflow_agents.engine.served import Served
 from workflow_agents.engine.streams import Streams
@@ -49,6 +45,9 @@ from workflow_agents.store.commits import Commits, Committed
 from workflow_agents.store.interface import RunRow, Store
 
 if TYPE_CHECKING:
+    from workflow_agents.engine.flow_limits import FlowLimits
+    from workflow_agents.engine.http_out import HttpOut
+    from workflow_agents.engine.pauses import Pauses
     from workflow_agents.engine.wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -68,7 +67,7 @@ class DurableEngine:
     Args:
         store: not yet open; opened by `start`, closed by `stop`.
         clock: tells the time.
-        randomness: makes ids.
+        random_bytes: so many of them; ids are made of them.
         http: makes outbound requests.
         environment: reads the variables that secrets name.
         limits: sizes and numbers.
@@ -87,8 +86,8 @@ class DurableEngine:
         store: Store,
         *,
         clock: Clock,
-        randomness: random.Random,
-        http: HttpOut,
+        random_bytes: Callable[[int], bytes],
+        http: "HttpOut",
         environment: Callable[[str], str | None],
         path: str = ":memory:",
         limits: Limits | None = None,
@@ -114,11 +113,9 @@ class DurableEngine:
         self.deliveries = Deliveries(self)
         self.admin = Admin(self)
         self.streams = Streams()
-        self.pauses = Pauses(self)
-        self.flow_limits = FlowLimits(self)
         self.running = False
         self.on_commit: Committed | None = None
-        self._random = randomness
+        self._random_bytes = random_bytes
         self._retention_ms = retention_ms
         self._max_live = max_live
         self._inline = inline
@@ -126,6 +123,20 @@ class DurableEngine:
         self._awaited: dict[int, list[asyncio.Future[None]]] = {}
         self._housekeeping: set[asyncio.Task[None]] = set()
         self._options: dict[tuple[str, str | None], RunOptions] = {}
+
+    @cached_property
+    def pauses(self) -> "Pauses":
+        """The pauses of providers that have refused a request."""
+        from workflow_agents.engine.pauses import Pauses
+
+        return Pauses(self)
+
+    @cached_property
+    def flow_limits(self) -> "FlowLimits":
+        """The limits of flow control keys."""
+        from workflow_agents.engine.flow_limits import FlowLimits
+
+        return FlowLimits(self)
 
     # Life.
 
@@ -437,7 +448,7 @@ class DurableEngine:
 
     def new_id(self, length: int) -> str:
         """Random characters of `[A-Za-z0-9_-]`."""
-        return "".join(self._random.choices(_ID_CHARACTERS, k=length))
+        return "".join([_ID_CHARACTERS[byte % 64] for byte in self._random_bytes(length)])
 
     def webhook_url(self, run_id: str, event_id: str) -> str:
         """Source: protocol 4.7."""

@@ -5,18 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.checks import workflow_path
 from workflow_agents.core.lifecycle import Phase, is_ended, phases_of
-from workflow_agents.core.logs import FeedEntry, RunLog
+from workflow_agents.core.logs import RunLog
 from workflow_agents.core.options import RunOptions
-from workflow_agents.core.stream_events import StreamEvent
 from workflow_agents.engine.intake import Triggered
-from workflow_agents.engine.streams import EVERYTHING, Committed, Heard
-from workflow_agents.protocol.approvals import OpenWait
 from workflow_agents.protocol.codec import decode
 from workflow_agents.protocol.history import StepKey
 from workflow_agents.store.interface import DeadLetterRow
 
 if TYPE_CHECKING:
+    from workflow_agents.core.step_logs import FeedEntry
+    from workflow_agents.core.stream_events import StreamEvent
     from workflow_agents.engine.engine import DurableEngine
+    from workflow_agents.engine.listening import Heard
+    from workflow_agents.protocol.approvals import OpenWait
 
 
 class InProcess:
@@ -71,8 +72,10 @@ class InProcess:
                 found.append({"workflowRunId": row.run_id, "deadline": deadline})
         return found
 
-    async def waits(self, prefix: str, limit: int) -> list[OpenWait]:
+    async def waits(self, prefix: str, limit: int) -> "list[OpenWait]":
         """The waits for events whose ids begin so, with what is told of them."""
+        from workflow_agents.protocol.approvals import OpenWait
+
         self._engine.ensure_running()
         store = self._engine.store
         found: list[OpenWait] = []
@@ -128,7 +131,7 @@ class InProcess:
         row = await self._engine.end_of(self._engine.admin.find(run_id).id)
         return self._engine.admin.log(row, steps=False)
 
-    async def feed(self, run_id: str, after: int) -> tuple[list[FeedEntry], bool]:
+    async def feed(self, run_id: str, after: int) -> "tuple[list[FeedEntry], bool]":
         """The next entries of a run, waited for; and whether there will be no more."""
         engine = self._engine
         row = engine.admin.find(run_id)
@@ -166,8 +169,10 @@ class InProcess:
         self._engine.ensure_running()
         return await self._engine.admin.delete_conversation(key)
 
-    async def stream(self, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
+    async def stream(self, run_id: str, after: int) -> "AsyncIterator[StreamEvent]":
         """What happens to a run and what is said in it, until it has ended."""
+        from workflow_agents.engine.listening import EVERYTHING, Committed
+
         engine = self._engine
         engine.ensure_running()
         run = engine.admin.find(run_id).id

@@ -3,8 +3,8 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow_agents.core.checks import checked_run_id, checked_size
 from workflow_agents.core.journal import Invoke
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
 
 
-@dataclass(frozen=True, slots=True)
-class Triggered:
+class Triggered(NamedTuple):
     """What became of a trigger.
 
     Attributes:
@@ -46,8 +45,7 @@ class Triggered:
     deduplicated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Inheritance:
+class Inheritance(NamedTuple):
     """What a new run begins with of another one.
 
     Attributes:

@@ -12,9 +12,8 @@ first takes the lease again.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from workflow_agents.core.failures import to_json
 from workflow_agents.core.journal import (
@@ -33,7 +32,6 @@ from workflow_agents.core.journal import (
     WaitForEvent,
 )
 from workflow_agents.core.options import RunOptions
-from workflow_agents.core.redaction import redacted_headers, shown_headers
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.codec import decode, encode
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind
@@ -77,16 +75,14 @@ class _State(Enum):
     ENDED = auto()
 
 
-@dataclass(slots=True)
-class _Planned:
+class _Planned(NamedTuple):
     future: "asyncio.Future[None]"
     key: StepKey
     kind: StepKind
     name: str
 
 
-@dataclass(slots=True)
-class _Leased:
+class _Leased(NamedTuple):
     """A change that relies on the lease, and what follows from it."""
 
     ops: Sequence[Op]
@@ -158,6 +154,8 @@ class LiveRun:
                 ops.append(self._engine.deliveries.owe_call(self._run, key, plan, now))
                 if plan.flow_control is not None:
                     ops.append(self._engine.flow_limits.set(plan.flow_control))
+                from workflow_agents.core.redaction import redacted_headers, shown_headers
+
                 shown = redacted_headers(shown_headers(plan.headers), self.options.redact)
                 entry.data = encode({"method": plan.method, "url": plan.url, "headers": shown})
                 entry.owes = True
@@ -437,20 +435,30 @@ class LiveRun:
             else:
                 self.close()
                 self._engine.look_again(self._run)
-        elif planned is not None:
+            return
+        if planned is not None and recorded is None:
             child = self._engine.store.run(refused.existing)
             if child is None or (child.parent, child.parent_step) != (self._run, planned.key):
-                failure = Failure("UsageError", "WA608 a run with this id is there already", 409)
-                data = encode(to_json(failure, attempts=1))
-                self.record(planned.key, planned.kind, planned.name, data, ok=False, waited=False)
+                self._id_is_taken(planned)
+                return
             # Else it is ours, stored by an attempt to write whose answer was lost.
-            if not planned.future.done():
-                planned.future.set_result(None)
         elif recorded is not None and self.invocation is not None:
             # Stored before, by an attempt to write whose answer was lost: what is stored stands.
             for stored in self._engine.store.history(self._run).recorded:
                 if stored.key == recorded.key:
                     self.invocation.deliver(stored)
+        if planned is not None and not planned.future.done():
+            planned.future.set_result(None)
+
+    def _id_is_taken(self, planned: "_Planned") -> None:
+        """The step has failed. It waits for nothing else, so it is at work until that is stored."""
+        key, kind, name = planned.key, planned.kind, planned.name
+        failure = Failure("UsageError", "WA608 a run with this id is there already", 409)
+        data = encode(to_json(failure, attempts=1))
+        entry = self._entry(EntryKind.STEP_FAILED, kind, key, name, data)
+        entry.outcome = True
+        recorded = Recorded(key, kind, name, ok=False, data=data)
+        self._submit([], (entry,), recorded=recorded, planned=planned)
 
     def _later(self, action: Callable[[], None]) -> None:
         self._engine.loop.call_later(_STORE_RETRY_S, action)

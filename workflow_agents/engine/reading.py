@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from workflow_agents.core.assembly import Assembly, BrokenStream, assembly
 from workflow_agents.engine.http_out import HttpResponse, NoAnswer
-from workflow_agents.engine.streams import Reply
+from workflow_agents.engine.listening import Reply
 from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.sse import EventParser, EventTooLarge
 

@@ -8,12 +8,14 @@ mode 0600 beside the store, made when it is first needed.
 import base64
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.checks import is_header_value
 from workflow_agents.errors import ConfigurationError, StoreError
 from workflow_agents.protocol.headers import is_sensitive
-from workflow_agents.protocol.secrets import Secret
+
+if TYPE_CHECKING:
+    from workflow_agents.protocol.secrets import Secret
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -33,9 +35,11 @@ class Sealer:
         self._key: bytes | None = None
 
     def seal_headers(
-        self, headers: Mapping[str, str | Secret | Mapping[str, str]]
+        self, headers: "Mapping[str, str | Secret | Mapping[str, str]]"
     ) -> dict[str, Any]:
         """Headers in the form in which they are stored; those in that form stay as they are."""
+        from workflow_agents.protocol.secrets import Secret
+
         stored: dict[str, Any] = {}
         for name, value in headers.items():
             if isinstance(value, Mapping):

@@ -1,154 +1,18 @@
 """Who listens to a run, and the replies that are coming about in it: in memory, never stored.
 
-A reply that nobody listens to costs nothing beyond being read. What was said so far is in its
-assembly, so that whoever comes in the middle is told all of it at once, and misses and repeats
-nothing. Listeners have bounded buffers: one that is too slow is told of a gap, and then again
-what the open replies have said; nobody else waits for it.
-
-Feed entries are not buffered: a mark in the buffer says that there are some, in its place
-between the words, and the listener reads them from the store.
+Both are in `listening`, which is loaded with the first of them.
 """
 
-import asyncio
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workflow_agents.core.stream_events import (
-    ReplyEvent,
-    StreamEnded,
-    StreamGap,
-    StreamRestarted,
-    StreamStarted,
-    TextDelta,
-    ToolCallDelta,
-)
 from workflow_agents.protocol.history import StepKey
 
 if TYPE_CHECKING:
-    from workflow_agents.core.assembly import Assembly, Delta
-
-BUFFERED_EVENTS = 10_000
-"""How many events a listener may have before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """Entries of the run's feed were stored, up to this one."""
-
-    seq: int
-
-
-EVERYTHING = Committed(2**63 - 1)
-"""Whatever is in the feed by now."""
-
-Heard = ReplyEvent | StreamGap | Committed
-
-
-class Reply:
-    """One attempt at a streamed reply, from the head of the answer to its end."""
-
-    def __init__(
-        self, streams: "Streams", run: int, step: StepKey, name: str, attempt: int, said: "Assembly"
-    ) -> None:
-        self.assembly = said
-        self._streams = streams
-        self._run = run
-        self._step = step
-        self._name = name
-        self._attempt = attempt
-
-    def tell(self, deltas: "Sequence[Delta]") -> None:
-        """Pass on what came."""
-        listeners = self._streams.listeners(self._run)
-        for delta in deltas if listeners else ():
-            event = self._event(delta)
-            for listener in listeners:
-                listener.hear(event)
-
-    def ended(self, *, ok: bool) -> None:
-        """Nothing more will come."""
-        if self._streams.close_reply(self._run, self._step, self):
-            for listener in self._streams.listeners(self._run):
-                listener.hear(StreamEnded(self._step, self._name, ok))
-
-    def so_far(self) -> list[ReplyEvent]:
-        """All that was said, for somebody who has heard nothing."""
-        begins = StreamStarted if self._attempt == 1 else StreamRestarted
-        events: list[ReplyEvent] = [begins(self._step, self._name, self._attempt)]
-        said = self.assembly.said
-        events += [TextDelta(self._step, self._name, said)] if said else []
-        return events + [self._event(call) for call in self.assembly.calls]
-
-    def _event(self, delta: "Delta") -> ReplyEvent:
-        from workflow_agents.core.assembly import Text
-
-        if isinstance(delta, Text):
-            return TextDelta(self._step, self._name, delta.text)
-        return ToolCallDelta(
-            self._step, self._name, delta.index, delta.id, delta.tool, delta.arguments
-        )
-
-
-class Listener:
-    """One who listens to a run.
-
-    Args:
-        open_replies: tells what the open replies of the run have said so far.
-        limit: of the events before it.
-    """
-
-    def __init__(
-        self, open_replies: Callable[[], list[ReplyEvent]], limit: int = BUFFERED_EVENTS
-    ) -> None:
-        self._open_replies = open_replies
-        self._limit = limit
-        self._heard: deque[Heard] = deque(open_replies())
-        self._news = asyncio.Event()
-
-    def hear(self, event: ReplyEvent) -> None:
-        """Something was said."""
-        if len(self._heard) >= self._limit:
-            self._overflow()
-        else:
-            self._heard.append(event)
-        self._news.set()
-
-    def committed(self, seq: int) -> None:
-        """Something was stored."""
-        if self._heard and isinstance(self._heard[-1], Committed):
-            self._heard.pop()
-        self._heard.append(Committed(seq))
-        self._news.set()
-
-    def wake(self) -> None:
-        """Look again, whatever there is."""
-        self._news.set()
-
-    async def wait(self) -> None:
-        """Until there is something to take, or somebody says that there may be."""
-        if not self._heard:
-            await self._news.wait()
-        self._news.clear()
-
-    def take(self) -> Heard | None:
-        """The next thing; None: nothing is there."""
-        return self._heard.popleft() if self._heard else None
-
-    def _overflow(self) -> None:
-        """Throw away what is before it, and begin anew with the open replies.
-
-        The event that came last is in what they have said so far.
-        """
-        lost = sum(not isinstance(heard, Committed | StreamGap) for heard in self._heard) + 1
-        lost += sum(heard.lost for heard in self._heard if isinstance(heard, StreamGap))
-        committed = max((h.seq for h in self._heard if isinstance(h, Committed)), default=None)
-        self._heard = deque([StreamGap(lost)])
-        if committed is not None:
-            self._heard.append(Committed(committed))
-        self._heard += self._open_replies()
+    from workflow_agents.core.assembly import Assembly
+    from workflow_agents.core.stream_events import ReplyEvent
+    from workflow_agents.engine.listening import Listener, Reply
 
 
 class Streams:
@@ -158,8 +22,10 @@ class Streams:
         self._replies: dict[int, dict[StepKey, Reply]] = {}
         self._listeners: dict[int, list[Listener]] = {}
 
-    def begin(self, run: int, step: StepKey, name: str, attempt: int, said: "Assembly") -> Reply:
+    def begin(self, run: int, step: StepKey, name: str, attempt: int, said: "Assembly") -> "Reply":
         """An answer begins, which `said` assembles."""
+        from workflow_agents.engine.listening import Reply
+
         reply = Reply(self, run, step, name, attempt, said)
         self._replies.setdefault(run, {})[step] = reply
         for listener in self.listeners(run):
@@ -167,7 +33,7 @@ class Streams:
                 listener.hear(event)
         return reply
 
-    def close_reply(self, run: int, step: StepKey, reply: Reply) -> bool:
+    def close_reply(self, run: int, step: StepKey, reply: "Reply") -> bool:
         """Forget a reply; whether it was open."""
         replies = self._replies.get(run, {})
         if replies.get(step) is not reply:
@@ -177,7 +43,7 @@ class Streams:
             del self._replies[run]
         return True
 
-    def listeners(self, run: int) -> Sequence[Listener]:
+    def listeners(self, run: int) -> "Sequence[Listener]":
         """Who listens to a run."""
         return self._listeners.get(run, ())
 
@@ -192,8 +58,10 @@ class Streams:
             listener.committed(seq)
 
     @contextmanager
-    def listening(self, run: int) -> Generator[Listener]:
+    def listening(self, run: int) -> "Generator[Listener]":
         """Listen to a run; begins with what its open replies have said so far."""
+        from workflow_agents.engine.listening import Listener
+
         listener = Listener(lambda: self._so_far(run))
         self._listeners.setdefault(run, []).append(listener)
         try:
@@ -209,5 +77,5 @@ class Streams:
         for listener in [one for listeners in self._listeners.values() for one in listeners]:
             listener.wake()
 
-    def _so_far(self, run: int) -> list[ReplyEvent]:
+    def _so_far(self, run: int) -> "list[ReplyEvent]":
         return [e for reply in self._replies.get(run, {}).values() for e in reply.so_far()]

@@ -76,7 +76,7 @@ def forwardable(items: Iterable[tuple[str, str]]) -> dict[str, str]:
     }
 
 
-_SENSITIVE = re.compile(r"auth|cookie|credential|key|passw|secret|signature|token", re.I)
+_SENSITIVE = "(?i)auth|cookie|credential|key|passw|secret|signature|token"
 _LIMITED = "-flow-control-key"
 
 
@@ -86,4 +86,4 @@ def is_sensitive(name: str) -> bool:
     A list of names would miss the next provider's, so anything that sounds like it is sealed,
     but for what is known to be no secret.
     """
-    return _SENSITIVE.search(name) is not None and not name.lower().endswith(_LIMITED)
+    return re.search(_SENSITIVE, name) is not None and not name.lower().endswith(_LIMITED)

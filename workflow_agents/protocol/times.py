@@ -184,7 +184,7 @@ def _datetime_ms(when: datetime, value: object) -> int:
         raise _no_instant(value, "an instant lies between 1970 and 9999") from error
 
 
-_HTTP_DATE = re.compile(
+_HTTP_DATE = (
     r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) "
     r"([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
 )
@@ -202,7 +202,7 @@ def http_date_ms(text: str) -> int | None:
     Returns:
         Unix milliseconds, or None where it is no such date.
     """
-    found = _HTTP_DATE.fullmatch(text.strip())
+    found = re.fullmatch(_HTTP_DATE, text.strip())
     if not found or found[2] not in _MONTHS:
         return None
     day, year, hour, minute, second = map(int, found.group(1, 3, 4, 5, 6))

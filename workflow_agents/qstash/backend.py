@@ -12,8 +12,9 @@ from urllib.parse import quote, urlencode
 from workflow_agents import config
 from workflow_agents.clock import Clock
 from workflow_agents.core.checks import checked_run_id
-from workflow_agents.core.logs import FeedEntry, RunLog
+from workflow_agents.core.logs import RunLog
 from workflow_agents.core.options import RunOptions
+from workflow_agents.core.step_logs import FeedEntry
 from workflow_agents.core.stream_events import StreamEvent
 from workflow_agents.errors import ConfigurationError, NotFound, RemoteError, StateError
 from workflow_agents.protocol.approvals import OpenWait

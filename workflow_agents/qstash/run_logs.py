@@ -4,7 +4,8 @@ import base64
 import binascii
 from typing import Any, cast
 
-from workflow_agents.core.logs import RunLog, StepLog, Steps
+from workflow_agents.core.logs import RunLog, Steps
+from workflow_agents.core.step_logs import StepLog
 from workflow_agents.protocol.codec import Undecodable, decode
 
 _SHOWN_AS_RESULT = {"STEP_SUCCESS", "STEP_FAILED"}

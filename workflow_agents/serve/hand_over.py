@@ -7,11 +7,12 @@ awaits its client on the notebook's. What is asked there is done here, and the a
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from workflow_agents.client import Backend
 from workflow_agents.errors import StoreError
-from workflow_agents.sync.loop_thread import BLOCKED, submit, would_wait_for_itself
+
+if TYPE_CHECKING:
+    from workflow_agents.core.backend import Backend
 
 T = TypeVar("T")
 LoopOf = Callable[[], asyncio.AbstractEventLoop | None]
@@ -26,6 +27,8 @@ async def hand_over(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEve
     """
     if loop is None or loop is asyncio.get_running_loop():
         return await coroutine
+    from workflow_agents.sync.loop_thread import BLOCKED, submit, would_wait_for_itself
+
     if loop is BLOCKED.get():
         coroutine.close()
         raise would_wait_for_itself()
@@ -46,7 +49,7 @@ async def hand_over(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEve
 class OnItsLoop:
     """A `Backend` whose every method is called on the loop of its engine."""
 
-    def __init__(self, backend: Backend, loop_of: LoopOf) -> None:
+    def __init__(self, backend: "Backend", loop_of: LoopOf) -> None:
         self._backend = backend
         self._loop_of = loop_of
 

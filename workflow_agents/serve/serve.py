@@ -6,7 +6,6 @@ and hands its Journal to their invocations.
 
 import asyncio
 import os
-import random
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from functools import cache, cached_property
@@ -17,15 +16,13 @@ from workflow_agents.client import AsyncClient
 from workflow_agents.clock import Clock, SystemClock
 from workflow_agents.context.branches import install
 from workflow_agents.core.bad_options import names_options, wrong_option
-from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.limits import Limits
 from workflow_agents.core.options import RunOptions
 from workflow_agents.engine.engine import DurableEngine
-from workflow_agents.engine.http_out import HttpOut, Httpx2Out
+from workflow_agents.engine.http_client import AiohttpOut
 from workflow_agents.engine.in_process import InProcess
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.times import duration_ms
-from workflow_agents.serve.endpoint import Accepting
 from workflow_agents.serve.hand_over import OnItsLoop, hand_over
 from workflow_agents.serve.workflow import (
     FailureFunction,
@@ -34,10 +31,12 @@ from workflow_agents.serve.workflow import (
     served_workflow,
 )
 from workflow_agents.store.sqlite import SqliteStore, Synchronous
-from workflow_agents.sync.loop_thread import BLOCKED, LOOP_THREAD, at_exit
 
 if TYPE_CHECKING:
+    from workflow_agents.core.flow_control import FlowControl
+    from workflow_agents.engine.http_out import HttpOut
     from workflow_agents.serve.agents import ServedAgent
+    from workflow_agents.serve.endpoint import Accepting
     from workflow_agents.sync.client import Client
 
 
@@ -94,7 +93,7 @@ class Engine:
         keep: str | int | float = 10,
         call_timeout: str | int | float = "2h",
         clock: Clock | None = None,
-        http: HttpOut | None = None,
+        http: "HttpOut | None" = None,
         seed: int | None = None,
         store: SqliteStore | None = None,
         environment: Mapping[str, str] | None = None,
@@ -109,8 +108,8 @@ class Engine:
         self._engine = DurableEngine(
             store or SqliteStore(self.path, synchronous=synchronous),
             clock=clock or SystemClock(),
-            randomness=random.SystemRandom() if seed is None else random.Random(seed),  # noqa: S311  # seeded for tests
-            http=http or Httpx2Out(limits.result_bytes),
+            random_bytes=os.urandom if seed is None else _seeded(seed),
+            http=http or AiohttpOut(limits.result_bytes),
             environment=config.variable if environment is None else environment.get,
             path=self.path,
             limits=limits,
@@ -191,7 +190,7 @@ class Engine:
         *,
         retries: int | None = None,
         retry_delay: str | None = None,
-        flow_control: FlowControl | None = None,
+        flow_control: "FlowControl | None" = None,
         label: str | None = None,
         failure_function: FailureFunction | None = None,
         failure_url: str | None = None,
@@ -298,6 +297,7 @@ class Engine:
         Raises:
             StoreError: the store cannot be used.
         """
+        from workflow_agents.sync.loop_thread import BLOCKED, LOOP_THREAD
 
         async def start() -> None:
             # What it starts waits for nobody.
@@ -311,6 +311,8 @@ class Engine:
 
     def close(self) -> None:
         """Park every run and close the store, without await. Nothing is lost."""
+        from workflow_agents.sync.loop_thread import LOOP_THREAD
+
         _opened.discard(self)
         LOOP_THREAD.wait(self.stop())
 
@@ -351,7 +353,7 @@ class Engine:
         self._engine.ensure_running()
         return (await self._engine.intake.trigger(path, body, options)).run_id
 
-    def accept_run(self, path: str, body: bytes, options: RunOptions) -> Accepting:
+    def accept_run(self, path: str, body: bytes, options: RunOptions) -> "Accepting":
         """See `endpoint.Starter`."""
         self._engine.ensure_running()
         return self._engine.accept(path, body, options)
@@ -376,6 +378,8 @@ _opened: set[Engine] = set()
 
 @cache
 def _close_at_exit() -> None:
+    from workflow_agents.sync.loop_thread import at_exit
+
     at_exit(_close_opened)
 
 
@@ -397,6 +401,12 @@ class _EngineClient(AsyncClient):
         if isinstance(workflow, str) or hasattr(workflow, "path"):
             return workflow
         return self._engine.add_agent(workflow)
+
+
+def _seeded(seed: int) -> Callable[[int], bytes]:
+    import random
+
+    return random.Random(seed).randbytes  # noqa: S311  # for tests
 
 
 def _check_engine_options(path: object, synchronous: object, limits: object) -> None:

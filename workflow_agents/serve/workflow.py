@@ -3,27 +3,30 @@
 import copy
 import dataclasses
 import inspect
+import sys
 import typing
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from workflow_agents.context.context import AsyncWorkflowContext
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.context.revive import adapter, has_model
 from workflow_agents.core.bad_options import wrong_option
-from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.journal import Groups, History, Journal, Keeper, StoredRun
 from workflow_agents.core.limits import Limits
 from workflow_agents.core.options import RunOptions
 from workflow_agents.errors import ConfigurationError, StepUsageError
 from workflow_agents.protocol.codec import Undecodable, decode
 from workflow_agents.protocol.headers import Headers
-from workflow_agents.sync.context import WorkflowContext, sync_face
+
+if TYPE_CHECKING:
+    from workflow_agents.core.flow_control import FlowControl
+    from workflow_agents.sync.context import WorkflowContext
 
 FailureFunction = Callable[..., Any]
 ServedFunction = (
-    Callable[[AsyncWorkflowContext[Any]], Awaitable[Any]] | Callable[[WorkflowContext[Any]], Any]
+    Callable[[AsyncWorkflowContext[Any]], Awaitable[Any]] | Callable[["WorkflowContext[Any]"], Any]
 )
 """What is served: takes the context, returns JSON data. A plain function gets the plain context."""
 
@@ -135,6 +138,8 @@ class Workflow:
         context = self._context(invocation, run, options)
         if self._is_async:
             return await self._function(context)
+        from workflow_agents.sync.context import sync_face
+
         face, thread = sync_face(invocation, context)
         return await thread.call(lambda: self._function(face))
 
@@ -158,6 +163,8 @@ class Workflow:
         if inspect.iscoroutinefunction(function):
             return await function(context, *told)
         import asyncio
+
+        from workflow_agents.sync.context import sync_face
 
         face, _ = sync_face(invocation, context)
         return await asyncio.to_thread(function, face, *told)
@@ -216,7 +223,7 @@ def served_workflow(
     limits: Limits,
     retries: int | None = None,
     retry_delay: str | None = None,
-    flow_control: FlowControl | None = None,
+    flow_control: "FlowControl | None" = None,
     label: str | Sequence[str] | None = None,
     failure_function: FailureFunction | None = None,
     failure_url: str | None = None,
@@ -283,21 +290,29 @@ def _checked_function(path: str, function: Any) -> Mapping[str, Any]:
         hints = get_type_hints(function)
     except (NameError, TypeError):
         return {}
-    wrong, right = WorkflowContext, AsyncWorkflowContext
+    wrong, right = "WorkflowContext", "AsyncWorkflowContext"
     if not _is_async(function):
         wrong, right = right, wrong
     for annotation in hints.values():
-        if (typing.get_origin(annotation) or annotation) is wrong:
-            way = "async def" if wrong is AsyncWorkflowContext else "def"
+        if _kind_of_context(typing.get_origin(annotation) or annotation) == wrong:
+            way = "async def" if wrong == "AsyncWorkflowContext" else "def"
             raise ConfigurationError(
                 "WA102",
                 "the workflow is annotated with the other kind of context",
                 where=f"workflow {path!r}",
-                found=f"expected {right.__name__}, found {wrong.__name__}",
+                found=f"expected {right}, found {wrong}",
                 why="async functions get an AsyncWorkflowContext, plain ones a WorkflowContext",
-                fix=(f"annotate it with {right.__name__}", f"make it {way}"),
+                fix=(f"annotate it with {right}", f"make it {way}"),
             )
     return hints
+
+
+def _kind_of_context(annotation: Any) -> str | None:
+    if annotation is AsyncWorkflowContext:
+        return "AsyncWorkflowContext"
+    # Nothing is annotated with what is not loaded, and async functions need not load it.
+    sync = sys.modules.get("workflow_agents.sync.context")
+    return "WorkflowContext" if sync is not None and annotation is sync.WorkflowContext else None
 
 
 def _declared(function: Any, hints: Mapping[str, Any]) -> Any:

@@ -48,8 +48,8 @@ async def batch(call: Call) -> Response:
     data = await call.json([])
     items: list[Any] = cast("list[Any]", data) if isinstance(data, list) else [data]
     read = [_read(item, call.caller_ip) for item in items]
-    for one in read:
-        if isinstance(one, WorkflowAgentsError) and len(read) == 1:
+    for item, one in zip(items, read, strict=True):
+        if isinstance(one, WorkflowAgentsError) and (len(read) == 1 or _names_a_run(item)):
             raise one
     # First, and all in one change: where a run refuses its steps, nothing else is taken.
     of_runs = [one for one in read if isinstance(one, Incoming) and is_of_a_run(one.spec)]
@@ -97,6 +97,13 @@ def _read(item: Any, caller_ip: str | None) -> Incoming | WorkflowAgentsError:
         return read_item(item, caller_ip)
     except WorkflowAgentsError as error:
         return error
+
+
+def _names_a_run(item: Any) -> bool:
+    """Whether an item that cannot be read is of a run: without it, the run would wait for ever."""
+    given: Any = cast("dict[str, Any]", item).get("headers") if isinstance(item, dict) else None
+    names = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    return any(name.lower().startswith("upstash-workflow-") for name in names)
 
 
 def read_item(item: Any, caller_ip: str | None) -> Incoming:

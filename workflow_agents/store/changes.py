@@ -7,19 +7,20 @@ What a change relies on is asked in the writing statements themselves, never by 
 an operation that *must* hit its row (the lease of a guard, a waiter that nobody else has
 taken) refuses its change when it hits none.
 
-Most of these are named tuples and not dataclasses, because defining a class of those takes a
-quarter of the time: a process that starts to run one step feels it.
+There are some forty classes here, and a process that runs one step waits for all of them to be
+defined. So what is not made for every step is neither dataclass nor named tuple: see
+`Operation`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, dataclass_transform
 
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.core.pauses import Pause
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 
 if TYPE_CHECKING:
+    from workflow_agents.core.pauses import Pause
     from workflow_agents.store.message_changes import MessageOp
 
 
@@ -52,6 +53,34 @@ class Entry:
     message: int | None = None
 
 
+@dataclass_transform()
+class Operation:
+    """An operation: a value with the fields that its class declares, in that order.
+
+    To a type checker it is a dataclass. Those, and named tuples, write and compile methods for
+    each class when it is defined, which takes fifty times as long as these three for all.
+    """
+
+    _fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls._fields = (*cls.__annotations__,)
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        self.__dict__.update(zip(self._fields, values), **named)  # noqa: B905  # the rest is named
+
+    def __eq__(self, other: object) -> bool:
+        """Of one class, and the same in every field."""
+        return type(self) is type(other) and all(
+            getattr(self, name) == getattr(other, name) for name in self._fields
+        )
+
+    def __repr__(self) -> str:
+        """As it would be written."""
+        fields = [f"{name}={getattr(self, name)!r}" for name in self._fields]
+        return f"{type(self).__name__}({', '.join(fields)})"
+
+
 class WaiterKind:
     """What a waiter waits for; a number in the store."""
 
@@ -67,8 +96,7 @@ class WaiterKind:
     """A step of a remote run: its outcome is delivered to the run's endpoint."""
 
 
-@dataclass(slots=True)
-class AddRun:
+class AddRun(Operation):
     """Add a run, unless one of this id is there."""
 
     run_id: str
@@ -89,21 +117,21 @@ class AddRun:
     """Of those: which it does not take over."""
 
 
-class Guard(NamedTuple):
+class Guard(Operation):
     """Must: the run is leased under this token."""
 
     run: int
     token: int
 
 
-class Claim(NamedTuple):
+class Claim(Operation):
     """Must: lease a run that is due; its token becomes `token + 1`."""
 
     run: int
     token: int
 
 
-class Hold(NamedTuple):
+class Hold(Operation):
     """A due run that has to wait for its flow control key."""
 
     run: int
@@ -111,7 +139,7 @@ class Hold(NamedTuple):
     due_at: int | None
 
 
-class Park(NamedTuple):
+class Park(Operation):
     """Must: the lease is ours and no wake-up came that we have not seen."""
 
     run: int
@@ -119,14 +147,14 @@ class Park(NamedTuple):
     wakes: int
 
 
-class Unpark(NamedTuple):
+class Unpark(Operation):
     """Must: nobody has leased the run since this token; lease it again, as `token + 1`."""
 
     run: int
     token: int
 
 
-class Release(NamedTuple):
+class Release(Operation):
     """The lease is given back: the run is due, and nothing went wrong."""
 
     run: int
@@ -134,7 +162,7 @@ class Release(NamedTuple):
     due_at: int
 
 
-class RetryRun(NamedTuple):
+class RetryRun(Operation):
     """Must: give the lease back; the run is due again later. Goes with a `Guard`."""
 
     run: int
@@ -143,13 +171,13 @@ class RetryRun(NamedTuple):
     at: int
 
 
-class Progress(NamedTuple):
+class Progress(Operation):
     """The run made progress: its failed attempts count no more."""
 
     run: int
 
 
-class EndRun(NamedTuple):
+class EndRun(Operation):
     """Must: the run has not ended. Its waiters, requests and notifications go with it."""
 
     run: int
@@ -158,8 +186,7 @@ class EndRun(NamedTuple):
     result: bytes | None = None
 
 
-@dataclass(slots=True)
-class AddWaiter:
+class AddWaiter(Operation):
     """A step waits elsewhere."""
 
     run: int
@@ -174,14 +201,14 @@ class AddWaiter:
     data: bytes | None = None
 
 
-class WaitForNotification(NamedTuple):
+class WaitForNotification(Operation):
     """A step waits for an event; a notification that was kept for it is its outcome."""
 
     waiter: AddWaiter
     at: int
 
 
-class Resolve(NamedTuple):
+class Resolve(Operation):
     """A step's wait has an outcome, if it still waits: its run is woken.
 
     Whoever removes the waiter wins; `late` tells of an outcome that came second.
@@ -197,7 +224,7 @@ class Resolve(NamedTuple):
     must: bool = False
 
 
-class Notify(NamedTuple):
+class Notify(Operation):
     """Every waiter of an event, or of one run's, has this outcome.
 
     With a run that does not wait, the notification is kept for it, unless it has ended.
@@ -211,7 +238,7 @@ class Notify(NamedTuple):
     remote: bytes | None = None
 
 
-class DropWaiter(NamedTuple):
+class DropWaiter(Operation):
     """The waiter, if it is there, is gone, and with it the slot that it holds."""
 
     run: int
@@ -219,7 +246,7 @@ class DropWaiter(NamedTuple):
     at: int
 
 
-class HoldWaiter(NamedTuple):
+class HoldWaiter(Operation):
     """Must: an admission, or a retry that needs one, is there; it has to wait for its key."""
 
     run: int
@@ -227,7 +254,7 @@ class HoldWaiter(NamedTuple):
     due_at: int | None
 
 
-class Ready(NamedTuple):
+class Ready(Operation):
     """Must: a retry or an admission is there; its body may run now, and its run is woken."""
 
     run: int
@@ -236,7 +263,7 @@ class Ready(NamedTuple):
     at: int
 
 
-class AddDelivery(NamedTuple):
+class AddDelivery(Operation):
     """A request is owed."""
 
     run: int
@@ -249,14 +276,14 @@ class AddDelivery(NamedTuple):
     pause_key: str | None = None
 
 
-class LeaseDelivery(NamedTuple):
+class LeaseDelivery(Operation):
     """Must: the request is due and not leased."""
 
     id: int
     attempt: int
 
 
-class RetryDelivery(NamedTuple):
+class RetryDelivery(Operation):
     """Must: give the request back; it is due later.
 
     `refused_at`: the attempt does not count, the whole account was refused then.
@@ -268,7 +295,7 @@ class RetryDelivery(NamedTuple):
     refused_at: int | None = None
 
 
-class HoldDelivery(NamedTuple):
+class HoldDelivery(Operation):
     """A due request that has to wait for its flow control key, or for its pause key."""
 
     id: int
@@ -276,14 +303,14 @@ class HoldDelivery(NamedTuple):
     paused: bool = False
 
 
-class TakeDelivery(NamedTuple):
+class TakeDelivery(Operation):
     """Must: the request is leased in this attempt; now it is gone."""
 
     id: int
     attempt: int
 
 
-class DropDelivery(NamedTuple):
+class DropDelivery(Operation):
     """The requests of a step, if there are any, are gone, and with them their slots."""
 
     run: int
@@ -291,7 +318,7 @@ class DropDelivery(NamedTuple):
     at: int
 
 
-class AddDeadLetter(NamedTuple):
+class AddDeadLetter(Operation):
     """A failed run that a person may resume."""
 
     id: str
@@ -301,13 +328,13 @@ class AddDeadLetter(NamedTuple):
     callback: str | None = None
 
 
-class TakeDeadLetter(NamedTuple):
+class TakeDeadLetter(Operation):
     """Must: the dead letter is there; now it is gone."""
 
     id: str
 
 
-class SetCallback(NamedTuple):
+class SetCallback(Operation):
     """The state of a dead letter's failure function. With `before`, must: it was that."""
 
     run: int
@@ -315,7 +342,7 @@ class SetCallback(NamedTuple):
     before: str | None = None
 
 
-class FlowStart(NamedTuple):
+class FlowStart(Operation):
     """Work of a flow control key began; starts before `forget` matter no more."""
 
     flow_key: str
@@ -323,21 +350,21 @@ class FlowStart(NamedTuple):
     forget: int
 
 
-class SetFlow(NamedTuple):
+class SetFlow(Operation):
     """The limits of a key from now on, as the wire writes them."""
 
     flow_key: str
     value: str
 
 
-class FreeFlow(NamedTuple):
+class FreeFlow(Operation):
     """A slot of the key is free: those who wait for it are looked at again."""
 
     flow_key: str
     at: int
 
 
-class AppendMessages(NamedTuple):
+class AppendMessages(Operation):
     """Append messages to a conversation, all at once, whichever others are appended beside."""
 
     conversation: str
@@ -345,27 +372,27 @@ class AppendMessages(NamedTuple):
     messages: Sequence[bytes]
 
 
-class DeleteConversation(NamedTuple):
+class DeleteConversation(Operation):
     """Must: the conversation has messages; now they are gone."""
 
     conversation: str
 
 
-class SetPause(NamedTuple):
+class SetPause(Operation):
     """A pause key is in this state; the end of its pause only ever moves on."""
 
     pause_key: str
-    pause: Pause
+    pause: "Pause"
 
 
-class DropPause(NamedTuple):
+class DropPause(Operation):
     """The key is free, if its pause is over at this time."""
 
     pause_key: str
     at: int
 
 
-class FreeTurns(NamedTuple):
+class FreeTurns(Operation):
     """So many requests that wait for their turn may ask again; -1: all of them."""
 
     pause_key: str
@@ -373,15 +400,7 @@ class FreeTurns(NamedTuple):
     number: int
 
 
-_RunOp = (
-    AddRun | Guard | Claim | Hold | Park | Unpark | Release | RetryRun | Progress | EndRun
-    | AddWaiter | WaitForNotification | Resolve | Notify | DropWaiter | HoldWaiter | Ready
-    | AddDelivery | LeaseDelivery | RetryDelivery | HoldDelivery | TakeDelivery | DropDelivery
-    | AddDeadLetter | TakeDeadLetter | SetCallback | SetFlow | FlowStart | FreeFlow
-    | AppendMessages | DeleteConversation
-    | SetPause | DropPause | FreeTurns
-)  # fmt: skip
-Op: TypeAlias = "_RunOp | MessageOp"
+Op: TypeAlias = "Operation | MessageOp"
 
 
 class Change(NamedTuple):

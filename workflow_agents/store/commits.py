@@ -9,10 +9,13 @@ batch. Outcomes are told in the order of submission either way.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from workflow_agents.store.changes import Applied, Broken, Change, Outcome
 from workflow_agents.store.interface import Store
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +104,8 @@ class Commits:
         else:
             self._writing = True
             if self._thread is None:
+                from concurrent.futures import ThreadPoolExecutor
+
                 self._thread = ThreadPoolExecutor(1, thread_name_prefix="workflow-writer")
             self._thread.submit(self._write, batch, changes)
 

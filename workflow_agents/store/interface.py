@@ -4,16 +4,16 @@ No SQL leaves the rooms beside this one. What is written is in `changes`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.core.pauses import Pause
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.store.changes import Change, Outcome
 
 if TYPE_CHECKING:
+    from workflow_agents.core.pauses import Pause
     from workflow_agents.store.message_rows import MessageRow, Messages
 
 
@@ -75,8 +75,7 @@ class DeliveryRow:
     content: "MessageRow | None" = None
 
 
-@dataclass(slots=True)
-class DeadLetterRow:
+class DeadLetterRow(NamedTuple):
     """A dead letter as it is stored."""
 
     id: str
@@ -86,8 +85,7 @@ class DeadLetterRow:
     callback: str | None
 
 
-@dataclass(slots=True)
-class ConversationRow:
+class ConversationRow(NamedTuple):
     """What is known of a conversation without reading it."""
 
     key: str
@@ -96,8 +94,7 @@ class ConversationRow:
     changed_at: int
 
 
-@dataclass(slots=True)
-class FeedRow:
+class FeedRow(NamedTuple):
     """A feed entry as it is stored."""
 
     seq: int
@@ -110,8 +107,7 @@ class FeedRow:
     data: bytes | None
 
 
-@dataclass(slots=True)
-class FlowKeyRow:
+class FlowKeyRow(NamedTuple):
     """A flow control key.
 
     Attributes:
@@ -125,8 +121,7 @@ class FlowKeyRow:
     pinned: str
 
 
-@dataclass(slots=True)
-class Body:
+class Body(NamedTuple):
     """The body of a request that was owed.
 
     Attributes:
@@ -138,15 +133,14 @@ class Body:
     data: bytes | None
 
 
-@dataclass(slots=True)
-class Due:
+class Due(NamedTuple):
     """What there is to do now, schedules by id, and when there will be more."""
 
-    runs: list[RunRow] = field(default_factory=list[RunRow])
-    waiters: list[WaiterRow] = field(default_factory=list[WaiterRow])
-    deliveries: list[DeliveryRow] = field(default_factory=list[DeliveryRow])
-    schedules: list[str] = field(default_factory=list[str])
-    next_at: int | None = None
+    runs: list[RunRow]
+    waiters: list[WaiterRow]
+    deliveries: list[DeliveryRow]
+    schedules: list[str]
+    next_at: int | None
 
 
 class Store(Protocol):
@@ -240,7 +234,7 @@ class Store(Protocol):
         """What is known of a key but for its use."""
         ...
 
-    def pause(self, pause_key: str) -> Pause | None:
+    def pause(self, pause_key: str) -> "Pause | None":
         """The pause of a key, unless it is free."""
         ...
 

@@ -8,7 +8,7 @@ from workflow_agents.errors import StoreError
 
 
 def migrate(db: sqlite3.Connection, path: str) -> None:
-    """Bring the schema up to date, each step in a transaction of its own.
+    """Bring the schema up to date, all steps in one transaction: a new store waits for one commit.
 
     Raises:
         StoreError: WA604, if a later version of the program has migrated it further.
@@ -22,9 +22,8 @@ def migrate(db: sqlite3.Connection, path: str) -> None:
             where=path,
             found=f"expected schema version {LATEST} or older, found {found}",
         )
-    for version, statements in _migrations():
-        if version > found:
-            db.executescript(f"BEGIN;{statements};PRAGMA user_version={version};COMMIT;")
+    steps = ";".join(statements for version, statements in _migrations() if version > found)
+    db.executescript(f"BEGIN;{steps};PRAGMA user_version={LATEST};COMMIT;")
 
 
 def _migrations() -> list[tuple[int, str]]:

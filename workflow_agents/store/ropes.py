@@ -9,7 +9,6 @@ what it names, which do not depend on any numbering. So whether a list is stored
 before anything below it is looked at.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -41,7 +40,8 @@ class Node(NamedTuple):
 
 def rope(parts: Sequence[bytes]) -> Node:
     """The tree of these parts, of which there is at least one."""
-    sha = hashlib.sha256
+    from hashlib import sha256 as sha  # most stores of a test or a script hold nothing large
+
     level = [Node(sha(part).digest(), len(part), part) for part in parts]
     depth = 0
     while len(level) > 1:
@@ -57,7 +57,9 @@ def _list(depth: int, below: Sequence[Node]) -> Node:
 
 def list_digest(depth: int, digests: Sequence[bytes]) -> bytes:
     """The digest of a list."""
-    return bytes([depth]) + hashlib.sha256(b"".join(digests)).digest()
+    from hashlib import sha256
+
+    return bytes([depth]) + sha256(b"".join(digests)).digest()
 
 
 def pack(length: int, ids: Sequence[int]) -> bytes:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from workflow_agents.core.parts import has_long_text, split
 from workflow_agents.store.ropes import Node, list_digest, pack, rope, unpack
 
 PAYLOAD_BYTES = 4_096
@@ -65,13 +64,18 @@ def apart(db: sqlite3.Connection, data: bytes | None) -> tuple[bytes | None, int
     """What goes into the row itself, or the payload that stands for it."""
     if data is None or len(data) <= INLINE_BYTES:
         return data, None
-    if len(data) <= PAYLOAD_BYTES and not has_long_text(data):
-        return data, None
+    if len(data) <= PAYLOAD_BYTES:
+        from workflow_agents.core.parts import has_long_text
+
+        if not has_long_text(data):
+            return data, None
     return None, store_payload(db, data)
 
 
 def store_payload(db: sqlite3.Connection, data: bytes) -> int:
     """Store data, and of it only what is not stored yet; its id."""
+    from workflow_agents.core.parts import split
+
     return _stored(db, rope(split(data) if len(data) > INLINE_BYTES else [data]))
 
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.journal import History
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.core.pauses import Pause
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting
 from workflow_agents.store.changes import WaiterKind
@@ -25,7 +24,6 @@ from workflow_agents.store.sqlite_conversations import (
     MESSAGES,
 )
 from workflow_agents.store.sqlite_errors import store_error
-from workflow_agents.store.sqlite_message_checks import MESSAGE_QUESTIONS
 from workflow_agents.store.sqlite_payloads import (
     Reader,
     loosen,
@@ -36,6 +34,7 @@ from workflow_agents.store.sqlite_payloads import (
 )
 
 if TYPE_CHECKING:
+    from workflow_agents.core.pauses import Pause
     from workflow_agents.store.sqlite_message_reads import SqliteMessageReads
 
 _RUN = (
@@ -63,6 +62,13 @@ _PAYLOADS_OF = " UNION ".join(
     )
 )
 _OF_A_RUN = ("feed", "waiters", "notifications", "dead_letters", "labels", "messages")
+_FIRST_DUE = (
+    "SELECT (SELECT min(due_at) FROM runs WHERE due_at > ?1),"
+    " (SELECT min(due_at) FROM waiters WHERE due_at > ?1),"
+    " (SELECT min(due_at) FROM deliveries WHERE due_at > ?1),"
+    " (SELECT min(due_at) FROM schedules WHERE due_at > ?1)"
+)
+_EVER = -(1 << 63)
 _INPUT, _RESULT = 9, 15
 _LEASED = int(Phase.LEASED)
 FLOW_KEY = "SELECT flow_key, value, paused, pinned FROM flow_keys"
@@ -182,27 +188,27 @@ class SqliteReads:
 
     def due(self, now: int, limit: int) -> Due:
         """See `Store.due`."""
-        due = Due(
-            self._runs("due_at <= ? LIMIT ?", (now, limit)),
-            [_waiter(w) for w in self.all(f"{_WAITER} WHERE due_at <= ? LIMIT ?", (now, limit))],
-            [
-                DeliveryRow(*d)
-                for d in self.with_payloads(
-                    self.all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit)), 8
-                )
-            ],
-        )
-        ticks = self.all("SELECT id FROM schedules WHERE due_at <= ? LIMIT ?", (now, limit))
-        due.schedules = [schedule for (schedule,) in ticks]
-        row = self._one(
-            "SELECT min(a) FROM (SELECT min(due_at) a FROM runs WHERE due_at > ?1 UNION ALL"
-            " SELECT min(due_at) FROM waiters WHERE due_at > ?1 UNION ALL"
-            " SELECT min(due_at) FROM deliveries WHERE due_at > ?1 UNION ALL"
-            " SELECT min(due_at) FROM schedules WHERE due_at > ?1)",
-            (now,),
-        )
-        due.next_at = row[0]
-        return due
+        # Most often little of all that could be due is; the first of each kind tells.
+        runs_at, waiters_at, deliveries_at, ticks_at = first = self._one(_FIRST_DUE, (_EVER,))
+        runs: list[RunRow] = []
+        waiters: list[WaiterRow] = []
+        deliveries: list[DeliveryRow] = []
+        ticks: list[str] = []
+        if runs_at is not None and runs_at <= now:
+            runs = self._runs("due_at <= ? LIMIT ?", (now, limit))
+        if waiters_at is not None and waiters_at <= now:
+            rows = self.all(f"{_WAITER} WHERE due_at <= ? LIMIT ?", (now, limit))
+            waiters = [_waiter(row) for row in rows]
+        if deliveries_at is not None and deliveries_at <= now:
+            rows = self.all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit))
+            deliveries = [DeliveryRow(*row) for row in self.with_payloads(rows, 8)]
+        if ticks_at is not None and ticks_at <= now:
+            found = self.all("SELECT id FROM schedules WHERE due_at <= ? LIMIT ?", (now, limit))
+            ticks = [schedule for (schedule,) in found]
+        if runs or waiters or deliveries or ticks:
+            first = self._one(_FIRST_DUE, (now,))
+        next_at = min((at for at in first if at is not None), default=None)
+        return Due(runs, waiters, deliveries, ticks, next_at)
 
     def history(self, run: int) -> History:
         """See `Store.history`."""
@@ -358,14 +364,18 @@ class SqliteReads:
         """See `Store.conversations`."""
         return [ConversationRow(*row) for row in self.all(CONVERSATIONS, (after, limit))]
 
-    def pause(self, pause_key: str) -> Pause | None:
+    def pause(self, pause_key: str) -> "Pause | None":
         """See `Store.pause`."""
         row = self._one(
             "SELECT until, in_a_row, allowed, threshold, passed FROM flow_pauses"
             " WHERE pause_key = ?",
             (pause_key,),
         )
-        return None if row is None else Pause(*row)
+        if row is None:
+            return None
+        from workflow_agents.core.pauses import Pause
+
+        return Pause(*row)
 
     def under_way(self, pause_key: str) -> int:
         """See `Store.under_way`."""
@@ -425,6 +435,8 @@ class SqliteReads:
 
     def check(self) -> list[str]:
         """See `Store.check`."""
+        from workflow_agents.store.sqlite_message_checks import MESSAGE_QUESTIONS
+
         ended = f"({int(Phase.SUCCESS)}, {int(Phase.FAILED)}, {int(Phase.CANCELED)})"
         faults = [r[0] for r in self.all("PRAGMA integrity_check") if r[0] != "ok"]
         questions = {
@@ -466,9 +478,8 @@ class SqliteReads:
 
 def flow_key_row(row: Any) -> FlowKeyRow:
     """One of `FLOW_KEY`."""
-    found = FlowKeyRow(*row)
-    found.paused = bool(found.paused)
-    return found
+    flow_key, value, paused, pinned = row
+    return FlowKeyRow(flow_key, value, bool(paused), pinned)
 
 
 def _run(row: Any) -> RunRow:
@@ -484,7 +495,5 @@ def _waiter(row: Any) -> WaiterRow:
 
 
 def _feed(row: Any) -> FeedRow:
-    entry = FeedRow(*row)
-    entry.kind = EntryKind(entry.kind)
-    entry.type = None if entry.type is None else StepKind(entry.type)
-    return entry
+    seq, run, at, kind, type_, *rest = row
+    return FeedRow(seq, run, at, EntryKind(kind), _STEP_KINDS.get(type_), *rest)

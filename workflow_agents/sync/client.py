@@ -15,14 +15,15 @@ from workflow_agents.client import (
     AsyncClient,
     AsyncDeadLetters,
     AsyncRunHandle,
-    DeadLetter,
     Duration,
     Instant,
 )
 from workflow_agents.conversations import AsyncConversations, ConversationInfo
 from workflow_agents.core.bad_options import names_options
+from workflow_agents.core.dead_letters import DeadLetter
 from workflow_agents.core.flow_control import FlowControl
-from workflow_agents.core.logs import FeedEntry, RunLog
+from workflow_agents.core.logs import RunLog
+from workflow_agents.core.step_logs import FeedEntry
 from workflow_agents.core.stream_events import StreamEvent
 from workflow_agents.protocol.history import StepKey
 from workflow_agents.protocol.results import NotifiedWaiter

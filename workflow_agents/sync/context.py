@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from workflow_agents.context.context import (
     AsyncWorkflowContext,
-    CurrentStep,
     Duration,
 )
+from workflow_agents.context.current_step import CurrentStep
 from workflow_agents.context.invocation import Invocation
 from workflow_agents.core.bad_options import names_options
 from workflow_agents.core.flow_control import FlowControl

@@ -23,8 +23,9 @@ from workflow_agents.context.invocation import Invocation
 from workflow_agents.core.checks import checked_event_id
 from workflow_agents.core.lifecycle import is_ended
 from workflow_agents.core.limits import Limits
-from workflow_agents.core.logs import RunLog, StepLog
+from workflow_agents.core.logs import RunLog
 from workflow_agents.core.options import RunOptions
+from workflow_agents.core.step_logs import StepLog
 from workflow_agents.errors import ConfigurationError, StateError
 from workflow_agents.protocol.results import NotifiedWaiter
 from workflow_agents.protocol.times import duration_ms

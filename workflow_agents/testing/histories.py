@@ -25,7 +25,8 @@ from typing import Any, cast
 
 from workflow_agents.client import AsyncRunHandle
 from workflow_agents.core.journal import History
-from workflow_agents.core.logs import FeedEntry, RunLog, fold_steps
+from workflow_agents.core.logs import RunLog
+from workflow_agents.core.step_logs import FeedEntry, fold_steps
 from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.codec import decode, encode
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind, Waiting

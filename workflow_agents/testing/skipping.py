@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from workflow_agents.core.checks import checked_body
 from workflow_agents.core.lifecycle import Phase, is_ended
-from workflow_agents.core.logs import FeedEntry, RunLog
+from workflow_agents.core.logs import RunLog
+from workflow_agents.core.step_logs import FeedEntry
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.engine.in_process import InProcess
 from workflow_agents.store.changes import Change, Outcome

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from workflow_agents.core.logs import RunLog, StepLog
+from workflow_agents.core.logs import RunLog
+from workflow_agents.core.step_logs import StepLog
 from workflow_agents.protocol.history import StepKind
 
 Steps = RunLog | Sequence[StepLog]

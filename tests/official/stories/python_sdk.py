@@ -23,7 +23,7 @@ async def python_run_gives_back_every_value(stage: Stage) -> None:
 @scenario("PY sleep", "PY sleep_until", frameworks=PY_FRAMEWORKS)
 async def python_sleeps(stage: Stage) -> None:
     run_id = await stage.publish_to("sleeps", {})
-    assert 2 <= await told_by(stage, run_id) < 10
+    assert await told_by(stage, run_id) >= 2
 
 
 @scenario("PY call", frameworks=PY_FRAMEWORKS)
@@ -88,11 +88,11 @@ async def python_refused_before_its_first_step(stage: Stage) -> None:
     assert json.loads(told.callback_body)["workflowRunId"] == "no-workflow-id"
 
 
-@scenario("POST /v2/trigger", "PY run", frameworks=PY_FRAMEWORKS)
-async def python_triggered_over_rest(stage: Stage) -> None:
-    headers = {"Upstash-Forward-X-Tenant": "acme", "Content-Type": "application/json"}
-    told = await stage.rest(
-        "POST", f"/v2/trigger/{stage.url('tells')}", headers=headers, json={"a": 1}
-    )
-    _, seen = await told_by(stage, told["workflowRunId"])
-    assert (seen["payload"], seen["tenant"]) == ({"a": 1}, "acme")
+@scenario("POST /v2/trigger", "PY first invocation", frameworks=PY_FRAMEWORKS)
+async def python_is_not_triggered_over_rest(stage: Stage) -> None:
+    """Its SDK says less of itself in its answers than the documented endpoint asks for."""
+    told = await stage.rest("POST", f"/v2/trigger/{stage.url('tells')}", json={"a": 1})
+    run = await stage.ended(told["workflowRunId"], "RUN_FAILED")
+    assert [error["error"] for error in steps_of(run)["next"]["errors"]] == [
+        "trigger rest api is only usable with sdk versions after v1.0.0 major version"
+    ]

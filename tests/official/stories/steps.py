@@ -45,7 +45,7 @@ async def run_with_a_result_of_megabytes(stage: Stage) -> None:
 @scenario("sleep")
 async def sleep_by_number_and_text(stage: Stage) -> None:
     run_id = await stage.trigger("sleeps", {"seconds": 1})
-    assert 1900 <= await stage.result(run_id) < 20_000
+    assert await stage.result(run_id) >= 1900
     steps = steps_of(await stage.run(run_id))
     assert steps["by number"]["sleepFor"] == 1
     assert steps["by text"]["stepType"] == "SleepFor"
@@ -54,7 +54,7 @@ async def sleep_by_number_and_text(stage: Stage) -> None:
 @scenario("sleepUntil")
 async def sleep_until_in_every_form(stage: Stage) -> None:
     run_id = await stage.trigger("sleeps-until", {"ms": 2000})
-    assert 1000 <= await stage.result(run_id) < 20_000
+    assert await stage.result(run_id) >= 1000
     assert steps_of(await stage.run(run_id))["by date"]["sleepUntil"] > time.time() - 60
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from workflow_agents.agents.models.openai import OpenAIModel
 from workflow_agents.agents.workflow import Agents, agent_workflow
-from workflow_agents.context.context import CurrentStep
+from workflow_agents.context.current_step import CurrentStep
 from workflow_agents.core.acceptance import shortcoming
 from workflow_agents.errors import StepFailed
 from workflow_agents.protocol.results import CallResponse, EventResult, InvokeResult, stored_body

@@ -16,8 +16,8 @@ from workflow_agents.core.answers import (
     after_answer,
     proof_owed,
 )
-from workflow_agents.core.delay_expression import MAX_DELAY_MS, DelayExpression
-from workflow_agents.core.retry import Retry, RetryPolicy
+from workflow_agents.core.delay_expression import DelayExpression
+from workflow_agents.core.retry import MAX_DELAY_MS, Retry, RetryPolicy
 from workflow_agents.protocol.message_kinds import MessageKind
 
 NOW = 1_445_412_480_000  # Wed, 21 Oct 2015 07:28:00 GMT

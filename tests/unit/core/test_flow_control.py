@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from workflow_agents.core.flow_control import Admit, FlowControl, WaitForSlot, WaitUntil, admit
+from workflow_agents.core.admission import Admit, WaitForSlot, WaitUntil, admit
+from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.errors import ConfigurationError
 
 

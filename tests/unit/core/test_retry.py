@@ -2,9 +2,10 @@
 
 import pytest
 
-from workflow_agents.core.delay_expression import MAX_DELAY_MS, DelayExpression
+from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.retry import (
     DEFAULT_DELAY,
+    MAX_DELAY_MS,
     GiveUp,
     Retry,
     RetryPolicy,

@@ -13,7 +13,8 @@ from workflow_agents.agents.messages import (
 )
 from workflow_agents.agents.spending import CallRecord
 from workflow_agents.agents.tasks import TaskResult
-from workflow_agents.core.logs import RunLog, StepLog, Steps
+from workflow_agents.core.logs import RunLog, Steps
+from workflow_agents.core.step_logs import StepLog
 from workflow_agents.display import html
 
 ATTACKS = [

@@ -16,7 +16,7 @@ import uvicorn
 from workflow_agents.clock import SystemClock
 from workflow_agents.core.limits import Limits
 from workflow_agents.engine.engine import DurableEngine
-from workflow_agents.engine.http_out import Httpx2Out
+from workflow_agents.engine.http_client import AiohttpOut
 from workflow_agents.server.app import create_app
 from workflow_agents.server.routing import Endpoint
 from workflow_agents.server.settings import (
@@ -105,8 +105,8 @@ async def serving(
     engine = DurableEngine(
         SqliteStore(str(path)),
         clock=SystemClock(),
-        randomness=random.Random(1),
-        http=Httpx2Out(limits.result_bytes),
+        random_bytes=random.Random(1).randbytes,
+        http=AiohttpOut(limits.result_bytes),
         environment=lambda _name: None,
         path=str(path),
         limits=limits,

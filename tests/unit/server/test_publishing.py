@@ -131,6 +131,21 @@ async def test_a_batch_of_which_nothing_can_be_taken_is_refused(site: Site) -> N
         assert (reply.status, reply.json["code"]) == (400, "WA121")
 
 
+async def test_a_batch_with_a_step_that_cannot_be_taken_is_refused_as_a_whole(
+    site: Site, endpoints: Endpoints
+) -> None:
+    """An SDK looks at the status only: it would go on as if its run had the step."""
+    run = {"Upstash-Workflow-RunId": "wfr_1", "Upstash-Workflow-Init": "false"}
+    plain = {"destination": endpoints.url}
+    for headers in (run, {**run, "Upstash-Delay": "soon"}):
+        reply = await site.ask(
+            "POST", "/v2/batch", [plain, {"destination": endpoints.url, "headers": headers}]
+        )
+        assert reply.status == 400
+    assert not endpoints.seen
+    assert (await site.ask("DELETE", "/v2/messages")).json == {"cancelled": 0}
+
+
 async def test_a_batch_may_be_larger_than_one_message(start: Any, endpoints: Endpoints) -> None:
     site = await start(limits=Limits(payload_bytes=100))
     items = [{"destination": endpoints.url, "body": "x" * 100} for _ in range(3)]

@@ -19,7 +19,7 @@ export async function host(listener) {
     }
     listener(request, response);
   });
-  server.keepAliveTimeout = 30_000;
+  server.keepAliveTimeout = 30_000; // as behind a load balancer; its default is 5 s
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return `http://127.0.0.1:${server.address().port}`;
 }

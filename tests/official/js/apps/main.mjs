@@ -39,6 +39,7 @@ async function control(request) {
 }
 
 const controlServer = createServer(listenerOf(control));
+controlServer.keepAliveTimeout = 60_000; // longer than any client keeps an idle connection
 await new Promise((resolve) => controlServer.listen(0, "127.0.0.1", resolve));
 const apps = { express, hono, h3, nextjs, others };
 const urls = { control: `http://127.0.0.1:${controlServer.address().port}` };

@@ -1,0 +1,30 @@
+"""A run that failed for good, as clients are told of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workflow_agents.core.logs import RunLog
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A run that failed for good.
+
+    Attributes:
+        dlq_id: its id as a dead letter.
+        workflow_run_id: the run.
+        workflow: the run's path.
+        at: when it failed, Unix milliseconds.
+        failure: error, message, status, attempts.
+        failure_function_state: CALLBACK_INPROGRESS, CALLBACK_SUCCESS, CALLBACK_FAIL; or None.
+        log: the run.
+    """
+
+    dlq_id: str
+    workflow_run_id: str
+    workflow: str
+    at: int
+    failure: Mapping[str, Any]
+    failure_function_state: str | None
+    log: RunLog
