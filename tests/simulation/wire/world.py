@@ -62,7 +62,7 @@ class World:
         engine = DurableEngine(
             store,
             clock=self._processes.clock,
-            randomness=random.Random(self._random.getrandbits(32)),
+            random_bytes=random.Random(self._random.getrandbits(32)).randbytes,
             http=self._services.network(
                 self._faults, lambda message_id: engine.wire.messages.row_of(message_id)
             ),

@@ -68,7 +68,7 @@ class World:
         engine = DurableEngine(
             store,
             clock=self._processes.clock,
-            randomness=random.Random(self._random.getrandbits(32)),
+            random_bytes=random.Random(self._random.getrandbits(32)).randbytes,
             http=WatchedHttp(
                 self._faults,
                 self._sdk.send,
