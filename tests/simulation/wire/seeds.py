@@ -9,7 +9,7 @@ from tests.simulation.wire.generate import WireFaults, scenario_of
 from tests.simulation.wire.world import World
 from workflow_agents.testing.faults import AtCommit, AtRequest, AtStatement
 
-SEEDS = int(os.environ.get("WIRE_SEEDS", "1000"))
+SEEDS = int(os.environ.get("WIRE_SEEDS", "500"))
 BLOCK = 250
 BLOCKS = range(SEEDS // BLOCK)
 KEPT = Path(__file__).with_name("seeds.txt")

@@ -9,7 +9,7 @@ from tests.simulation.wire.runs.generate import RunFaults, scenario_of
 from tests.simulation.wire.runs.world import World
 from workflow_agents.testing.faults import AtCommit, AtRequest, AtStatement
 
-SEEDS = int(os.environ.get("WIRE_SEEDS", "400"))
+SEEDS = int(os.environ.get("WIRE_SEEDS", "200"))
 BLOCK = 100
 BLOCKS = range(SEEDS // BLOCK)
 KEPT = Path(__file__).with_name("seeds.txt")
