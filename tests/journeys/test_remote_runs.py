@@ -305,3 +305,24 @@ async def test_two_members_that_fail_make_one_failure(tmp_path, endpoint) -> Non
         await ended(engine, "wfr_1")
         assert len(engine.store.dead_letters(None, 9)) == 1
     assert [v.kind for v in endpoint.visits].count("failure") == 1
+
+
+async def test_what_answers_before_an_endpoint_does_not_end_its_run(tmp_path, endpoint) -> None:
+    """In the middle of a run, 200 without a word of the SDK is tried again."""
+    proxies: list[str] = []
+
+    async def order(context: Context):
+        await context.run("one", lambda: 1)
+        return await context.run("two", lambda: 2)
+
+    async def send(request):
+        if request.body.count(b'"messageId"') == 2 and not proxies:
+            proxies.append("a page of a proxy")
+            return HttpResponse(200, {}, b"<html>")
+        return await Endpoint.send(endpoint, request)
+
+    endpoint.programs[URL], endpoint.send = order, send
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await endpoint.trigger(URL, "wfr_1", retry_delay="1")
+        row = await ended(engine, "wfr_1")
+    assert (row.phase, row.result, len(proxies)) == (Phase.SUCCESS, b"2", 1)

@@ -5,7 +5,6 @@ Whoever removes the waiter decides the outcome. Source: protocol 4.4, 4.5, 4.7.
 """
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.checks import checked_size
@@ -62,7 +61,8 @@ class RemoteWaits:
         run = engine.wire.known.running(spec.run_id or run_id or "")
         now = engine.clock.now_ms()
         until = now + asked.timeout_ms
-        waiter = replace(engine.wire.runs.waiter(run.id, step, spec), due_at=until, event=event)
+        waiter = engine.wire.runs.waiter(run.id, step, spec)
+        waiter.due_at, waiter.event = until, event
         told = {"eventId": event, "timeout": asked.timeout, "until": until}
         entry = Entry(
             run.id, now, EntryKind.STEP_WAITING, waiter.type, step.step_id, step.name, encode(told)

@@ -7,6 +7,7 @@ one: none is lost between them. Source: protocol 4.10, 5.1, 5.2.
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.answers import Delivered, Failed, after_answer
@@ -99,6 +100,11 @@ class Sending:
             return
         spec = engine.wire.messages.opened(message.spec)
         attempt = await self.exchange(row, message, spec, message.body)
+        await engine.deliveries.recorded(row, partial(self._made, row, message, spec, attempt))
+
+    async def _made(
+        self, row: DeliveryRow, message: MessageRow, spec: MessageSpec, attempt: Attempt
+    ) -> None:
         match self.after(spec, attempt):
             case Delivered():
                 await self._delivered(row, message, spec, attempt)
@@ -159,12 +165,14 @@ class Sending:
         at = engine.clock.now_ms()
         return Attempt(row.attempt, answer, f"HTTP status {answer.status}", at=at)
 
-    def after(self, spec: MessageSpec, attempt: Attempt) -> Delivered | Retry | Failed:
-        """What follows an attempt."""
+    def after(
+        self, spec: MessageSpec, attempt: Attempt, *, refused: bool = False
+    ) -> Delivered | Retry | Failed:
+        """What follows an attempt. `refused`: it has failed, even if its status is 2xx."""
         delay = None if spec.retry_delay is None else DelayExpression.parse(spec.retry_delay)
         answer = attempt.answer
         return after_answer(
-            None if answer is None else answer.status,
+            None if answer is None or refused else answer.status,
             {} if answer is None else answer.headers,
             attempt=attempt.number,
             policy=RetryPolicy(DEFAULT_RETRIES if spec.retries is None else spec.retries, delay),

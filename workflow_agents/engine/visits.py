@@ -6,6 +6,7 @@ a visit. Where the run has ended meanwhile, nothing follows. Source: protocol 3.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.retry import Retry
@@ -77,14 +78,25 @@ class Visits:
         body = self._body(message)
         sending = self._engine.wire.sending
         attempt = await sending.exchange(row, message, spec, body, self.own_headers(run, spec))
-        attempt, found = _judged(attempt, message, run, spec)
+        visited = partial(self._visited, row, message, run, spec, attempt)
+        await self._engine.deliveries.recorded(row, visited)
+
+    async def _visited(
+        self,
+        row: DeliveryRow,
+        message: MessageRow,
+        run: KnownRun,
+        spec: MessageSpec,
+        made: Attempt,
+    ) -> None:
+        attempt, found = _judged(made, message, run, spec)
         if found is Verdict.TAKEN:
             told = {"status": attempt.status, "attempts": attempt.number}
             await self._take(
                 row, message, [self._entry(EntryKind.MESSAGE_DELIVERED, message, attempt, told)]
             )
             return
-        decision = sending.after(spec, attempt)
+        decision = self._engine.wire.sending.after(spec, attempt, refused=True)
         if isinstance(decision, Retry):
             await self._again(row, message, attempt, attempt.at + decision.after_ms)
             return
@@ -121,8 +133,19 @@ class Visits:
             key = idempotency_key(run.origin, message.step or 0)
             headers = {**headers, "Idempotency-Key": key}
         attempt = await sending.exchange(row, message, replace(spec, headers=headers), message.body)
+        called = partial(self._called, row, message, run, spec, attempt)
+        await self._engine.deliveries.recorded(row, called)
+
+    async def _called(
+        self,
+        row: DeliveryRow,
+        message: MessageRow,
+        run: KnownRun,
+        spec: MessageSpec,
+        attempt: Attempt,
+    ) -> None:
         if not attempt.succeeded:
-            decision = sending.after(spec, attempt)
+            decision = self._engine.wire.sending.after(spec, attempt, refused=True)
             if isinstance(decision, Retry):
                 await self._again(row, message, attempt, attempt.at + decision.after_ms)
                 return
