@@ -1,13 +1,22 @@
 """Runs of remote endpoints: begun, visited step by step, and brought to their end."""
 
+import asyncio
 import json
+import random
 
 import pytest
 
 from tests.journeys.js_endpoint import Context, Endpoint, Failing, Step
-from tests.journeys.remote_world import URL, ended, jump, running, until
+from tests.journeys.remote_world import URL, ended, jump, running, settled, until
+from workflow_agents.clock import SystemClock
 from workflow_agents.core.lifecycle import Phase
+from workflow_agents.core.visit_answers import OLD_SDK
+from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.engine.http_out import HttpResponse
+from workflow_agents.engine.messages import Incoming
+from workflow_agents.errors import StateError
+from workflow_agents.protocol.message import parse_message
+from workflow_agents.store.sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -121,3 +130,178 @@ async def test_what_is_no_workflow_fails_at_once(tmp_path, endpoint) -> None:
     assert row.phase is Phase.FAILED
     assert json.loads(row.result)["message"].startswith("detected a non-workflow destination")
     assert len(endpoint.requests) == 2  # the visit, and the failure visit
+
+
+async def rest(endpoint: Endpoint, url: str, body: bytes = b"", **headers: str):
+    given = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    (done,) = await endpoint.engine.wire.runs.trigger(
+        [Incoming(parse_message(url, given), body, "203.0.113.7")]
+    )
+    return done
+
+
+async def test_a_trigger_without_an_sdk_says_all_that_an_sdk_says(tmp_path, endpoint) -> None:
+    async def order(context: Context):
+        await context.run("one", lambda: 1)
+        raise Failing(500)
+
+    endpoint.programs[URL] = order
+    endpoint.on_failure = lambda _visit: None
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        done = await rest(
+            endpoint, URL, b'{"n":1}', content_type="text/plain", upstash_workflow_runid="order-42",
+            upstash_retries="0", upstash_label="eu,vip", upstash_forward_x_tenant="acme",
+        )  # fmt: skip
+        row = await ended(engine, "wfr_order-42")
+    assert done.run_id == "wfr_order-42"
+    assert row.phase is Phase.FAILED
+    assert [v.kind for v in endpoint.visits] == ["visit", "visit", "failure"]
+    for visit in endpoint.visits:
+        assert (visit.headers["X-Tenant"], visit.headers["Upstash-Label"]) == ("acme", "eu,vip")
+
+
+async def test_an_sdk_that_is_too_old_fails_at_once(tmp_path, endpoint) -> None:
+    endpoint.others = lambda _r: HttpResponse(200, {"upstash-workflow-sdk-version": ["1"]})
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        done = await rest(endpoint, "https://shop.test/old")
+        row = await ended(engine, done.run_id)
+    assert json.loads(row.result)["message"] == OLD_SDK
+
+
+async def test_an_unknown_sdk_triggers_the_run_again(tmp_path, endpoint) -> None:
+    async def order(context: Context):
+        await context.run("one", lambda: 1)
+        raise Failing(500)
+
+    endpoint.programs[URL] = order
+    endpoint.on_failure = lambda _visit: None
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        done = await rest(
+            endpoint, URL, b'{"n":1}', upstash_workflow_unknown_sdk="true", upstash_retries="1",
+            upstash_retry_delay="1", upstash_forward_x_tenant="acme",
+        )  # fmt: skip
+        row = await ended(engine, done.run_id)
+    assert row.phase is Phase.FAILED
+    kinds = [v.kind for v in endpoint.visits]
+    assert kinds == ["visit", "visit", "visit", "visit", "failure"]
+    asked, first, second, again, _ = endpoint.visits
+    assert asked.headers["Upstash-Workflow-Unknown-Sdk"] == "true"
+    assert [len(v.body) for v in (asked, first, second, again)] == [1, 1, 2, 2]
+    assert asked.body[0]["messageId"] != first.body[0]["messageId"]
+    assert asked.body[0]["body"] == first.body[0]["body"]
+    assert all("Upstash-Workflow-Unknown-Sdk" not in v.headers for v in endpoint.visits[1:])
+    assert {v.headers["X-Tenant"] for v in endpoint.visits} == {"acme"}
+
+
+async def test_steps_of_a_run_that_is_over_are_refused_whole(tmp_path, endpoint) -> None:
+    async def order(context: Context):
+        return await context.run("one", lambda: 1)
+
+    endpoint.programs[URL] = order
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await endpoint.trigger(URL, "wfr_1")
+        await ended(engine, "wfr_1")
+        context = Context(endpoint, URL, endpoint.visits[0], "")
+        for run_id in ("wfr_1", "wfr_never"):
+            context.run_id, context._count = run_id, 0
+            with pytest.raises(StateError):
+                await context.all(Step("a", "Run"), Step("b", "Run"))
+        assert len(engine.store.messages.of_run(engine.store.run("wfr_1").id)) == 2
+
+
+async def test_the_key_of_a_run_holds_back_each_of_its_visits(tmp_path, endpoint) -> None:
+    at_once: list[int] = []
+
+    async def order(context: Context):
+        at_once.append(at_once[-1] + 1 if at_once else 1)
+        await asyncio.sleep(0.01)
+        at_once.append(at_once[-1] - 1)
+        await context.all(*(Step(n, "Run") for n in "abc"))
+        return await context.run("join", lambda: 1)
+
+    endpoint.programs[URL] = order
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        key = {"flow_control_key": "shop", "flow_control_value": "parallelism=1"}
+        for n in range(3):
+            await endpoint.trigger(URL, f"wfr_{n}", **key)
+        for n in range(3):
+            await ended(engine, f"wfr_{n}")
+        assert engine.store.flow("shop", 0)[0] == 0
+    assert max(at_once) == 1
+    assert len(endpoint.visits) == 3 * (1 + 3 + 2 + 1 + 1)
+
+
+async def test_everything_goes_on_after_a_restart(tmp_path, endpoint) -> None:
+    hold = asyncio.Event()
+
+    async def order(context: Context):
+        await context.run("one", lambda: 1)
+        if not hold.is_set():
+            stuck.append(1)
+            await asyncio.sleep(60)
+        return await context.run("two", lambda: 2)
+
+    stuck: list[int] = []
+    endpoint.programs[URL] = order
+    path = str(tmp_path / "a.db")
+    engine = DurableEngine(
+        SqliteStore(path), clock=SystemClock(), random_bytes=random.Random(1).randbytes,
+        http=endpoint, environment=lambda _name: None, path=path,
+    )  # fmt: skip
+    endpoint.engine = engine
+    await engine.start()
+    await endpoint.trigger(URL, "wfr_1")
+    await until(lambda: stuck)
+    await engine.stop()
+    hold.set()
+    async with running(path, endpoint) as engine:
+        assert (await ended(engine, "wfr_1")).result == b"2"
+    assert [v.listed for v in endpoint.visits] == [[], ["one"], ["one"], ["one", "two"]]
+
+
+async def test_a_429_says_when_to_come_again(tmp_path, endpoint) -> None:
+    async def order(context: Context):
+        if len(endpoint.visits) == 1:
+            raise Failing(429, "later", {"retry-after": "2m"})
+        return await context.run("one", lambda: 1)
+
+    endpoint.programs[URL] = order
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await endpoint.trigger(URL, "wfr_1")
+        await until(lambda: endpoint.visits)
+        await settled(engine)
+        jump(engine, 119)
+        await settled(engine)
+        assert len(endpoint.visits) == 1
+        jump(engine, 2)
+        await ended(engine, "wfr_1")
+    assert endpoint.visits[1].headers["Upstash-Retried"] == "1"
+
+
+async def test_489_with_its_header_fails_at_once(tmp_path, endpoint) -> None:
+    async def order(context: Context):
+        raise Failing(489, "never", {"upstash-nonretryable-error": "true"})
+
+    endpoint.programs[URL] = order
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await endpoint.trigger(URL, "wfr_1")
+        assert (await ended(engine, "wfr_1")).phase is Phase.FAILED
+        (letter,) = engine.store.dead_letters(None, 2)
+        assert letter.callback == ""  # it has no failure function
+    assert [v.kind for v in endpoint.visits] == ["visit", "failure"]
+
+
+async def test_two_members_that_fail_make_one_failure(tmp_path, endpoint) -> None:
+    async def order(context: Context):
+        def fail():
+            raise Failing(500)
+
+        await context.all(*(Step(n, "Run", fail) for n in "abc"))
+
+    endpoint.programs[URL] = order
+    endpoint.on_failure = lambda _visit: None
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await endpoint.trigger(URL, "wfr_1", retries="0")
+        await ended(engine, "wfr_1")
+        assert len(engine.store.dead_letters(None, 9)) == 1
+    assert [v.kind for v in endpoint.visits].count("failure") == 1

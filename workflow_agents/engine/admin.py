@@ -161,6 +161,12 @@ class Admin:
     async def again(self, dlq_id: str, options: RunOptions, *, resume: bool) -> Triggered:
         """A new run of a dead letter: with the steps that it had done, or from the top."""
         _, row = self.letter(dlq_id)
+        if row.is_remote:
+            from workflow_agents.engine.remote_letters import override_of
+
+            letters, over = self._engine.wire.run_letters, override_of(row.workflow, options)
+            made = await letters.again(dlq_id, over, resume=resume)
+            return Triggered(self.find(made.run_id).id, made.run_id, deduplicated=False)
         stored = RunOptions.from_json(json.loads(row.options)) if row.options else RunOptions()
         origin = (stored.origin or row.run_id) if resume else None
         return await self._engine.intake.trigger(
@@ -229,6 +235,9 @@ class Admin:
             StateError: WA608, unless it has failed.
         """
         letter, row = self.letter(dlq_id)
+        if row.is_remote:
+            await self._engine.wire.run_letters.tell_again(dlq_id)
+            return
         if letter.callback != CALLBACK_FAIL:
             raise StateError(
                 "WA608",

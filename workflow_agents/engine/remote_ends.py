@@ -4,6 +4,7 @@ Whatever ends a run tells the run that invoked it in the same change. Source: pr
 4.8, 4.9, 5.3.
 """
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ from workflow_agents.store.changes import (
 )
 from workflow_agents.store.message_changes import AddMessage
 from workflow_agents.store.message_rows import MessageRow
+from workflow_agents.store.remote_rows import RunFilter
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
@@ -71,6 +73,13 @@ class RemoteEnds:
         elif not isinstance(outcome, Refused):
             raise outcome.error
         return isinstance(outcome, Applied)
+
+    async def cancel_many(self, which: RunFilter, limit: int) -> int:
+        """End so many of these runs as cancelled; how many had not ended."""
+        engine = self._engine
+        open_ones = replace(which, phases=(int(Phase.REMOTE),))
+        rows = engine.store.messages.remote.find(open_ones, before=None, limit=limit)
+        return sum(await asyncio.gather(*(engine.admin.cancel(row.run_id) for row in rows)))
 
     def over(self, run: KnownRun) -> None:
         """Nothing is to be known of it without asking any more."""

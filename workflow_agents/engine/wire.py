@@ -11,6 +11,7 @@ from workflow_agents.engine.messages import Messages
 from workflow_agents.engine.queues import Queues
 from workflow_agents.engine.remote_ends import RemoteEnds
 from workflow_agents.engine.remote_known import KnownRuns
+from workflow_agents.engine.remote_letters import RemoteLetters
 from workflow_agents.engine.remote_runs import RemoteRuns
 from workflow_agents.engine.remote_waits import RemoteWaits
 from workflow_agents.engine.schedules import Schedules
@@ -30,7 +31,7 @@ class Wire:
     Attributes:
         messages: takes them.
         sending: attempts to deliver them.
-        letters: those that failed for good.
+        letters: messages that failed for good.
         logs: what happened to messages.
         queues: in which they wait for each other.
         url_groups: names for several destinations.
@@ -44,6 +45,7 @@ class Wire:
         failures: tells of failed remote runs.
         remote_ends: how remote runs end.
         waits: what remote runs wait for.
+        run_letters: dead letters of remote runs.
         signing: the keys that deliveries are signed with; None: they are not.
     """
 
@@ -64,4 +66,5 @@ class Wire:
         self.failures = FailureVisits(engine)
         self.remote_ends = RemoteEnds(engine)
         self.waits = RemoteWaits(engine)
+        self.run_letters = RemoteLetters(engine)
         self.signing: SigningKeys | None = None

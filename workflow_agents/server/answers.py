@@ -21,7 +21,7 @@ from workflow_agents.protocol.callbacks import compact_json
 
 logger = logging.getLogger(__name__)
 
-QUOTA_CODES = frozenset({"WA503"})
+QUOTA_CODES = frozenset({"WA502", "WA503"})
 """What a workflow's SDK must not try again: 412 tells it so. Source: protocol 3.7."""
 
 

@@ -28,8 +28,11 @@ from workflow_agents.server import (
     openapi,
     publishing,
     queues,
+    run_letters,
+    run_logs,
     schedules,
     url_groups,
+    waits,
     workflows,
 )
 from workflow_agents.server.answers import refusal, refusal_of
@@ -52,6 +55,9 @@ def all_endpoints() -> tuple[Endpoint, ...]:
         *dead_letters.endpoints,
         *logs.endpoints,
         *flow_control.endpoints,
+        *waits.endpoints,
+        *run_logs.endpoints,
+        *run_letters.endpoints,
         *keys.endpoints,
         *health.endpoints,
     )

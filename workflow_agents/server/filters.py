@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.store.message_lists import MessageFilter
+from workflow_agents.store.remote_rows import RunFilter
 
 Query = Mapping[str, list[str]]
 
@@ -79,6 +80,29 @@ def message_filter(query: Query) -> MessageFilter:
         caller_ips=values_of(query, "callerIp", "callerIP"),
         since=date_of(query, "fromDate"),
         until=date_of(query, "toDate"),
+    )
+
+
+def run_filter(query: Query) -> RunFilter:
+    """Which runs are meant, but for their state and the messages that are theirs.
+
+    Raises:
+        ConfigurationError: WA102.
+    """
+    exact = (query.get("workflowUrlExactMatch") or [""])[-1].lower() == "true"
+    urls = whole_values_of(query, "workflowUrl")
+    return RunFilter(
+        run_ids=values_of(query, "workflowRunId", "workflowRunIds"),
+        urls=urls if exact else (),
+        prefixes=() if exact else urls,
+        hosts=values_of(query, "host"),
+        paths=whole_values_of(query, "path"),
+        labels=values_of(query, "label"),
+        flow_keys=values_of(query, "flowControlKey"),
+        caller_ips=values_of(query, "callerIp", "callerIP"),
+        created_at=date_of(query, "workflowCreatedAt"),
+        from_at=date_of(query, "fromDate"),
+        to_at=date_of(query, "toDate"),
     )
 
 

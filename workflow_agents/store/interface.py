@@ -38,6 +38,11 @@ class RunRow:
     ended_at: int | None
     result: bytes | None
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether its workflow is at an address, and not served by this engine."""
+        return self.workflow.startswith(("http://", "https://"))
+
 
 @dataclass(slots=True)
 class WaiterRow:

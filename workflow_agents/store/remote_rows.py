@@ -1,10 +1,11 @@
 """What is stored of remote runs, as it is read, and what the engine asks of a store about them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.protocol.history import StepKey, StepKind
+from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
 
 
@@ -48,11 +49,117 @@ class ElementRow:
     body: bytes
 
 
+@dataclass(slots=True)
+class RemoteEntry:
+    """A feed entry about a remote run; `message`: that it is about."""
+
+    seq: int
+    run: int
+    at: int
+    kind: EntryKind
+    type: StepKind | None
+    step: StepKey | None
+    name: str | None
+    data: bytes | None
+    message: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which remote runs are meant: those that have one of each tuple's values, if it has any.
+
+    Attributes:
+        urls: of the workflow, exactly.
+        prefixes: with which that begins.
+        hosts: the host and port in that.
+        paths: the path in that.
+        messages: rows of messages that are the run's.
+        happened: kinds of feed entries that tell of it.
+        created_at: exactly then, Unix milliseconds.
+        from_at: created then or later.
+        to_at: created then or before.
+    """
+
+    run_ids: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    flow_keys: tuple[str, ...] = ()
+    caller_ips: tuple[str, ...] = ()
+    phases: tuple[int, ...] = ()
+    messages: tuple[int, ...] = ()
+    happened: tuple[int, ...] = ()
+    created_at: int | None = None
+    from_at: int | None = None
+    to_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFilter:
+    """Which dead letters of remote runs are meant.
+
+    Attributes:
+        ids: of dead letters.
+        runs: whose they are.
+        statuses: that were answered last.
+        callbacks: states of the failure function.
+        from_at: failed then or later, Unix milliseconds.
+        to_at: failed then or before.
+    """
+
+    ids: tuple[str, ...] = ()
+    runs: RunFilter = RunFilter()
+    statuses: tuple[int, ...] = ()
+    callbacks: tuple[str, ...] = ()
+    from_at: int | None = None
+    to_at: int | None = None
+
+
+@dataclass(slots=True)
+class LetterRow:
+    """A dead letter of a remote run, and its place among all."""
+
+    place: int
+    id: str
+    run: int
+    at: int
+    failure: str
+    callback: str | None
+
+
 class RemoteRuns(Protocol):
     """Queries about remote runs."""
 
     def run(self, run: int | str) -> RemoteRow | None:
         """One run by its row or its id; None: there is none, or it is not a remote one."""
+        ...
+
+    def find(self, which: RunFilter, *, before: int | None, limit: int) -> list[RemoteRow]:
+        """Runs, the newest first; `before` is the row of the last one seen."""
+        ...
+
+    def letters(self, which: LetterFilter, *, before: int | None, limit: int) -> list[LetterRow]:
+        """Dead letters, the newest first; `before` is the place of the last one seen."""
+        ...
+
+    def entries(self, run: int) -> list[RemoteEntry]:
+        """The feed of a run, in order."""
+        ...
+
+    def events(
+        self, which: RunFilter, kinds: Sequence[EntryKind], *, before: int | None, limit: int
+    ) -> list[RemoteEntry]:
+        """Entries of these kinds, the newest first; `before` is the `seq` of the last one seen."""
+        ...
+
+    def children(self, run: int) -> list[RemoteRow]:
+        """The runs that the steps of this run invoked."""
+        ...
+
+    def letter_of(self, run: int) -> LetterRow | None:
+        """The dead letter of a run."""
         ...
 
     def is_open(self, run: int) -> bool:
