@@ -25,9 +25,9 @@ class JumpingClock:
         return self._system.now_ms() + self.ahead_ms
 
 
-@asynccontextmanager
-async def running(path: str, endpoint: Endpoint) -> AsyncIterator[DurableEngine]:
-    engine = DurableEngine(
+def made(path: str, endpoint: Endpoint) -> DurableEngine:
+    """An engine that is not started yet."""
+    endpoint.engine = DurableEngine(
         SqliteStore(path),
         clock=JumpingClock(),
         random_bytes=random.Random(1).randbytes,
@@ -35,7 +35,12 @@ async def running(path: str, endpoint: Endpoint) -> AsyncIterator[DurableEngine]
         environment=lambda _name: None,
         path=path,
     )
-    endpoint.engine = engine
+    return endpoint.engine
+
+
+@asynccontextmanager
+async def running(path: str, endpoint: Endpoint) -> AsyncIterator[DurableEngine]:
+    engine = made(path, endpoint)
     await engine.start()
     try:
         yield engine

@@ -7,6 +7,8 @@ attempt, which `core/retry.py` counts. Two things are known only here:
 - The first visit of a run has to prove that the address is a workflow. A 2xx answer that does
   not is no delivery but the end of the run: asking again would answer the same. Other answers
   prove nothing: they may come from a proxy, or from before the application has started.
+  Of a later visit such an answer is a failed attempt: taken for a delivery, the run would wait
+  for ever for a step that nobody has submitted.
 
 What then becomes of a run, a callback or a dead letter is the caller's. Nothing here reads a
 clock, and nothing raises, whatever the other side sends.
@@ -33,6 +35,10 @@ SDK_TOO_OLD = "trigger rest api is only usable with sdk versions after v1.0.0 ma
 DETECTS_WORKFLOWS = "WF_DetectTrigger"
 """The feature by which a message asks for the proof."""
 
+_VISITS = frozenset(
+    {MessageKind.VISIT, MessageKind.PLAN, MessageKind.TRIGGER, MessageKind.CALL_ANSWER}
+)
+
 Headers = Mapping[str, Sequence[str]]
 
 _NON_RETRYABLE = "upstash-nonretryable-error"
@@ -48,6 +54,8 @@ class Proof(Enum):
     NONE = auto()
     WORKFLOW = auto()
     """`Upstash-Workflow-Sdk-Version`: it serves workflows."""
+    STILL = auto()
+    """The same, of an address that has proved it before: it may do so again."""
     SDK_1 = auto()
     """And `Upstash-workflow-sdk` of 1.0 or later: it can take a run that no SDK has started."""
 
@@ -63,11 +71,13 @@ def proof_owed(
         features: flags that the message carries.
         by_rest: whether the run was started by the trigger endpoint, without an SDK.
     """
-    if kind is not MessageKind.VISIT or not first:
+    if kind not in _VISITS:
         return Proof.NONE
-    if by_rest:
+    if first and by_rest:
         return Proof.SDK_1
-    return Proof.WORKFLOW if DETECTS_WORKFLOWS in features else Proof.NONE
+    if DETECTS_WORKFLOWS not in features:
+        return Proof.NONE
+    return Proof.WORKFLOW if first else Proof.STILL
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +138,8 @@ def after_answer(
 
     Source: endpoint responses and delays of the protocol (3.4, 3.5, 3.7, 5.1, 5.2).
     """
-    if status is not None and 200 <= status < 300:
+    unproven = proof is Proof.STILL and not _values(headers, _VERSION)
+    if status is not None and 200 <= status < 300 and not unproven:
         is_told = kind is MessageKind.FAILURE_VISIT and _says_true(headers, _NO_FUNCTION)
         return _unproven(headers, proof) or Delivered(unhandled=is_told)
     refused = status == NON_RETRYABLE_STATUS and _says_true(headers, _NON_RETRYABLE)
@@ -148,7 +159,7 @@ def _unproven(headers: Headers, proof: Proof) -> Failed | None:
     """How a 2xx answer falls short of what it has to prove."""
     is_workflow = bool(_values(headers, _VERSION))
     match proof:
-        case Proof.NONE:
+        case Proof.NONE | Proof.STILL:
             return None
         case Proof.WORKFLOW:
             return None if is_workflow else Failed(Cause.NOT_A_WORKFLOW, NOT_A_WORKFLOW)

@@ -6,6 +6,7 @@ protocol 5.3.
 
 from typing import TYPE_CHECKING, Any
 
+from workflow_agents.core.answers import Delivered, Failed
 from workflow_agents.core.retry import Retry
 from workflow_agents.engine.ends import CALLBACK_FAIL, CALLBACK_SUCCESS
 from workflow_agents.engine.remote_known import KnownRun
@@ -40,20 +41,18 @@ class FailureVisits:
         wire, deliveries = self._engine.wire, self._engine.deliveries
         own = wire.visits.own_headers(run, spec)
         attempt = await wire.sending.exchange(row, message, spec, message.body, own)
-        if attempt.succeeded:
-            found = attempt.answer is not None and NOT_FOUND not in attempt.answer.headers
-            state = CALLBACK_SUCCESS if found else CALLBACK_NONE
-            entry = _entry(EntryKind.FAILURE_FUNCTION_SUCCESS, message, attempt)
-            await deliveries.settle(row, [SetCallback(run.id, state)], [entry])
-            return
-        decision = wire.sending.after(spec, attempt)
-        if isinstance(decision, Retry):
-            until = attempt.at + decision.after_ms
-            kind = EntryKind.FAILURE_FUNCTION_RETRY
-            await deliveries.give_back(row, until, _entry(kind, message, attempt, until=until))
-            return
-        entry = _entry(EntryKind.FAILURE_FUNCTION_FAILED, message, attempt)
-        await deliveries.settle(row, [SetCallback(run.id, CALLBACK_FAIL)], [entry])
+        match wire.sending.after(spec, attempt, message.kind):
+            case Delivered(unhandled):
+                state = CALLBACK_NONE if unhandled else CALLBACK_SUCCESS
+                entry = _entry(EntryKind.FAILURE_FUNCTION_SUCCESS, message, attempt)
+                await deliveries.settle(row, [SetCallback(run.id, state)], [entry])
+            case Retry() as retry:
+                until = attempt.at + retry.after_ms
+                kind = EntryKind.FAILURE_FUNCTION_RETRY
+                await deliveries.give_back(row, until, _entry(kind, message, attempt, until=until))
+            case Failed():
+                entry = _entry(EntryKind.FAILURE_FUNCTION_FAILED, message, attempt)
+                await deliveries.settle(row, [SetCallback(run.id, CALLBACK_FAIL)], [entry])
 
 
 def _entry(kind: EntryKind, message: MessageRow, attempt: Attempt, **more: Any) -> Entry:

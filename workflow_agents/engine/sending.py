@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workflow_agents.core.answers import Delivered, Failed, after_answer
+from workflow_agents.core.answers import Delivered, Failed, Proof, after_answer
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.retry import DEFAULT_RETRIES, Retry, RetryPolicy
 from workflow_agents.engine.http_out import HttpRequest, HttpResponse, NoAnswer
@@ -166,17 +166,23 @@ class Sending:
         return Attempt(row.attempt, answer, f"HTTP status {answer.status}", at=at)
 
     def after(
-        self, spec: MessageSpec, attempt: Attempt, *, refused: bool = False
+        self,
+        spec: MessageSpec,
+        attempt: Attempt,
+        kind: MessageKind = MessageKind.PLAIN,
+        proof: Proof = Proof.NONE,
     ) -> Delivered | Retry | Failed:
-        """What follows an attempt. `refused`: it has failed, even if its status is 2xx."""
+        """What follows an attempt. `proof`: what a 2xx answer has to prove."""
         delay = None if spec.retry_delay is None else DelayExpression.parse(spec.retry_delay)
         answer = attempt.answer
         return after_answer(
-            None if answer is None or refused else answer.status,
+            None if answer is None else answer.status,
             {} if answer is None else answer.headers,
             attempt=attempt.number,
             policy=RetryPolicy(DEFAULT_RETRIES if spec.retries is None else spec.retries, delay),
             now_ms=attempt.at,
+            kind=kind,
+            proof=proof,
             final=attempt.final,
         )
 

@@ -9,15 +9,15 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from workflow_agents.core.answers import NOT_A_WORKFLOW, Cause, Delivered, Failed, Proof, proof_owed
 from workflow_agents.core.retry import Retry
-from workflow_agents.core.visit_answers import NO_WORKFLOW, OLD_SDK, Verdict, verdict
 from workflow_agents.engine.remote_known import KnownRun
 from workflow_agents.engine.sending import Attempt, answer_of
 from workflow_agents.protocol.callbacks import callback_body
 from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.headers import is_sensitive
 from workflow_agents.protocol.history import EntryKind, idempotency_key
-from workflow_agents.protocol.message import DETECT_TRIGGER, MessageSpec
+from workflow_agents.protocol.message import MessageSpec
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.protocol.raw_steps import raw_step, raw_steps
 from workflow_agents.protocol.run_messages import (
@@ -29,7 +29,7 @@ from workflow_agents.protocol.run_messages import (
 )
 from workflow_agents.store.changes import Applied, Entry, Op, RetryDelivery, TakeDelivery
 from workflow_agents.store.interface import DeliveryRow
-from workflow_agents.store.message_changes import AddMessage, FreeQueue, Reachable
+from workflow_agents.store.message_changes import AddMessage, FreeQueue, Reachable, RetryInQueue
 from workflow_agents.store.message_rows import MessageRow
 
 if TYPE_CHECKING:
@@ -87,19 +87,31 @@ class Visits:
         message: MessageRow,
         run: KnownRun,
         spec: MessageSpec,
-        made: Attempt,
+        attempt: Attempt,
     ) -> None:
-        attempt, found = _judged(made, message, run, spec)
-        if found is Verdict.TAKEN:
-            told = {"status": attempt.status, "attempts": attempt.number}
-            await self._take(
-                row, message, [self._entry(EntryKind.MESSAGE_DELIVERED, message, attempt, told)]
-            )
-            return
-        decision = self._engine.wire.sending.after(spec, attempt, refused=True)
-        if isinstance(decision, Retry):
-            await self._again(row, message, attempt, attempt.at + decision.after_ms)
-            return
+        """Store what came of a visit, and what follows."""
+        sending = self._engine.wire.sending
+        match sending.after(spec, attempt, message.kind, _proof(message, run, spec)):
+            case Delivered():
+                told = {"status": attempt.status, "attempts": attempt.number}
+                entry = self._entry(EntryKind.MESSAGE_DELIVERED, message, attempt, told)
+                await self._take(row, message, [entry])
+            case Retry() as retry:
+                until = attempt.at + retry.after_ms
+                await self._again(row, message, _worded(attempt, NOT_A_WORKFLOW), until)
+            case Failed(cause, reason):
+                text = NOT_A_WORKFLOW if cause is Cause.EXHAUSTED else reason
+                await self._failed(row, message, run, spec, _worded(attempt, text))
+
+    async def _failed(
+        self,
+        row: DeliveryRow,
+        message: MessageRow,
+        run: KnownRun,
+        spec: MessageSpec,
+        attempt: Attempt,
+    ) -> None:
+        """The run has failed with it."""
         entry = self._entry(EntryKind.MESSAGE_FAILED, message, attempt, told_of(attempt))
         ops, entries, added = self._engine.wire.remote_ends.failed(run, message, spec, attempt)
         if not await self._settle(row, message, ops, [entry, *entries], added):
@@ -145,7 +157,7 @@ class Visits:
         attempt: Attempt,
     ) -> None:
         if not attempt.succeeded:
-            decision = self._engine.wire.sending.after(spec, attempt, refused=True)
+            decision = self._engine.wire.sending.after(spec, attempt)
             if isinstance(decision, Retry):
                 await self._again(row, message, attempt, attempt.at + decision.after_ms)
                 return
@@ -187,8 +199,10 @@ class Visits:
     ) -> None:
         told = {**told_of(attempt), "until": until}
         entry = self._entry(EntryKind.MESSAGE_RETRY, message, attempt, told)
-        ops: list[Op] = [Reachable(message.run), RetryDelivery(row.id, row.attempt, until)]
-        outcome = await self._engine.deliveries.apply(row, ops, [entry])
+        again: Op = RetryDelivery(row.id, row.attempt, until)
+        if message.queue is not None:
+            again = RetryInQueue(row.id, row.attempt, until, message.queue, attempt.at)
+        outcome = await self._engine.deliveries.apply(row, [Reachable(message.run), again], [entry])
         if not isinstance(outcome, Applied):
             await self._take(row, message, [entry])
 
@@ -217,27 +231,19 @@ class Visits:
         return Entry(message.run, attempt.at, kind, data=encode(told), message=message.id)
 
 
-def _judged(
-    attempt: Attempt, message: MessageRow, run: KnownRun, spec: MessageSpec
-) -> tuple[Attempt, Verdict]:
-    """The attempt as what its answer means, in words of the protocol where it has some."""
-    if attempt.answer is None:
-        return attempt, Verdict.FAILED
+def _proof(message: MessageRow, run: KnownRun, spec: MessageSpec) -> Proof:
     part = run.config.workflow
-    first = message.kind is MessageKind.TRIGGER or message.step == 0
-    found = verdict(
-        attempt.answer.status,
-        attempt.answer.headers,
-        detects=DETECT_TRIGGER in features_of(spec),
-        rest=first and part is not None and part.rest,
+    return proof_owed(
+        message.kind,
+        first=message.step == 0,
+        features=features_of(spec),
+        by_rest=part is not None and part.rest,
     )
-    text = {Verdict.NO_WORKFLOW: NO_WORKFLOW, Verdict.OLD_SDK: OLD_SDK}.get(found)
-    if text is not None:
-        # In the middle of a run it is rather something before the endpoint that answers.
-        attempt = replace(attempt, error=text, final=first)
-    elif found is Verdict.FINAL:
-        attempt = replace(attempt, final=True)
-    return attempt, found
+
+
+def _worded(attempt: Attempt, text: str) -> Attempt:
+    """An attempt that failed: where its answer was 2xx, in the words of the protocol."""
+    return replace(attempt, error=text) if attempt.succeeded else attempt
 
 
 def told_of(attempt: Attempt) -> dict[str, Any]:

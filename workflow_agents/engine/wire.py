@@ -31,7 +31,7 @@ class Wire:
     Attributes:
         messages: takes them.
         sending: attempts to deliver them.
-        letters: messages that failed for good.
+        letters: those of them that failed for good.
         logs: what happened to messages.
         queues: in which they wait for each other.
         url_groups: names for several destinations.
@@ -45,7 +45,7 @@ class Wire:
         failures: tells of failed remote runs.
         remote_ends: how remote runs end.
         waits: what remote runs wait for.
-        run_letters: dead letters of remote runs.
+        run_letters: remote runs that failed.
         signing: the keys that deliveries are signed with; None: they are not.
     """
 

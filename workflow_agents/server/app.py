@@ -44,20 +44,23 @@ from workflow_agents.server.settings import Account, ServerSettings
 logger = logging.getLogger(__name__)
 
 
+dead_letters.SOURCES["workflow"] = run_letters.show_all
+
+
 def all_endpoints() -> tuple[Endpoint, ...]:
     """The table: what is asked for most comes first."""
     return (
         *publishing.endpoints,
         *workflows.endpoints,
+        *waits.endpoints,
+        *run_logs.endpoints,
+        *run_letters.endpoints,
         *queues.endpoints,
         *url_groups.endpoints,
         *schedules.endpoints,
         *dead_letters.endpoints,
         *logs.endpoints,
         *flow_control.endpoints,
-        *waits.endpoints,
-        *run_logs.endpoints,
-        *run_letters.endpoints,
         *keys.endpoints,
         *health.endpoints,
     )

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from workflow_agents.protocol.history import EntryKind
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.store.message_lists import MessageEntryRow, MessageFilter, MessageLetterRow
 from workflow_agents.store.message_rows import MessageRow
+from workflow_agents.store.sqlite_urls import add_url_fits
 
 if TYPE_CHECKING:
     from workflow_agents.store.sqlite_reads import SqliteReads
@@ -119,7 +119,7 @@ class SqliteMessageLists:
                 f"m.id IN (SELECT l_.message FROM message_labels l_ WHERE {labelled})"
             )
         if which.hosts or which.paths:
-            self._store.db.create_function("url_fits", 3, _url_fits, deterministic=True)
+            add_url_fits(self._store.db)
             conditions.append("url_fits(m.url, ?, ?)")
             arguments += [json.dumps(which.hosts), json.dumps(which.paths)]
         for bound, sign in ((which.since, ">="), (which.until, "<=")):
@@ -127,19 +127,6 @@ class SqliteMessageLists:
                 conditions.append(f"{at} {sign} ?")
                 arguments.append(bound)
         return " AND ".join(conditions), tuple(arguments)
-
-
-def _url_fits(url: str, hosts: str, paths: str) -> bool:
-    """Whether a URL has one of the hosts and one of the paths; JSON lists, empty: any."""
-    wanted_hosts, wanted_paths = json.loads(hosts), json.loads(paths)
-    try:
-        parts = urlsplit(url)
-        found = {parts.netloc.lower(), parts.hostname or ""}
-    except ValueError:
-        return False
-    if wanted_hosts and not found & {host.lower() for host in wanted_hosts}:
-        return False
-    return not wanted_paths or (parts.path or "/") in wanted_paths
 
 
 def message_row(row: Sequence[Any]) -> MessageRow:

@@ -15,7 +15,7 @@ from workflow_agents.store.remote_rows import (
     RemoteRow,
     RunFilter,
 )
-from workflow_agents.store.sqlite_urls import add_url_functions
+from workflow_agents.store.sqlite_urls import add_url_fits
 
 if TYPE_CHECKING:
     from workflow_agents.store.sqlite_reads import SqliteReads
@@ -136,7 +136,7 @@ class SqliteRemoteReads:
         """Teach the connection the functions that a filter may need."""
         if which.hosts or which.paths:
             with self._store.mutex:
-                add_url_functions(self._store.db)
+                add_url_fits(self._store.db)
 
     def is_open(self, run: int) -> bool:
         """See `RemoteRuns.is_open`."""
@@ -187,8 +187,6 @@ def where_of(which: RunFilter) -> tuple[list[str], list[Any]]:
         (f"r.run_id IN {listed}", which.run_ids),
         (f"r.workflow IN {listed}", which.urls),
         (_BEGINS_WITH_ONE, which.prefixes),
-        (f"host_of(r.workflow) IN {listed}", which.hosts),
-        (f"path_of(r.workflow) IN {listed}", which.paths),
         (f"r.id IN (SELECT run FROM labels WHERE label IN {listed})", which.labels),
         (f"r.flow_key IN {listed}", which.flow_keys),
         (f"m.caller_ip IN {listed}", which.caller_ips),
@@ -202,6 +200,9 @@ def where_of(which: RunFilter) -> tuple[list[str], list[Any]]:
         if values:
             where.append(condition)
             arguments.append(json.dumps(values))
+    if which.hosts or which.paths:
+        where.append("url_fits(r.workflow, ?, ?)")
+        arguments += [json.dumps(which.hosts), json.dumps(which.paths)]
     for condition, at in (
         ("r.created_at = ?", which.created_at),
         ("r.created_at >= ?", which.from_at),

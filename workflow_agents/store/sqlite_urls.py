@@ -1,26 +1,23 @@
-"""Functions by which SQL looks into URLs."""
+"""What SQL has to know of URLs."""
 
+import json
 import sqlite3
 from urllib.parse import urlsplit
 
 
-def add_url_functions(db: sqlite3.Connection) -> None:
-    """Let SQL look into URLs; again is harmless."""
-    db.create_function("host_of", 1, _host_of, deterministic=True)
-    db.create_function("path_of", 1, _path_of, deterministic=True)
+def add_url_fits(db: sqlite3.Connection) -> None:
+    """Let SQL ask `url_fits(url, hosts, paths)`; again is harmless."""
+    db.create_function("url_fits", 3, _url_fits, deterministic=True)
 
 
-def _host_of(url: str) -> str:
-    return _parts(url)[0]
-
-
-def _path_of(url: str) -> str:
-    return _parts(url)[1]
-
-
-def _parts(url: str) -> tuple[str, str]:
+def _url_fits(url: str, hosts: str, paths: str) -> bool:
+    """Whether a URL has one of the hosts and one of the paths; JSON lists, empty: any."""
+    wanted_hosts, wanted_paths = json.loads(hosts), json.loads(paths)
     try:
-        found = urlsplit(url)
-    except ValueError:  # brackets that hold no address
-        return "", ""
-    return found.netloc.lower(), found.path or "/"
+        parts = urlsplit(url)
+        found = {parts.netloc.lower(), parts.hostname or ""}
+    except ValueError:
+        return False
+    if wanted_hosts and not found & {host.lower() for host in wanted_hosts}:
+        return False
+    return not wanted_paths or (parts.path or "/") in wanted_paths

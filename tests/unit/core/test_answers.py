@@ -179,14 +179,23 @@ def test_a_delay_that_is_asked_for_counts_as_a_retry():
         (MessageKind.VISIT, {"first": True, "features": ["WF_DetectTrigger"], "by_rest": True},
          Proof.SDK_1),
         (MessageKind.VISIT, {"first": False, "features": {"WF_DetectTrigger"}, "by_rest": True},
-         Proof.NONE),
+         Proof.STILL),
+        (MessageKind.PLAN, {"first": False, "features": {"WF_DetectTrigger"}}, Proof.STILL),
+        (MessageKind.CALL_ANSWER, {"first": False, "features": {"LazyFetch"}}, Proof.NONE),
         (MessageKind.PLAIN, {"first": True, "features": {"WF_DetectTrigger"}}, Proof.NONE),
         (MessageKind.CALL, {"first": True, "features": {"WF_DetectTrigger"}, "by_rest": True},
          Proof.NONE),
     ],
 )  # fmt: skip
-def test_only_a_first_visit_has_to_prove_anything(kind, told, proof):
+def test_visits_have_to_prove_that_they_were_made(kind, told, proof):
     assert proof_owed(kind, **told) is proof
+
+
+def test_a_later_visit_may_prove_it_another_time():
+    assert follows(200, {}, proof=Proof.STILL) == SECOND
+    assert cause(follows(200, {}, proof=Proof.STILL, attempt=4)) is Cause.EXHAUSTED
+    headers = {"Upstash-Workflow-Sdk-Version": ["1"]}
+    assert follows(200, headers, proof=Proof.STILL) == Delivered()
 
 
 def test_the_texts_that_clients_compare():
@@ -251,7 +260,7 @@ def test_nothing_raises(status, headers, attempt, retries, kind, proof):
     outcome = follows(status, headers, attempt=attempt, retries=retries, kind=kind, proof=proof)
 
     if isinstance(outcome, Retry):
-        assert status is None or not 200 <= status < 300
+        assert status is None or not 200 <= status < 300 or proof is Proof.STILL
         assert 0 <= outcome.after_ms <= MAX_DELAY_MS
         assert outcome.attempt == attempt + 1 <= retries + 1
     elif isinstance(outcome, Delivered):
