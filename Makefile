@@ -42,7 +42,7 @@ test: $(INSTALLED) ## all tests, with the examples, the docs' code and the noteb
 	@$(PYTEST) $(SPREAD)
 
 sim: $(INSTALLED) ## the simulation with more seeds: SEEDS=20000
-	@SIMULATION_SEEDS=$(SEEDS) $(PYTEST) $(SPREAD) tests/simulation
+	@SIMULATION_SEEDS=$(SEEDS) WIRE_SEEDS=$(SEEDS) $(PYTEST) $(SPREAD) tests/simulation
 
 examples: $(INSTALLED) ## run the examples and compare what they print
 	@$(PYTEST) tests/test_examples.py

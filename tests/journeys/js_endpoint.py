@@ -225,6 +225,8 @@ class Context:
         }
         if "retries" in invoke:
             headers["upstash-retries"] = str(invoke["retries"])
+        if "retry_delay" in invoke:
+            headers["upstash-retry-delay"] = invoke["retry_delay"]
         envelope = {
             "headers": {n: [v] for n, v in self._headers().items()},
             "workflowRunId": self.run_id,

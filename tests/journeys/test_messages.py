@@ -7,7 +7,7 @@ import pytest
 
 from tests.journeys.message_world import KEYS, NOW, HandClock, World, incoming, open_shop
 from workflow_agents.engine.http_out import HttpResponse, NoAnswer
-from workflow_agents.errors import ConfigurationError, NotFound
+from workflow_agents.errors import ConfigurationError, NotFound, StoreError
 from workflow_agents.store.message_lists import MessageFilter
 
 
@@ -211,3 +211,28 @@ async def test_messages_are_cancelled_by_what_they_have_in_common(
         await shop.pass_time(60_000)
         await shop.at_rest()
     assert world.urls == []
+
+
+async def test_what_was_answered_is_not_sent_again_because_the_store_cannot_be_read(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limits of the callback's key are read after the answer."""
+    async with open_shop(tmp_path, world) as shop:
+        store = shop.engine.store
+        read, refusals = store.flow_key, [StoreError("WA603"), StoreError("WA603")]
+
+        def sometimes(key: str) -> object:
+            if refusals:
+                raise refusals.pop()
+            return read(key)
+
+        monkeypatch.setattr(store, "flow_key", sometimes)
+        await shop.publish(
+            "x",
+            upstash_callback="https://a.test/told",
+            upstash_callback_flow_control_key="k",
+            upstash_callback_flow_control_value="parallelism=1",
+        )
+        await shop.until(lambda: "told" in world.urls or len(world.urls) > 1)
+    assert not refusals
+    assert world.urls == ["x", "told"]

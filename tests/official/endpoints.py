@@ -128,7 +128,7 @@ ENDPOINTS = _table(
     # Workflows.
     ("POST", "/v2/trigger/{workflowUrl}", "starts a run", "API",
      ("stories/steps.py::triggered_over_rest",
-      "stories/python_sdk.py::python_is_not_triggered_over_rest",
+      "stories/python_sdk.py::python_is_triggered_over_rest",
       f"{REST}::test_trigger_of_what_is_no_workflow", f"{REST}::test_trigger_by_an_unknown_sdk")),
     ("POST", "/v2/batch/trigger", "starts many runs", "API",
      (f"{REST}::test_many_are_triggered",)),

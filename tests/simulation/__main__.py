@@ -3,15 +3,20 @@
 With "A..B", every seed from A up to B; it tells which of them fail, and how fast they are.
 """
 
+import logging
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from tests.simulation.scenario import Violation
 from tests.simulation.seeds import played
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], played: Callable[[int], Counter[str]]) -> int:
+    """Replay the seeds that are named."""
+    logging.getLogger("workflow_agents").addHandler(logging.NullHandler())
+    logging.getLogger("workflow_agents").propagate = False
     failed: list[int] = []
     fired: Counter[str] = Counter()
     began = time.perf_counter()
@@ -34,4 +39,4 @@ def _seeds(argument: str) -> range:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], played))

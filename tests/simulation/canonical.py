@@ -114,6 +114,9 @@ CANONICAL: dict[str, Scenario] = {
     "steps beside a branch that waits for them": alone(
         beside(seq(Run("a"), Sleep("s", 20), Notify("n", "e")), Wait("w", "e", source="inside"))
     ),
+    "a wait beside a branch that ends it": alone(
+        beside(Wait("w", "e", source="inside"), seq(Run("a"), Notify("n", "e")))
+    ),
     "steps of each kind beside branches": alone(
         beside(
             seq(Run("a", fails=1), Call("c", ms=5), Invoke("i", Run("x")), Hook("h")),

@@ -259,7 +259,7 @@ def scenario_of(seed: int) -> Scenario:
         keep_ms=draw.choice((0, 0, 50, 10_000)),
         stops_ms=[draw.randint(1, 800) for _ in range(draw.choice((0, 0, 1, 2)))],
         crashes_ms=[draw.randint(1, 800) for _ in range(draw.choice((0, 0, 1, 2)))],
-        clock=_disturbances(draw),
+        clock=disturbances(draw),
     )
 
 
@@ -273,7 +273,8 @@ def _asking(draw: random.Random) -> Node:
     return Par(branches, "gather")
 
 
-def _disturbances(draw: random.Random) -> list[tuple[int, str, int]]:
+def disturbances(draw: random.Random) -> list[tuple[int, str, int]]:
+    """What happens to the clock."""
     if draw.random() < 0.3:
         return []
     at = draw.randint(1, 200)

@@ -60,7 +60,7 @@ def end_of_run(database: Database, run_id: str) -> End:
     rows = database.all(sql, run_id)
     if not rows:
         return End("missing")
-    phase, result = Phase(rows[0][0]), _whole(database, *rows[0][1:])
+    phase, result = Phase(rows[0][0]), whole(database, *rows[0][1:])
     match phase:
         case Phase.SUCCESS:
             return End("success", decode(result)["value"])
@@ -84,10 +84,10 @@ def _failure(data: dict[str, Any]) -> Any:
 def stored_input(database: Database, run_id: str) -> bytes:
     """The payload of a run."""
     [stored] = database.all("SELECT input, payload FROM runs WHERE run_id = ?", run_id)
-    return _whole(database, *stored)
+    return whole(database, *stored)
 
 
-def _whole(database: Database, data: bytes, payload: int | None) -> bytes:
+def whole(database: Database, data: bytes, payload: int | None) -> bytes:
     """What a row holds itself, or its payload."""
     if payload is None:
         return data

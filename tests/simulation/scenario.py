@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tests.simulation.model import End
+from tests.simulation.processes import Disturbances
 from tests.simulation.programs import Invoke, Node, Step, steps_of
 from workflow_agents import FlowControl
 
@@ -48,22 +49,16 @@ class Started:
 
 
 @dataclass
-class Scenario:
+class Scenario(Disturbances):
     """What is to happen.
 
     Attributes:
         runs: that are started from outside.
         keep_ms: how long the engine keeps tasks of parked runs.
-        stops_ms: when the engine is stopped in an orderly way, and started again.
-        crashes_ms: when its process dies, whatever it is doing.
-        clock: (when, what, milliseconds): "step" or "freeze".
     """
 
     runs: list[Started]
     keep_ms: int = 0
-    stops_ms: list[int] = field(default_factory=list)
-    crashes_ms: list[int] = field(default_factory=list)
-    clock: list[tuple[int, str, int]] = field(default_factory=list)
 
     def steps(self) -> Iterator[Step]:
         """All steps, also those of the runs that are invoked."""

@@ -13,7 +13,7 @@ import pytest
 from tests.simulation.canonical import CANONICAL
 from tests.simulation.scenario import Report, Scenario
 from tests.simulation.world import World
-from workflow_agents.testing.faults import AtCommit, FaultAt
+from workflow_agents.testing.faults import AtCommit, AtStatement, FaultAt, Faults
 
 
 def played(scenario: Scenario, fault: AtCommit | None, *at: int) -> tuple[Report, int]:
@@ -47,6 +47,31 @@ def test_a_crash_while_it_recovers_from_a_crash(name: str) -> None:
         report, _ = played(scenario, AtCommit.CRASH_BEFORE, n, n + 1, n + 2)
         for step, times in by_step(report).items():
             assert times - by_step(clean)[step] <= 3, f"{step}, commit {n} of {commits}"
+
+
+class BusyAt(Faults):
+    """SQLite is busy at one statement, counted from 1 over all processes."""
+
+    def __init__(self, at: int) -> None:
+        self.statements = 0
+        self._at = at
+
+    def at_statement(self, sql: str) -> AtStatement | None:
+        self.statements += 1
+        return AtStatement.BUSY if self.statements == self._at else None
+
+
+@pytest.mark.parametrize("name", [name for name in CANONICAL if "beside" in name])
+def test_a_statement_that_fails_holds_nobody_up(name: str) -> None:
+    """Where a branch waits for long, nobody may fail, or be forgotten, whom it waits for."""
+    n = 0
+    while True:
+        n += 1
+        faults = BusyAt(n)
+        World(CANONICAL[name], faults).play()
+        if faults.statements < n:
+            break
+    assert n > 20
 
 
 def by_step(report: Report) -> Counter[str]:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.simulation.invariants import is_recorded, paused_until
+from tests.simulation.processes import Processes
 from tests.simulation.programs import Call, Raise, Run, Step
 from tests.simulation.scenario import Scenario
-from workflow_agents import FlowControl
-from workflow_agents.testing.faults import Database, Faults
-from workflow_agents.testing.virtual_time import VirtualClock, VirtualTime
+from workflow_agents import Engine, FlowControl
+from workflow_agents.testing.faults import Faults
 
 
 class Watch:
@@ -24,22 +24,15 @@ class Watch:
         fired: how often each thing happened that was not a fault of the store or network.
     """
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        database: Database,
-        time: VirtualTime,
-        clock: VirtualClock,
-        faults: Faults,
-    ) -> None:
-        self.problems: list[str] = []
+    def __init__(self, scenario: Scenario, processes: Processes[Engine], faults: Faults) -> None:
+        self.problems = processes.problems
         self.bodies: Counter[tuple[str, str]] = Counter()
         self.met: dict[str, list[Any]] = {}
         self.canceled: set[str] = set()
-        self.fired: Counter[str] = Counter()
-        self._database = database
-        self._time = time
-        self._clock = clock
+        self.fired = processes.fired
+        self._database = processes.database
+        self._time = processes.time
+        self._clock = processes.clock
         self._faults = faults
         self._steady_clock = not scenario.clock
         self._first = {run.run_id for run in scenario.runs}

@@ -4,7 +4,6 @@
 engine of its own, until every run has ended. Then it looks at everything that must be true.
 """
 
-import asyncio
 import random
 from collections import Counter
 from typing import Any
@@ -21,16 +20,15 @@ from tests.simulation.invariants import (
 )
 from tests.simulation.model import FUNCTION_RETRIES, End, OneOf, expected_end, matches
 from tests.simulation.outside import Outside
+from tests.simulation.processes import Processes
 from tests.simulation.programs import play
 from tests.simulation.scenario import Report, Scenario, Started, Violation
 from tests.simulation.watch import Watch
-from workflow_agents import Engine, Limits, StoreError
+from workflow_agents import Engine, Limits
 from workflow_agents.engine.http_out import HttpRequest, HttpResponse
 from workflow_agents.protocol.codec import encode
 from workflow_agents.store.sqlite import SqliteStore
-from workflow_agents.testing.faults import Crash, Database, Faults, FaultyHttp
-from workflow_agents.testing.processes import run_process
-from workflow_agents.testing.virtual_time import VirtualClock, VirtualTime
+from workflow_agents.testing.faults import Faults, FaultyHttp
 
 
 class World:
@@ -46,12 +44,12 @@ class World:
         self._scenario = scenario
         self._faults = faults or Faults()
         self._random = random.Random(seed)
-        self._time = VirtualTime()
-        self._clock = VirtualClock(self._time)
-        self._database = _empty_database()
-        self._watch = Watch(scenario, self._database, self._time, self._clock, self._faults)
-        self._outside = Outside(scenario, self._database, self._time, self._watch)
-        self._disturbances = [*scenario.clock]
+        self._processes = Processes(
+            scenario, self._faults, self._random, self._new_engine, self._act
+        )
+        self._database = self._processes.database
+        self._watch = Watch(scenario, self._processes, self._faults)
+        self._outside = Outside(scenario, self._database, self._processes.time, self._watch)
         self._failures_told: Counter[str] = Counter()
         self._histories: dict[str, list[Any]] = {}
 
@@ -63,7 +61,8 @@ class World:
         """
         problems, ended = self._watch.problems, False
         while not ended and not problems:
-            ended = self._live()
+            self._watch.process_began()
+            ended = self._processes.live()
             self._look_at_history()
             if self._outside.is_late:
                 problems.append(f"it does not end: {unended(self._database)}")
@@ -80,26 +79,10 @@ class World:
 
     # The life of a process.
 
-    def _live(self) -> bool:
-        """One process. True: everything has ended, and it has stopped in order."""
-        self._watch.process_began()
-        try:
-            return run_process(
-                lambda store: self._process(self._new_engine(store)),
-                self._database,
-                self._faults,
-                self._time,
-                unhandled=self._unhandled,
-            )
-        except Crash:
-            self._watch.fired["crash"] += 1
-            self._time.advance(self._random.choice((0, 0, 5, 700)))
-            return False
-
     def _new_engine(self, store: SqliteStore) -> Engine:
         engine = Engine(
             ":memory:",
-            clock=self._clock,
+            clock=self._processes.clock,
             http=_WatchedHttp(self._faults, self._outside),
             seed=self._random.getrandbits(32),
             store=store,
@@ -129,58 +112,10 @@ class World:
             raise RuntimeError("the first attempt of a failure function")
         return "noted"
 
-    async def _process(self, engine: Engine) -> bool:
-        loop, now = asyncio.get_running_loop(), self._time.ms
-        for at_ms in self._scenario.crashes_ms:
-            if at_ms > now:
-                loop.call_at(at_ms / 1000, self._die)
-        for at_ms, what, ms in self._disturbances:
-            loop.call_at(at_ms / 1000, self._disturb_clock, at_ms, what, ms)
-        self._clock.thaw()
-        try:
-            await engine.start()
-        except StoreError:
-            # Whoever supervises the process starts it again.
-            self._watch.fired["start failed"] += 1
-            await asyncio.sleep(0.5)
-            return False
-        stop = min((at for at in self._scenario.stops_ms if at > now), default=None)
-        try:
-            async with asyncio.timeout_at(None if stop is None else stop / 1000):
-                await self._outside.act(engine)
-            complete = True
-        except TimeoutError:
-            complete = False
-            self._watch.fired["stop"] += 1
-        await self._stop(engine, complete=complete)
-        return complete
-
-    async def _stop(self, engine: Engine, *, complete: bool) -> None:
-        """Stop in order; nothing may be left in memory (I13)."""
-        if complete and engine.core.live:
+    async def _act(self, engine: Engine) -> None:
+        await self._outside.act(engine)
+        if engine.core.live:
             self._watch.problems.append(f"still in hand: {[*engine.core.live]}")
-        await engine.stop()
-        # Tasks that were cancelled end within a few turns.
-        for _ in range(20):
-            await asyncio.sleep(0)
-        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        if left:
-            self._watch.problems.append(f"tasks are left after the stop: {left}")
-
-    def _die(self) -> None:
-        raise Crash("at an instant")
-
-    def _disturb_clock(self, at_ms: int, what: str, ms: int) -> None:
-        self._disturbances.remove((at_ms, what, ms))
-        self._watch.fired[f"clock {what} {ms}"] += 1
-        if what == "freeze":
-            self._clock.freeze()
-            asyncio.get_running_loop().call_later(ms / 1000, self._clock.thaw)
-        else:
-            self._clock.step(ms)
-
-    def _unhandled(self, context: dict[str, Any]) -> None:
-        self._watch.problems.append(f"nobody handled: {context}")
 
     # What must be true.
 
@@ -227,15 +162,3 @@ class _WatchedHttp(FaultyHttp):
     async def send(self, request: HttpRequest) -> HttpResponse:
         self._outside.request_starts(request)
         return await super().send(request)
-
-
-_database: Database | None = None
-
-
-def _empty_database() -> Database:
-    """A database with nothing in it; one connection serves all scenarios of the process."""
-    global _database
-    if _database is None:
-        _database = Database()
-    _database.empty()
-    return _database

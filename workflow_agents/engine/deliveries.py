@@ -10,11 +10,12 @@ messages in `sending`.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.journal import Call
 from workflow_agents.engine.ends import DeliveryKind
+from workflow_agents.errors import StoreError
 from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.history import StepKey
 from workflow_agents.store.changes import (
@@ -142,6 +143,20 @@ class Deliveries:
             del self._messages[row.message]
         elif self._calls.get((row.run, row.step)) == row.id:
             del self._calls[row.run, row.step]
+
+    async def recorded(self, row: DeliveryRow, record: Callable[[], Awaitable[None]]) -> None:
+        """Record an attempt that was made; the store has to answer for that, however late.
+
+        If it cannot be read now, that is no reason to make the attempt again.
+        """
+        while True:
+            try:
+                await record()
+            except StoreError as error:
+                logger.error("delivery %d: %s", row.id, error)
+                await asyncio.sleep(_STORE_RETRY_S)
+            else:
+                return
 
     async def give_back(self, row: DeliveryRow, due_at: int, entry: Entry | None) -> None:
         """An attempt failed, and another one follows."""

@@ -60,7 +60,7 @@ class FlowKeys:
         now = engine.clock.now_ms()
         period_ms = 1_000 if state.limits is None else state.limits.period_ms
         in_flight, starts = engine.store.flow(key, now - period_ms + 1)
-        waiting = engine.store.messages.waiting_for_flow(key)
+        waiting = engine.store.messages.waiting_for_flow(key, now)
         return KeyUse(key, state, waiting, in_flight, len(starts), starts[0] if starts else 0)
 
     async def pause(self, key: str, *, paused: bool) -> None:

@@ -201,8 +201,16 @@ class LiveRun:
         self, key: StepKey, name: str, event_id: str, data: bytes, run_id: str | None
     ) -> None:
         """See `Journal.notify`."""
+        if self._state is _State.ENDED:
+            return
         told = self._engine.intake.event_data(data)
-        target = self._engine.store.run(run_id) if run_id is not None else None
+        try:
+            target = self._engine.store.run(run_id) if run_id is not None else None
+        except StoreError as error:
+            # The code of a branch could only fail of it, while others wait for what it would do.
+            logger.error("run %s: %s", self.row.run_id, error)
+            self._later(lambda: self.notify(key, name, event_id, data, run_id))
+            return
         ops: list[Op] = []
         if run_id is None or target is not None:
             run = None if target is None else target.id
@@ -227,8 +235,14 @@ class LiveRun:
         self, conversation: str, *, up_to: int | None, last: int | None
     ) -> tuple[int, list[bytes]]:
         """See `Journal.recall`."""
-        found = self._engine.store.conversation(conversation, up_to=up_to, last=last)
-        return (found[-1][0] if found else 0), [data for _, data in found]
+        while True:
+            try:
+                found = self._engine.store.conversation(conversation, up_to=up_to, last=last)
+            except StoreError as error:
+                logger.error("run %s: %s", self.row.run_id, error)
+                await asyncio.sleep(_STORE_RETRY_S)
+            else:
+                return (found[-1][0] if found else 0), [data for _, data in found]
 
     def remember(
         self, key: StepKey, name: str, conversation: str, messages: Sequence[bytes]
@@ -436,17 +450,22 @@ class LiveRun:
                 self.close()
                 self._engine.look_again(self._run)
             return
-        if planned is not None and recorded is None:
-            child = self._engine.store.run(refused.existing)
-            if child is None or (child.parent, child.parent_step) != (self._run, planned.key):
-                self._id_is_taken(planned)
-                return
-            # Else it is ours, stored by an attempt to write whose answer was lost.
-        elif recorded is not None and self.invocation is not None:
-            # Stored before, by an attempt to write whose answer was lost: what is stored stands.
-            for stored in self._engine.store.history(self._run).recorded:
-                if stored.key == recorded.key:
-                    self.invocation.deliver(stored)
+        try:
+            if planned is not None and recorded is None:
+                child = self._engine.store.run(refused.existing)
+                if child is None or (child.parent, child.parent_step) != (self._run, planned.key):
+                    self._id_is_taken(planned)
+                    return
+                # Else it is ours, stored by an attempt to write whose answer was lost.
+            elif recorded is not None and self.invocation is not None:
+                # Stored before, by an attempt whose answer was lost: what is stored stands.
+                for stored in self._engine.store.history(self._run).recorded:
+                    if stored.key == recorded.key:
+                        self.invocation.deliver(stored)
+        except StoreError as error:
+            logger.error("run %s: %s", self.row.run_id, error)
+            self._later(lambda: self._refused(leased, refused, used))
+            return
         if planned is not None and not planned.future.done():
             planned.future.set_result(None)
 

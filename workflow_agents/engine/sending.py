@@ -7,6 +7,7 @@ one: none is lost between them. Source: protocol 4.10, 5.1, 5.2.
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.answers import Delivered, Failed, Proof, after_answer
@@ -99,6 +100,11 @@ class Sending:
             return
         spec = engine.wire.messages.opened(message.spec)
         attempt = await self.exchange(row, message, spec, message.body)
+        await engine.deliveries.recorded(row, partial(self._made, row, message, spec, attempt))
+
+    async def _made(
+        self, row: DeliveryRow, message: MessageRow, spec: MessageSpec, attempt: Attempt
+    ) -> None:
         match self.after(spec, attempt):
             case Delivered():
                 await self._delivered(row, message, spec, attempt)

@@ -6,6 +6,7 @@ a visit. Where the run has ended meanwhile, nothing follows. Source: protocol 3.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.answers import NOT_A_WORKFLOW, Cause, Delivered, Failed, Proof, proof_owed
@@ -77,6 +78,19 @@ class Visits:
         body = self._body(message)
         sending = self._engine.wire.sending
         attempt = await sending.exchange(row, message, spec, body, self.own_headers(run, spec))
+        visited = partial(self._visited, row, message, run, spec, attempt)
+        await self._engine.deliveries.recorded(row, visited)
+
+    async def _visited(
+        self,
+        row: DeliveryRow,
+        message: MessageRow,
+        run: KnownRun,
+        spec: MessageSpec,
+        attempt: Attempt,
+    ) -> None:
+        """Store what came of a visit, and what follows."""
+        sending = self._engine.wire.sending
         match sending.after(spec, attempt, message.kind, _proof(message, run, spec)):
             case Delivered():
                 told = {"status": attempt.status, "attempts": attempt.number}
@@ -131,8 +145,19 @@ class Visits:
             key = idempotency_key(run.origin, message.step or 0)
             headers = {**headers, "Idempotency-Key": key}
         attempt = await sending.exchange(row, message, replace(spec, headers=headers), message.body)
+        called = partial(self._called, row, message, run, spec, attempt)
+        await self._engine.deliveries.recorded(row, called)
+
+    async def _called(
+        self,
+        row: DeliveryRow,
+        message: MessageRow,
+        run: KnownRun,
+        spec: MessageSpec,
+        attempt: Attempt,
+    ) -> None:
         if not attempt.succeeded:
-            decision = sending.after(spec, attempt)
+            decision = self._engine.wire.sending.after(spec, attempt)
             if isinstance(decision, Retry):
                 await self._again(row, message, attempt, attempt.at + decision.after_ms)
                 return

@@ -77,11 +77,13 @@ def forwardable(items: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 _SENSITIVE = "(?i)auth|cookie|credential|key|passw|secret|signature|token"
+_LIMITED = "-flow-control-key"
 
 
 def is_sensitive(name: str) -> bool:
     """Whether a header's value is never stored or shown in plain.
 
-    A list of names would miss the next provider's, so anything that sounds like it is sealed.
+    A list of names would miss the next provider's, so anything that sounds like it is sealed,
+    but for what is known to be no secret.
     """
-    return re.search(_SENSITIVE, name) is not None
+    return re.search(_SENSITIVE, name) is not None and not name.lower().endswith(_LIMITED)

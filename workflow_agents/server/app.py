@@ -44,9 +44,6 @@ from workflow_agents.server.settings import Account, ServerSettings
 logger = logging.getLogger(__name__)
 
 
-dead_letters.SOURCES["workflow"] = run_letters.show_all
-
-
 def all_endpoints() -> tuple[Endpoint, ...]:
     """The table: what is asked for most comes first."""
     return (

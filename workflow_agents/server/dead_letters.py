@@ -1,6 +1,6 @@
 """Dead letters of messages: listed, removed, sent again. Source: protocol 6.3.
 
-`SOURCES` has who lists dead letters of another source, as `?source=workflow` asks for.
+Failed runs are another source of dead letters: `run_letters`, or `?source=workflow` here.
 """
 
 import json
@@ -12,6 +12,7 @@ from starlette.responses import Response
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.engine.sending import NO_ANSWER_STATUS
 from workflow_agents.protocol.message_headers import header_map
+from workflow_agents.server import run_letters
 from workflow_agents.server.answers import Json, empty, page
 from workflow_agents.server.filters import (
     Query,
@@ -22,18 +23,16 @@ from workflow_agents.server.filters import (
     values_of,
 )
 from workflow_agents.server.message_json import message_json
-from workflow_agents.server.routing import Call, Endpoint, Handler
+from workflow_agents.server.routing import Call, Endpoint
 from workflow_agents.store.message_lists import MessageFilter, MessageLetterRow
 
-SOURCES: dict[str, Handler] = {}
 MOST = 100
 
 
 async def every(call: Call) -> Response:
-    """The dead letters of messages, or of another source."""
-    source = (call.query.get("source") or [""])[-1]
-    if source in SOURCES:
-        return await SOURCES[source](call)
+    """The dead letters of messages, or those of runs."""
+    if (call.query.get("source") or [""])[-1] == "workflow":
+        return await run_letters.show_all(call)
     count = count_of(call.query, MOST, MOST)
     letters, more = call.engine.wire.letters.page(
         letter_filter(call, call.query), cursor_of(call.query), count

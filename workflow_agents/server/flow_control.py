@@ -75,6 +75,7 @@ def _shown(use: KeyUse) -> dict[str, Any]:
     return {
         "flowControlKey": use.key,
         "waitListSize": use.waiting,
+        "waitlistSize": use.waiting,  # as the API reference spells it
         **without_empty(
             {
                 "parallelismMax": None if limits is None else limits.parallelism,

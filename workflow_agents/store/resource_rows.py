@@ -93,6 +93,6 @@ class Resources(Protocol):
         """The keys whose limits or pauses are known; those that have the text in their name."""
         ...
 
-    def waiting_for_flow(self, flow_key: str) -> int:
+    def waiting_for_flow(self, flow_key: str, now: int) -> int:
         """How many runs, steps and requests wait for a key."""
         ...

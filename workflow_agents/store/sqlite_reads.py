@@ -189,11 +189,11 @@ class SqliteReads:
     def due(self, now: int, limit: int) -> Due:
         """See `Store.due`."""
         # Most often little of all that could be due is; the first of each kind tells.
-        runs_at, waiters_at, deliveries_at, ticks_at = first = self._one(_FIRST_DUE, (_EVER,))
+        runs_at, waiters_at, deliveries_at, schedules_at = first = self._one(_FIRST_DUE, (_EVER,))
         runs: list[RunRow] = []
         waiters: list[WaiterRow] = []
         deliveries: list[DeliveryRow] = []
-        ticks: list[str] = []
+        schedules: list[str] = []
         if runs_at is not None and runs_at <= now:
             runs = self._runs("due_at <= ? LIMIT ?", (now, limit))
         if waiters_at is not None and waiters_at <= now:
@@ -202,13 +202,13 @@ class SqliteReads:
         if deliveries_at is not None and deliveries_at <= now:
             rows = self.all(f"{_DELIVERY} WHERE due_at <= ? LIMIT ?", (now, limit))
             deliveries = [DeliveryRow(*row) for row in self.with_payloads(rows, 8)]
-        if ticks_at is not None and ticks_at <= now:
-            found = self.all("SELECT id FROM schedules WHERE due_at <= ? LIMIT ?", (now, limit))
-            ticks = [schedule for (schedule,) in found]
-        if runs or waiters or deliveries or ticks:
+        if schedules_at is not None and schedules_at <= now:
+            rows = self.all("SELECT id FROM schedules WHERE due_at <= ? LIMIT ?", (now, limit))
+            schedules = [schedule for (schedule,) in rows]
+        if runs or waiters or deliveries or schedules:
             first = self._one(_FIRST_DUE, (now,))
         next_at = min((at for at in first if at is not None), default=None)
-        return Due(runs, waiters, deliveries, ticks, next_at)
+        return Due(runs, waiters, deliveries, schedules, next_at)
 
     def history(self, run: int) -> History:
         """See `Store.history`."""

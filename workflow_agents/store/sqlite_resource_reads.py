@@ -23,9 +23,12 @@ _SCHEDULE = (
     " caller_ip, spec, body, payload FROM schedules"
 )
 _SCHEDULE_BODY = 11
+# What is due waits too: nobody has looked yet whether it may start.
 _WAITING = (
-    f"SELECT (SELECT count(*) FROM runs WHERE flow_key = ?1 AND phase = {int(Phase.WAITING)})"
-    " + (SELECT count(*) FROM deliveries WHERE flow_key = ?1 AND leased = 2)"
+    f"SELECT (SELECT count(*) FROM runs WHERE flow_key = ?1 AND (phase = {int(Phase.WAITING)}"
+    f" OR phase = {int(Phase.DUE)} AND due_at <= ?2))"
+    " + (SELECT count(*) FROM deliveries WHERE flow_key = ?1 AND (leased = 2"
+    " OR leased = 0 AND due_at <= ?2))"
     " + (SELECT count(*) FROM waiters WHERE flow_key = ?1"
     f" AND kind = {WaiterKind.ADMISSION})"
 )
@@ -85,9 +88,9 @@ class SqliteResourceReads:
         sql = f"{FLOW_KEY} WHERE ?1 IS NULL OR instr(flow_key, ?1) ORDER BY flow_key"
         return [flow_key_row(row) for row in self._store.all(sql, (search,))]
 
-    def waiting_for_flow(self, flow_key: str) -> int:
+    def waiting_for_flow(self, flow_key: str, now: int) -> int:
         """See `Resources.waiting_for_flow`."""
-        return self._store.all(_WAITING, (flow_key,))[0][0]
+        return self._store.all(_WAITING, (flow_key, now))[0][0]
 
 
 def _queue(row: Any) -> QueueRow:

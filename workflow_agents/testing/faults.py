@@ -97,9 +97,7 @@ class Database:
     """
 
     def __init__(self) -> None:
-        self.connection = _Connection(
-            ":memory:", isolation_level=None, check_same_thread=False, cached_statements=256
-        )
+        self.connection = _connection()
         self.connection.execute("PRAGMA page_size=1024")
         self._store: _Store | None = None
         self._emptying: list[str] = []
@@ -140,6 +138,9 @@ class Database:
 
     def restore(self, snapshot: bytes) -> None:
         """Hold what a snapshot holds."""
+        # SQLite 3.40 may crash where it goes on with statements that it prepared before: those
+        # of a connection are never used behind this.
+        self.connection = _connection()
         self.connection.deserialize(snapshot)
 
     def all(self, sql: str, *arguments: Any) -> list[Any]:
@@ -149,6 +150,12 @@ class Database:
             return self.connection.execute(sql, arguments).fetchall()
         finally:
             self.connection.faults = faults
+
+
+def _connection() -> "_Connection":
+    return _Connection(
+        ":memory:", isolation_level=None, check_same_thread=False, cached_statements=256
+    )
 
 
 _NEVER_FAIL = ("ROLLBACK", "RELEASE", "SAVEPOINT", "PRAGMA")

@@ -85,9 +85,16 @@ async def tried_again_when_it_says(stage: Stage) -> None:
 
 @scenario("authentication", "failureFunction")
 async def refused_before_its_first_step(stage: Stage) -> None:
+    """What refuses its requests refuses to hear of their failure too."""
     run_id = await stage.trigger("refuses", {"a": 1}, **AT_ONCE)
-    run, said = await stage.failed(run_id)
-    assert (said["failStatus"], said["payload"]) == (400, {"a": 1})
+
+    def told(run: dict[str, Any]) -> bool:
+        return run.get("failureFunction", {}).get("state") == "CALLBACK_FAIL"
+
+    run = await stage.until(run_id, told)
+    told_of = run["failureFunction"]
+    assert (told_of["failStatus"], told_of["responseStatus"]) == (400, 500)
+    assert "Not authorized to run the failure function" in told_of["responseBody"]
     assert [group["type"] for group in run["steps"]] == ["sequential", "next"]
     right = {"headers": {"authorization": "Bearer right"}}
     await stage.ended(await stage.trigger("refuses", **right))

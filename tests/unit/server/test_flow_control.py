@@ -20,6 +20,7 @@ async def test_a_key_is_shown_as_it_is_used(site: Site, endpoints: Endpoints) ->
     assert shown == {
         "flowControlKey": "k",
         "waitListSize": 0,
+        "waitlistSize": 0,
         "parallelismMax": 2,
         "parallelismCount": 0,
         "rateMax": 5,

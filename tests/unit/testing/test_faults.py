@@ -92,6 +92,19 @@ def test_a_snapshot_is_what_was_committed() -> None:
     assert database.all("SELECT * FROM rows") == []
 
 
+def test_a_database_that_is_emptied_is_as_new() -> None:
+    database = Database()
+    database.empty()
+    new = [*database.connection.iterdump()]
+    database.connection.execute(
+        "INSERT INTO feed (run, at, kind) SELECT value, 1, 1 FROM json_each('[1, 2]')"
+    )
+    database.connection.execute("UPDATE meta SET value = 'other'")
+    assert [*database.connection.iterdump()] != new
+    database.empty()
+    assert [*database.connection.iterdump()] == new
+
+
 REQUEST = HttpRequest("POST", "http://service/x", {}, b"", timeout_ms=2_000)
 
 

@@ -1,0 +1,19 @@
+"""Random remote runs under random faults: the seeds that once failed, and half of all others.
+
+The other half is in `test_run_seeds_too`, so that two processes can share the work.
+"""
+
+import pytest
+
+from tests.simulation.wire.runs.seeds import BLOCKS, kept, play_block, played
+
+
+@pytest.mark.parametrize("seed", kept())
+def test_a_seed_that_once_failed(seed: int) -> None:
+    played(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", BLOCKS[::2])
+def test_a_block_of_seeds(block: int) -> None:
+    play_block(block)

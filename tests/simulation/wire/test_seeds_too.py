@@ -1,0 +1,11 @@
+"""Random messages under random faults: the half of the seeds that `test_seeds` leaves."""
+
+import pytest
+
+from tests.simulation.wire.seeds import BLOCKS, play_block
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", BLOCKS[1::2])
+def test_a_block_of_seeds(block: int) -> None:
+    play_block(block)
