@@ -19,6 +19,7 @@ from workflow_agents.store.remote_rows import RunFilter
 
 _MOST_RUNS = 10
 _MOST_EVENTS = 1_000
+_KEPT_RUNS = 20
 _BODIES = ("out", "callBody", "callResponseBody", "invokedWorkflowRunBody", "responseBody")
 
 
@@ -101,7 +102,9 @@ def _events(call: Call, which: RunFilter, name: str, trim: int) -> Response:
             run = reads.run(entry.run)
             if run is None:
                 continue
-            facts = {entry.run: facts_of(call.engine, run)}
+            if len(facts) >= _KEPT_RUNS:
+                facts.clear()
+            facts[entry.run] = facts_of(call.engine, run)
         shown.append(_trimmed(event_json(facts[entry.run], entry), trim))
     cursor = str(found[count - 1].seq) if len(found) > count else None
     return page(name, shown, cursor)

@@ -1,6 +1,7 @@
 """What is asked of stored messages to see whether something is wrong: see `Store.check`."""
 
 from workflow_agents.protocol.history import EntryKind
+from workflow_agents.store.sqlite_remote_checks import REMOTE_QUESTIONS
 
 _ENDS = f"({EntryKind.MESSAGE_DELIVERED}, {EntryKind.MESSAGE_FAILED}, {EntryKind.MESSAGE_CANCELED})"
 _HAS_ENDED = f"EXISTS (SELECT 1 FROM feed f WHERE f.message = m.id AND f.kind IN {_ENDS})"
@@ -34,5 +35,6 @@ MESSAGE_QUESTIONS = {
         "SELECT m.id FROM messages m JOIN deliveries d ON d.message = m.id"
         f" WHERE m.run = 0 AND {_HAS_ENDED}"
     ),
+    **REMOTE_QUESTIONS,
 }
 """What is wrong, and the query whose rows say where."""
