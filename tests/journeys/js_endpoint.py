@@ -7,6 +7,7 @@ Source: protocol 1.4, 1.5, 3, 4.
 
 import base64
 import json
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -234,7 +235,7 @@ class Context:
             "workflowUrl": self.url,
             "step": data,
         }
-        if invoke["body"] is not None:
+        if invoke.get("body") is not None:
             envelope["body"] = json.dumps(invoke["body"])
         await self.endpoint.batch([(child, headers, json.dumps(envelope))])
 
@@ -276,11 +277,10 @@ class Endpoint:
         self.visits: list[Visit] = []
         self.requests: list[HttpRequest] = []
         self.engine: DurableEngine
-        self._ids = 0
 
     def new_id(self) -> str:
-        self._ids += 1
-        return f"wfr_made{self._ids}"
+        """Random, as an SDK's: the next process makes others."""
+        return f"wfr_{secrets.token_hex(10)}"
 
     async def close(self) -> None: ...
 

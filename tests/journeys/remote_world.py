@@ -25,8 +25,8 @@ class JumpingClock:
         return self._system.now_ms() + self.ahead_ms
 
 
-def made(path: str, endpoint: Endpoint) -> DurableEngine:
-    """An engine that is not started yet."""
+def made(path: str, endpoint: Endpoint, *, inline: bool = False) -> DurableEngine:
+    """An engine that is not started yet. `inline`: each turn of the loop has its own commit."""
     endpoint.engine = DurableEngine(
         SqliteStore(path),
         clock=JumpingClock(),
@@ -34,6 +34,7 @@ def made(path: str, endpoint: Endpoint) -> DurableEngine:
         http=endpoint,
         environment=lambda _name: None,
         path=path,
+        inline=inline,
     )
     return endpoint.engine
 
