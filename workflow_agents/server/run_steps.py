@@ -285,8 +285,8 @@ class _Steps:
         if facts.run.phase is Phase.SUCCESS:
             return None
         last = facts.elements[-1] if facts.elements else facts.first
-        failed = next((m for m in facts.elements if facts.failed(m.id)), None)
-        if failed is not None and failed.kind is MessageKind.VISIT:
+        failed = self._failed()
+        if failed is not None:
             last = failed
         elif last.step in self._plans and not self._group_is_complete():
             return None
@@ -304,6 +304,14 @@ class _Steps:
         }
         name = self._failing_step(last)
         return {**step, "stepName": name} if name else step
+
+    def _failed(self) -> MessageRow | None:
+        """The visit that the run failed with, if it is shown in no group."""
+        end = self._facts.end
+        if end is None or end.kind is not EntryKind.RUN_FAILED:
+            return None
+        shown = (self._facts.first, *self._facts.elements)
+        return next((m for m in shown if m.id == end.message), None)
 
     def _group_is_complete(self) -> bool:
         return all(number in self._results for number in self._plans)
