@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import workflow_agents
+from tests.official.endpoints import ENDPOINTS
 from workflow_agents import testing
 from workflow_agents.error_codes import CODES
 
@@ -70,6 +71,27 @@ def api_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def endpoints_page() -> str:
+    """Every endpoint of the server: what it does, who asks it, and the tests that ask it."""
+    lines = [
+        "# Endpoints of the server",
+        "",
+        NOTE,
+        "",
+        "What the documentation of QStash and Upstash Workflow lists, and what their clients ask",
+        "for besides. The tests are those in `tests/official`: the official packages, unmodified,",
+        "against a real server. The server describes itself at `/openapi.json`.",
+        "",
+        "| endpoint | what it does | asked by | tested by |",
+        "| --- | --- | --- | --- |",
+    ]
+    for endpoint in ENDPOINTS:
+        tests = ", ".join(f"`{test}`" for test in endpoint.tests)
+        asked = f"`{endpoint.method} {endpoint.path}`"
+        lines.append(f"| {asked} | {endpoint.does} | {endpoint.callers} | {tests} |")
+    return "\n".join([*lines, ""])
+
+
 def names_table(module: ModuleType) -> Iterator[str]:
     """The public names of a module as a table."""
     yield "| name | what it is |"
@@ -89,7 +111,11 @@ def first_sentence(thing: object) -> Iterator[str]:
 
 def pages() -> dict[Path, str]:
     """Each generated page and its text."""
-    return {DOCS / "errors.md": errors_page(), DOCS / "api.md": api_page()}
+    return {
+        DOCS / "errors.md": errors_page(),
+        DOCS / "api.md": api_page(),
+        DOCS / "endpoints.md": endpoints_page(),
+    }
 
 
 if __name__ == "__main__":

@@ -259,6 +259,7 @@ def test_a_key_is_paused_pinned_and_begun_anew(bench: Bench) -> None:
     assert bench.due(10**9) == []
     bench.applied(PinFlow("k", "parallelism=1", "parallelism", 20))
     assert bench.store.flow_key("k") == FlowKeyRow("k", "parallelism=1", True, "parallelism")
+    assert bench.store.ruled_flow_keys() == [bench.store.flow_key("k")]
     assert bench.due(20) == [row]
     bench.applied(HoldDelivery(held, None))
     bench.applied(PauseFlow("k", paused=False, at=30))
@@ -268,6 +269,8 @@ def test_a_key_is_paused_pinned_and_begun_anew(bench: Bench) -> None:
     assert bench.store.flow("k", 0) == (0, [])
     assert [key.flow_key for key in bench.messages.flow_keys()] == ["k"]
     assert bench.messages.flow_keys("other") == []
+    bench.applied(PinFlow("k", "rate=1", "", 50))
+    assert bench.store.ruled_flow_keys() == []
 
 
 def test_letters_and_entries_are_found_by_what_they_have_in_common(bench: Bench) -> None:

@@ -216,23 +216,24 @@ async def test_messages_are_cancelled_by_what_they_have_in_common(
 async def test_what_was_answered_is_not_sent_again_because_the_store_cannot_be_read(
     tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The limits of the callback's key are read after the answer."""
+    """Whose turn in a queue a callback's own callback is, is read after the answer."""
     async with open_shop(tmp_path, world) as shop:
-        store = shop.engine.store
-        read, refusals = store.flow_key, [StoreError("WA603"), StoreError("WA603")]
+        stored = shop.engine.store.messages
+        read, refusals = stored.message, [StoreError("WA603"), StoreError("WA603")]
 
-        def sometimes(key: str) -> object:
-            if refusals:
+        def sometimes(message: int) -> object:
+            if "told" in world.urls and refusals:
                 raise refusals.pop()
-            return read(key)
+            return read(message)
 
-        monkeypatch.setattr(store, "flow_key", sometimes)
+        monkeypatch.setattr(stored, "message", sometimes)
         await shop.publish(
             "x",
+            upstash_queue_name="q",
             upstash_callback="https://a.test/told",
-            upstash_callback_flow_control_key="k",
-            upstash_callback_flow_control_value="parallelism=1",
+            upstash_callback_callback="https://a.test/told-of-that",
         )
-        await shop.until(lambda: "told" in world.urls or len(world.urls) > 1)
+        await shop.until(lambda: len(world.urls) > 2)
+        await shop.at_rest()
     assert not refusals
-    assert world.urls == ["x", "told"]
+    assert world.urls == ["x", "told", "told-of-that"]

@@ -163,6 +163,8 @@ class DurableEngine:
             )
             self.dispatcher = Dispatcher(self)
             recovered = self.store.recover(self.clock.now_ms())
+            if ruled := self.store.ruled_flow_keys():
+                self.flow_limits.know(ruled)
         except BaseException:
             self.store.close()
             raise

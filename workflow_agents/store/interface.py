@@ -239,6 +239,10 @@ class Store(Protocol):
         """What is known of a key but for its use."""
         ...
 
+    def ruled_flow_keys(self) -> "list[FlowKeyRow]":
+        """The keys that are paused or have pinned limits."""
+        ...
+
     def pause(self, pause_key: str) -> "Pause | None":
         """The pause of a key, unless it is free."""
         ...

@@ -24,6 +24,7 @@ from workflow_agents.store.sqlite_conversations import (
     MESSAGES,
 )
 from workflow_agents.store.sqlite_errors import store_error
+from workflow_agents.store.sqlite_flow_reads import flow, one_flow_key, ruled_flow_keys
 from workflow_agents.store.sqlite_payloads import (
     Reader,
     loosen,
@@ -71,7 +72,6 @@ _FIRST_DUE = (
 _EVER = -(1 << 63)
 _INPUT, _RESULT = 9, 15
 _LEASED = int(Phase.LEASED)
-FLOW_KEY = "SELECT flow_key, value, paused, pinned FROM flow_keys"
 _STEP_KINDS = {int(kind): kind for kind in StepKind}
 
 
@@ -335,23 +335,16 @@ class SqliteReads:
         return None if row is None else DeadLetterRow(*row)
 
     def flow(self, flow_key: str, since: int) -> tuple[int, list[int]]:
-        """See `Store.flow`. Slots are counted from who holds them, never in a counter."""
-        (slots,) = self._one(
-            "SELECT (SELECT count(*) FROM runs WHERE flow_key = ?1 AND phase = ?2)"
-            " + (SELECT count(*) FROM deliveries WHERE flow_key = ?1 AND leased = 1)"
-            " + (SELECT count(*) FROM waiters WHERE flow_key = ?1 AND kind = ?3)",
-            (flow_key, _LEASED, WaiterKind.READY),
-        )
-        starts = self.all(
-            "SELECT at FROM flow_starts WHERE flow_key = ? AND at >= ? ORDER BY at, n",
-            (flow_key, since),
-        )
-        return slots, [at for (at,) in starts]
+        """See `Store.flow`."""
+        return flow(self.all, flow_key, since)
 
     def flow_key(self, flow_key: str) -> FlowKeyRow | None:
         """See `Store.flow_key`."""
-        row = self._one(f"{FLOW_KEY} WHERE flow_key = ?", (flow_key,))
-        return None if row is None else flow_key_row(row)
+        return one_flow_key(self.all, flow_key)
+
+    def ruled_flow_keys(self) -> list[FlowKeyRow]:
+        """See `Store.ruled_flow_keys`."""
+        return ruled_flow_keys(self.all)
 
     def conversation(
         self, conversation: str, *, up_to: int | None, last: int | None
@@ -474,12 +467,6 @@ class SqliteReads:
         sizes = {t: self._one(f"SELECT count(*) FROM {t}")[0] for t in tables}
         pages, page = self._one("PRAGMA page_count")[0], self._one("PRAGMA page_size")[0]
         return {**sizes, "bytes": pages * page}
-
-
-def flow_key_row(row: Any) -> FlowKeyRow:
-    """One of `FLOW_KEY`."""
-    flow_key, value, paused, pinned = row
-    return FlowKeyRow(flow_key, value, bool(paused), pinned)
 
 
 def _run(row: Any) -> RunRow:

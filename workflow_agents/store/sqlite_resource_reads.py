@@ -12,7 +12,8 @@ from workflow_agents.store.resource_rows import (
     QueueRow,
     ScheduleRow,
 )
-from workflow_agents.store.sqlite_reads import FLOW_KEY, SqliteReads, flow_key_row
+from workflow_agents.store.sqlite_flow_reads import known_flow_keys
+from workflow_agents.store.sqlite_reads import SqliteReads
 
 _QUEUE = (
     "SELECT name, parallelism, paused, created_at, updated_at,"
@@ -85,8 +86,7 @@ class SqliteResourceReads:
 
     def flow_keys(self, search: str | None = None) -> list[FlowKeyRow]:
         """See `Resources.flow_keys`."""
-        sql = f"{FLOW_KEY} WHERE ?1 IS NULL OR instr(flow_key, ?1) ORDER BY flow_key"
-        return [flow_key_row(row) for row in self._store.all(sql, (search,))]
+        return known_flow_keys(self._store.all, search)
 
     def waiting_for_flow(self, flow_key: str, now: int) -> int:
         """See `Resources.waiting_for_flow`."""
