@@ -119,7 +119,8 @@ class SqliteMessageLists:
                 f"m.id IN (SELECT l_.message FROM message_labels l_ WHERE {labelled})"
             )
         if which.hosts or which.paths:
-            add_url_fits(self._store.db)
+            with self._store.mutex:
+                add_url_fits(self._store.db)
             conditions.append("url_fits(m.url, ?, ?)")
             arguments += [json.dumps(which.hosts), json.dumps(which.paths)]
         for bound, sign in ((which.since, ">="), (which.until, "<=")):
