@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -162,6 +163,20 @@ async def test_an_sdk_that_is_too_old_fails_at_once(tmp_path, endpoint) -> None:
         done = await rest(endpoint, "https://shop.test/old")
         row = await ended(engine, done.run_id)
     assert json.loads(row.result)["message"] == SDK_TOO_OLD
+
+
+async def test_an_sdk_that_does_not_say_its_version_but_submits_a_step_will_do(
+    tmp_path, endpoint
+) -> None:
+    async def send(request):
+        answer = await sent(request)
+        return replace(answer, headers={"upstash-workflow-sdk-version": ["1"]})
+
+    sent, endpoint.send = endpoint.send, send
+    endpoint.programs[URL] = lambda context: context.run("one", lambda: 1)
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        done = await rest(endpoint, URL)
+        assert (await ended(engine, done.run_id)).result == b"1"
 
 
 async def test_an_unknown_sdk_triggers_the_run_again(tmp_path, endpoint) -> None:

@@ -91,7 +91,7 @@ class Visits:
     ) -> None:
         """Store what came of a visit, and what follows."""
         sending = self._engine.wire.sending
-        match sending.after(spec, attempt, message.kind, _proof(message, run, spec)):
+        match self._proven(message, sending.after(spec, attempt, message.kind, proof)):
             case Delivered():
                 told = {"status": attempt.status, "attempts": attempt.number}
                 entry = self._entry(EntryKind.MESSAGE_DELIVERED, message, attempt, told)
@@ -102,6 +102,19 @@ class Visits:
             case Failed(cause, reason):
                 text = NOT_A_WORKFLOW if cause is Cause.EXHAUSTED else reason
                 await self._failed(row, message, run, spec, _worded(attempt, text))
+
+    def _proven(
+        self, message: MessageRow, found: Delivered | Retry | Failed
+    ) -> Delivered | Retry | Failed:
+        """Whoever has submitted a step can run the workflow, whatever is said of its SDK.
+
+        The Python SDK does not say its version; that is the only reason to look.
+        """
+        if isinstance(found, Failed) and found.cause is Cause.SDK_TOO_OLD:
+            reads = self._engine.store.messages.remote
+            if reads.elements(message.run, after=message.id, limit=1):
+                return Delivered()
+        return found
 
     async def _failed(
         self,
