@@ -91,6 +91,7 @@ class Visits:
     ) -> None:
         """Store what came of a visit, and what follows."""
         sending = self._engine.wire.sending
+        proof = _proof(message, run, spec)
         match self._proven(message, sending.after(spec, attempt, message.kind, proof)):
             case Delivered():
                 told = {"status": attempt.status, "attempts": attempt.number}
