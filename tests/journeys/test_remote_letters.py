@@ -87,14 +87,11 @@ async def test_a_wait_that_failed_beside_is_asked_again(tmp_path, endpoint) -> N
     broken = True
 
     async def order(context: Context):
-        def fail():
+        async def later():
             if broken:
+                await until(lambda: engine.store.waiters_for("paid", None))
                 raise Failing(500)
             return 1
-
-        async def later():
-            await until(lambda: engine.store.waiters_for("paid", None))
-            return fail()
 
         extra = {"waitEventId": "paid", "timeout": "20s"}
         waited, one = await context.all(Step("w", "Wait", extra=extra), Step("r", "Run", later))
