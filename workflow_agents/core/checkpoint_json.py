@@ -181,8 +181,8 @@ def _frame_out(frame: Frame) -> list[Any]:
             return ["remember", key, name, conversation, [m.decode() for m in messages]]
         case Cancel():
             return ["cancel"]
-        case Rest():
-            return ["rest"]
+        case Rest(seen):
+            return ["rest", seen]
         case End(ending):
             if isinstance(ending, Completed):
                 return ["completed", ending.data.decode()]
@@ -208,8 +208,8 @@ def _frame_in(data: Any) -> Frame:
             return Remember(_key(key), _text(name), _text(conversation), given)
         case "cancel", []:
             return Cancel()
-        case "rest", []:
-            return Rest()
+        case "rest", [seen]:
+            return Rest(_int(seen))
         case "completed", [text]:
             return End(Completed(_bytes(text)))
         case "failed", [failure]:

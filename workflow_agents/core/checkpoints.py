@@ -89,7 +89,9 @@ class Cancel(NamedTuple):
 
 
 class Rest(NamedTuple):
-    """See `Keeper.idle`; it holds unless there are news that were not seen."""
+    """See `Keeper.idle`; it holds if these were all news when the code came to rest."""
+
+    seen: int
 
 
 class End(NamedTuple):

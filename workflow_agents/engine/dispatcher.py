@@ -132,8 +132,7 @@ class Dispatcher:
 
     def _invoke(self, row: RunRow, now: int) -> bool:
         engine = self._engine
-        served = engine.workflows.get(row.workflow)
-        if served is None:
+        if not engine.serves(row):
             if row.workflow not in self._unserved:
                 self._unserved.add(row.workflow)
                 logger.warning(

@@ -187,6 +187,8 @@ class DurableEngine:
         for live in [*self.live.values()]:
             live.release()
         await self.deliveries.close()
+        if "wire" in vars(self):
+            await self.wire.checkpoints.close()
         await self.commits.drain()
         await self.http.close()
         self.store.close()
@@ -226,6 +228,20 @@ class DurableEngine:
             )
         return found
 
+    def serves(self, row: RunRow) -> bool:
+        """Whether a run can go on here: its workflow is served, or the server visits it."""
+        return row.workflow in self.workflows or (row.is_remote and "wire" in vars(self))
+
+    def options_at(self, path: str) -> RunOptions:
+        """What holds for the runs of a workflow where they do not say otherwise.
+
+        Raises:
+            NotFound: WA107.
+        """
+        if path not in self.workflows and "wire" in vars(self) and "://" in path:
+            return DEFAULT_OPTIONS
+        return self.served(path).options
+
     def ensure_running(self) -> None:
         """Raise unless the engine runs.
 
@@ -255,11 +271,15 @@ class DurableEngine:
 
     def begin(self, row: RunRow, history: History | None = None) -> None:
         """Begin an invocation of a run that was just leased."""
-        served = self.workflows[row.workflow]
         options = self.opened(self.options_of(row))
         live = LiveRun(self, row, options)
         self.live[row.id] = live
-        live.invocation = served.invoke(row, options, history or History([], []), live, live, None)
+        known = history or History([], [])
+        if options.checkpoints:
+            live.invocation = self.wire.checkpoints.visit(live, known)
+        else:
+            served = self.workflows[row.workflow]
+            live.invocation = served.invoke(row, options, known, live, live, None)
 
     def claimed(self, row: RunRow) -> None:
         """The dispatcher has leased a run: go on with its task, or begin one."""
@@ -344,7 +364,7 @@ class DurableEngine:
             found = (given or DEFAULT_OPTIONS).over(served.options if served else DEFAULT_OPTIONS)
             if len(self._options) > 1_000:
                 self._options.clear()
-            if served is not None:
+            if served is not None or row.is_remote:
                 self._options[key] = found
         return found
 

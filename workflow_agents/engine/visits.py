@@ -76,7 +76,12 @@ class Visits:
     ) -> None:
         body = self._body(message)
         sending = self._engine.wire.sending
-        attempt = await sending.exchange(row, message, spec, body, self.own_headers(run, spec))
+        checkpoints = self._engine.wire.checkpoints
+        own = self.own_headers(run, spec) | checkpoints.offer(run, message, row.attempt)
+        attempt = await sending.exchange(row, message, spec, body, own)
+        if checkpoints.offered(run, message, attempt):
+            await self._take(row, [_taken(message, attempt)])
+            return
         visited = partial(self._visited, row, message, run, spec, attempt)
         await self._engine.deliveries.recorded(row, visited)
 

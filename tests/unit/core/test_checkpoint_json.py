@@ -87,7 +87,7 @@ frames = st.one_of(
     st.builds(Recall, texts, st.none() | numbers, st.none() | numbers),
     st.builds(Remember, keys, texts, texts, st.lists(data, max_size=3)),
     st.just(Cancel()),
-    st.just(Rest()),
+    st.builds(Rest, numbers),
     st.builds(End, st.builds(Completed, data) | st.builds(Failed, failures)),
 )
 said = st.builds(
@@ -145,7 +145,7 @@ def test_what_is_no_offer_is_none(text: str) -> None:
         [],
         "rest",
         ["unheard of"],
-        ["rest", 1],
+        ["rest"],
         ["record", 1, 1, "n", 1, True, "null"],
         ["record", 1, 99, "n", True, True, "null"],
         ["record", 1.5, 1, "n", True, True, "null"],
