@@ -155,7 +155,7 @@ class Checkpoints:
         row = engine.store.run(run.id)
         if row is None or row.phase is not Phase.REMOTE:
             return None
-        options = replace(run.options, flow_control=self._flow_of(run.config), checkpoints=True)
+        options = self.options_of(run.config, run.options)
         stored = json.dumps(options.to_json())
         change = Change((Adopt(row.id, row.token, offered.message, stored),))
         row.phase, row.options, row.token = Phase.LEASED, stored, row.token + 1
@@ -171,11 +171,24 @@ class Checkpoints:
         engine.commits.submit(change, told)
         return invocation
 
-    def _flow_of(self, config: MessageSpec) -> Any:
-        if config.flow_key is None:
-            return None
-        asked = self._engine.wire.messages.flow_of(config)
-        return asked or self._engine.flow_limits.of(config.flow_key)
+    def options_of(self, config: MessageSpec, given: RunOptions) -> RunOptions:
+        """What holds for a run that is kept by checkpoints.
+
+        Args:
+            config: the message that began it.
+            given: what holds for it as a remote run.
+        """
+        flow = self._engine.wire.messages.flow_of(config)
+        if flow is None and config.flow_key is not None:
+            flow = self._engine.flow_limits.of(config.flow_key)
+        return replace(
+            given,
+            retries=config.retries,
+            retry_delay=config.retry_delay,
+            labels=config.labels,
+            flow_control=flow,
+            checkpoints=True,
+        )
 
     async def poll(self, endpoint: str, seconds: float = POLL_S) -> None:
         """Wait until there are news for an endpoint's invocations, or for so long."""

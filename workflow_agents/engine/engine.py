@@ -228,20 +228,6 @@ class DurableEngine:
             )
         return found
 
-    def serves(self, row: RunRow) -> bool:
-        """Whether a run can go on here: its workflow is served, or the server visits it."""
-        return row.workflow in self.workflows or (row.is_remote and "wire" in vars(self))
-
-    def options_at(self, path: str) -> RunOptions:
-        """What holds for the runs of a workflow where they do not say otherwise.
-
-        Raises:
-            NotFound: WA107.
-        """
-        if path not in self.workflows and "wire" in vars(self) and "://" in path:
-            return DEFAULT_OPTIONS
-        return self.served(path).options
-
     def ensure_running(self) -> None:
         """Raise unless the engine runs.
 
@@ -364,7 +350,7 @@ class DurableEngine:
             found = (given or DEFAULT_OPTIONS).over(served.options if served else DEFAULT_OPTIONS)
             if len(self._options) > 1_000:
                 self._options.clear()
-            if served is not None or row.is_remote:
+            if served is not None or found.checkpoints:
                 self._options[key] = found
         return found
 

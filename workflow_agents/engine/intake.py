@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from workflow_agents.core.checks import checked_run_id, checked_size
 from workflow_agents.core.journal import Invoke
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.core.options import RunOptions
+from workflow_agents.core.options import DEFAULT_OPTIONS, RunOptions
 from workflow_agents.errors import LimitError, NotFound
 from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey
@@ -90,7 +90,7 @@ class Intake:
         """
         engine = self._engine
         now = engine.clock.now_ms()
-        effective = options.over(engine.options_at(path))
+        effective = options.over(self._defaults(path, options))
         checked_size(len(body), engine.limits.payload_bytes, f"payload of {path}")
         at_once = (
             (not_before is None or not_before <= now)
@@ -106,11 +106,11 @@ class Intake:
             op.phase, op.due_at, op.token = Phase.LEASED, None, 1
         elif not_before is not None:
             op.due_at = max(not_before, now)
-        ops: tuple[Op, ...] = (op,)
+        ops = self._with_first_message(op, inherit, options)
         entries = _first_entries(inherit, now)
         if dead_letter is not None:
             dlq_id, dead = dead_letter
-            ops = (TakeDeadLetter(dlq_id), op)
+            ops = (TakeDeadLetter(dlq_id), *ops)
             heir = encode({"workflowRunId": op.run_id})
             entries = [*entries, Entry(dead, now, EntryKind.DEAD_LETTER_REMOVED, data=heir)]
         stored: asyncio.Future[Outcome] = engine.loop.create_future()
@@ -252,6 +252,18 @@ class Intake:
                 found.append({"workflowRunId": row.run_id, "deadline": deadline})
         return found
 
+    def _with_first_message(
+        self, op: AddRun, inherit: Inheritance | None, options: RunOptions
+    ) -> tuple[Op, ...]:
+        """A run that is elsewhere has one, from which its visits are made."""
+        if inherit is None or not options.checkpoints:
+            return (op,)
+        return op, self._engine.wire.run_letters.begun_like(inherit.run, op.created_at)
+
+    def _defaults(self, path: str, options: RunOptions) -> RunOptions:
+        """What holds for a workflow's runs where they do not say otherwise."""
+        return DEFAULT_OPTIONS if options.checkpoints else self._engine.served(path).options
+
     def _add_run(
         self, path: str, body: bytes, options: RunOptions, run_id: str | None, now: int
     ) -> AddRun:
@@ -269,7 +281,7 @@ class Intake:
             created_at=now,
             input=body,
             options=json.dumps(given) if given else None,
-            labels=options.labels or engine.options_at(path).labels,
+            labels=options.labels or self._defaults(path, options).labels,
         )
 
 

@@ -180,6 +180,8 @@ class Lines:
         """An invocation is over."""
         if self._lines.get(line.run_id) is line:
             del self._lines[line.run_id]
+            if not self._lines and self._listening is not None:
+                self._loop.call_later(_MOMENT_S, self._listen, context=self._context)
 
     def speak_soon(self) -> None:
         """There is something to say; what the code comes to in this turn goes along."""
@@ -227,8 +229,11 @@ class Lines:
             line.heard(said, one)
 
     def _listen(self) -> None:
+        """Listen as long as invocations are in hand, and are so for more than a moment."""
         if self._lines and self._listening is None:
             self._listening = self._task(self._listen_on())
+        elif not self._lines and self._listening is not None:
+            self._listening.cancel()
 
     async def _listen_on(self) -> None:
         request = ServerRequest("GET", f"{PATH}/{self._name}", {})

@@ -1,5 +1,7 @@
 """What endpoints say of the runs that they advance by checkpoints. Ours alone: see `core`."""
 
+import asyncio
+
 from starlette.responses import Response
 
 from workflow_agents.core.checkpoint_json import read_batch, write_answer
@@ -17,8 +19,20 @@ async def say(call: Call) -> Response:
 
 async def listen(call: Call) -> Response:
     """Wait for news of the runs that an endpoint has in hand."""
-    await call.engine.wire.checkpoints.poll(call.parameter("endpoint"))
+    polled = asyncio.ensure_future(call.engine.wire.checkpoints.poll(call.parameter("endpoint")))
+    gone = asyncio.ensure_future(_gone(call))
+    try:
+        await asyncio.wait({polled, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        polled.cancel()
+        gone.cancel()
     return Json({})
+
+
+async def _gone(call: Call) -> None:
+    """Wait until whoever asks has hung up."""
+    while (await call.request.receive())["type"] != "http.disconnect":
+        pass
 
 
 endpoints = (
