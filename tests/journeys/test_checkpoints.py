@@ -270,3 +270,60 @@ async def test_a_run_that_comes_to_no_step_fails_as_the_protocol_says(site: Worl
     assert row.phase is Phase.FAILED
     assert json.loads(row.result)["status"] == 400
     assert "checkpoints" not in (row.options or "")
+
+
+async def test_the_log_tells_of_every_step(site: World) -> None:
+    @site.app.app.post("/third")
+    async def third(body: dict[str, Any]) -> dict[str, Any]:
+        return {"got": body}
+
+    @site.serve.post("/logged")
+    async def logged(context: Context) -> Any:
+        first = await context.run("first", lambda: {"n": 1})
+
+        async def runs() -> None:
+            await context.run("a", lambda: "A")
+
+        async def calls() -> None:
+            await context.call("b", url=f"{site.app.url}/third", method="POST", body={})
+
+        await asyncio.gather(runs(), calls())
+        await context.wait_for_event("paid?", "paid", timeout="1m")
+        return first
+
+    await site.app.start()
+    run_id = await site.trigger("/logged")
+    await site.until(lambda: site.engine.store.waiters_for("paid", None))
+    (run,) = await _runs(site, "state=RUN_STARTED")
+    assert run["workflowRunId"] == run_id
+    assert [group["type"] for group in run["steps"]] == [
+        "sequential", "sequential", "parallel", "sequential",
+    ]  # fmt: skip
+    init, first, both, waits = (group["steps"] for group in run["steps"])
+    assert init[0]["stepType"] == "Initial"
+    assert first[0].items() >= {"stepId": 1, "stepName": "first", "out": '{"n":1}'}.items()
+    found = {s["stepName"]: s for s in both}
+    assert {n: (s["stepType"], s["state"], s["concurrent"]) for n, s in found.items()} == {
+        "a": ("Run", "STEP_SUCCESS", 2), "b": ("Call", "STEP_SUCCESS", 2),
+    }  # fmt: skip
+    assert found["b"].items() >= {"callMethod": "POST", "callResponseStatus": 200}.items()
+    assert waits[0].items() >= {"waitEventId": "paid", "state": "STEP_PROGRESS"}.items()
+    await site.server.ask("POST", "/v2/notify/paid", '"now"')
+    assert await site.result(run_id) == {"n": 1}
+    (run,) = await _runs(site, "state=RUN_SUCCESS")
+    assert json.loads(run["workflowRunResponse"]) == {"n": 1}
+    events = (await site.server.ask("GET", "/v2/workflows/events")).json["events"]
+    told = [(e["state"], (e.get("stepInfo") or {}).get("stepName")) for e in reversed(events)]
+    assert [told[0], told[1], told[-1]] == [
+        ("RUN_STARTED", None), ("STEP_SUCCESS", "first"), ("RUN_SUCCESS", None),
+    ]  # fmt: skip
+    assert {*told[2:-1]} == {
+        ("STEP_PROGRESS", "b"), ("STEP_SUCCESS", "a"), ("STEP_SUCCESS", "b"),
+        ("STEP_PROGRESS", "paid?"), ("STEP_SUCCESS", "paid?"),
+    }  # fmt: skip
+
+
+async def _runs(site: World, query: str) -> list[Any]:
+    answer = await site.server.ask("GET", f"/v2/workflows/events?groupBy=workflowRunId&{query}")
+    assert answer.status == 200, answer.body
+    return answer.json["runs"]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.checks import checked_size
-from workflow_agents.core.lifecycle import Phase
+from workflow_agents.core.lifecycle import Phase, is_ended
 from workflow_agents.engine.ends import CALLBACK_IN_PROGRESS
 from workflow_agents.engine.http_out import HttpResponse
 from workflow_agents.engine.remote_known import KnownRun
@@ -73,7 +73,7 @@ class RemoteEnds:
     async def cancel_many(self, which: RunFilter, limit: int) -> int:
         """End so many of these runs as cancelled; how many had not ended."""
         engine = self._engine
-        open_ones = replace(which, phases=(int(Phase.REMOTE),))
+        open_ones = replace(which, phases=tuple(p for p in Phase if not is_ended(p)))
         rows = engine.store.messages.remote.find(open_ones, before=None, limit=limit)
         return sum(await asyncio.gather(*(engine.admin.cancel(row.run_id) for row in rows)))
 
