@@ -33,7 +33,7 @@ from workflow_agents.core.retry import retry_after_ms
 from workflow_agents.engine.http_out import HttpResponse
 from workflow_agents.engine.live import LiveRun
 from workflow_agents.engine.remote_ends import failure_of
-from workflow_agents.engine.remote_invocations import RemoteInvocation
+from workflow_agents.engine.remote_invocations import GONE, RemoteInvocation
 from workflow_agents.engine.remote_known import KnownRun
 from workflow_agents.engine.sending import Attempt
 from workflow_agents.protocol.callbacks import compact_json
@@ -73,6 +73,7 @@ class Checkpoints:
         self._offers: dict[str, _Offered] = {}
         self._visits: set[asyncio.Task[None]] = set()
         self._polls: dict[str, asyncio.Event] = {}
+        self._hung_up: set[str] = set()
 
     async def close(self) -> None:
         """Abandon the visits: their runs are visited again when the engine starts."""
@@ -118,8 +119,21 @@ class Checkpoints:
     def _over(self, invocation: RemoteInvocation, attempt: Attempt) -> None:
         if attempt.answer is None and not attempt.final:
             invocation.broke_off()
+            self._if_dead(invocation)
         else:
             invocation.failed(_failure_of(attempt))
+
+    def hung_up(self, endpoint: str) -> None:
+        """An endpoint that waited for news has gone without an answer."""
+        self._hung_up.add(endpoint)
+        for invocation in [*self._invocations.values()]:
+            if invocation.endpoint == endpoint:
+                self._if_dead(invocation)
+
+    def _if_dead(self, invocation: RemoteInvocation) -> None:
+        """Where both of its requests broke off, the process is gone."""
+        if invocation.visit_broke_off and invocation.endpoint in self._hung_up:
+            invocation.failed(GONE)
 
     # What endpoints say.
 
@@ -128,6 +142,7 @@ class Checkpoints:
 
         Everything that it says is stored when this returns, or the invocation is over.
         """
+        self._hung_up.discard(batch.endpoint)
         taken = [self._take(said, batch.endpoint) for said in batch.said]
         for invocation in taken:
             if invocation is not None:
@@ -192,6 +207,7 @@ class Checkpoints:
 
     async def poll(self, endpoint: str, seconds: float = POLL_S) -> None:
         """Wait until there are news for an endpoint's invocations, or for so long."""
+        self._hung_up.discard(endpoint)
         mine = [one for one in self._invocations.values() if one.endpoint == endpoint]
         for invocation in mine:
             invocation.heard()

@@ -52,6 +52,7 @@ _REST_S = 0.1
 """How long an endpoint that wants to park waits for the answer in the same request."""
 
 _UNHEARD = Failure("NoAnswer", "the endpoint was not heard of any more", 504)
+GONE = Failure("NoAnswer", "the endpoint's process is gone", 504)
 
 
 class RemoteInvocation:
@@ -62,6 +63,7 @@ class RemoteInvocation:
         endpoint: what the process that has it calls itself; "": it has not spoken yet.
         message: the first visit by which the run was adopted; 0: it was visited.
         closed: it is over.
+        visit_broke_off: the visit ended without an answer.
         holds_thread: a parked run is visited again, and not kept.
         token: of the run, as this invocation knows it.
     """
@@ -86,6 +88,7 @@ class RemoteInvocation:
         self._rests = False
         self._waiting: list[asyncio.Future[None]] = []
         self._recalls: set[asyncio.Task[None]] = set()
+        self.visit_broke_off = False
         self._patience_s = PATIENCE_S
         self._heard_at = engine.loop.time()
         self._watch: asyncio.TimerHandle | None = None
@@ -253,6 +256,7 @@ class RemoteInvocation:
 
     def broke_off(self) -> None:
         """Its visit ended without an answer; whether it lives has to show soon."""
+        self.visit_broke_off = True
         self._patience_s = IMPATIENCE_S
         if not self.closed:
             self._look_after(IMPATIENCE_S)

@@ -19,10 +19,13 @@ async def say(call: Call) -> Response:
 
 async def listen(call: Call) -> Response:
     """Wait for news of the runs that an endpoint has in hand."""
-    polled = asyncio.ensure_future(call.engine.wire.checkpoints.poll(call.parameter("endpoint")))
+    checkpoints, endpoint = call.engine.wire.checkpoints, call.parameter("endpoint")
+    polled = asyncio.ensure_future(checkpoints.poll(endpoint))
     gone = asyncio.ensure_future(_gone(call))
     try:
         await asyncio.wait({polled, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not polled.done():
+            checkpoints.hung_up(endpoint)
     finally:
         polled.cancel()
         gone.cancel()

@@ -112,15 +112,13 @@ def _call(step: StepLog) -> Step:
         "callMethod": asked.method,
         "callHeaders": header_map(asked.headers.items()),
     }
-    answer = cast("dict[str, Any]", step.out) if isinstance(step.out, dict) else {}
+    out = step.out
+    answer = cast("dict[str, Any]", out) if isinstance(out, dict) else {}
     if "header" in answer:
         headers: dict[str, list[str]] = answer["header"]
-        told |= {
-            "callResponseStatus": answer.get("status"),
-            "callResponseHeaders": header_map(
-                (n, v) for n, values in headers.items() for v in values
-            ),
-        }
+        pairs = [(name, value) for name, values in headers.items() for value in values]
+        told["callResponseStatus"] = answer.get("status")
+        told["callResponseHeaders"] = header_map(pairs)
     return told
 
 
