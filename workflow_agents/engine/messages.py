@@ -256,7 +256,6 @@ class Messages:
         run: int = 0,
         step: StepKey | None = None,
         source: int | None = None,
-        turn: int | None = None,
     ) -> AddMessage:
         """The operation that adds a message, as leased where nothing holds it back."""
         due_at: int | None = now
@@ -281,7 +280,6 @@ class Messages:
             labels=spec.labels,
             step=step,
             source=source,
-            turn=turn,
         )
 
     def created(self, op: AddMessage, nth: int = 1) -> Entry:
@@ -319,7 +317,7 @@ class Messages:
                 row = DeliveryRow(
                     delivery, op.run or applied.run, None, DeliveryKind.MESSAGE, 0, None,
                     op.flow_key, b"", None, message=message,
-                    content=_row_of(message, op, applied.run),
+                    queue=op.queue, content=_row_of(message, op, applied.run),
                 )  # fmt: skip
                 engine.deliveries.attempt(row)
         engine.poke()

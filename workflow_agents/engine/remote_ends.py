@@ -106,13 +106,14 @@ class RemoteEnds:
         added: list[AddMessage] = []
         if told is not None:
             body = self._notice(run, message, spec, attempt, letter_id)
-            added.append(
-                self._engine.wire.messages.op(
-                    MessageKind.FAILURE_VISIT, told, body, now, run=run.id, source=message.id
-                )._replace(labels=())
+            messages = self._engine.wire.messages
+            visit = messages.op(
+                MessageKind.FAILURE_VISIT, told, body, now, run=run.id, source=message.id
             )
-            entries.append(Entry(run.id, now, EntryKind.MESSAGE_CREATED, message=-1))
-        ops += added
+            taking = messages.taking(told, [visit._replace(labels=())])
+            ops += taking.ops
+            entries += taking.entries
+            added = taking.added
         if run.parent is not None and run.parent_step is not None:
             ops += told_to_parent(run.parent, run.parent_step, now, failed=True)
         return ops, entries, added

@@ -77,6 +77,7 @@ class DeliveryRow:
     refusals: int = 0
     refused_at: int | None = None
     message: int | None = None
+    queue: str | None = None
     content: "MessageRow | None" = None
 
 

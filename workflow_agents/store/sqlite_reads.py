@@ -46,7 +46,7 @@ _RUN = (
 _WAITER = "SELECT run, step, kind, type, name, due_at, event, attempts, flow_key FROM waiters"
 _DELIVERY = (
     "SELECT id, run, step, kind, attempt, due_at, flow_key, data, NULL,"
-    " leased > 1, pause_key, refusals, refused_at, message, payload FROM deliveries"
+    " leased > 1, pause_key, refusals, refused_at, message, queue, payload FROM deliveries"
 )
 _FEED = "SELECT seq, run, at, kind, type, step, name, data, payload FROM feed"
 _HISTORY = (
