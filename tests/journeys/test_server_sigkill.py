@@ -78,7 +78,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     env = {
         **CREDENTIALS,
         "QSTASH_URL": f"http://127.0.0.1:{port}",
-        # The official SDK makes a client for every visit, and that reads all certificates there are.
+        # The official SDK makes a client for every visit; each reads all certificates there are.
         "SSL_CERT_FILE": "",
         "SSL_CERT_DIR": str(tmp_path),
     }
@@ -202,7 +202,9 @@ async def check_messages(world: World) -> None:
     assert len(delivered) == sent
     for kind, numbers in (("plain", world.load.messages), ("queued", world.load.queued)):
         assert {int(n) for k, n, *_ in world.notes if k == kind} == {*numbers}
-    callbacks = [json.loads(base64.b64decode(c["sourceBody"])) for c in world.outside.received("callback")]
+    callbacks = [
+        json.loads(base64.b64decode(c["sourceBody"])) for c in world.outside.received("callback")
+    ]
     assert {*callbacks} == {*world.load.messages}
     assert (await world.load.ask("GET", "/v2/dlq"))["messages"] == []
     assert (await world.load.ask("GET", "/v2/workflows/dlq"))["messages"] == []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
+from workflow_agents.store.message_rows import MessageRow
 from workflow_agents.store.remote_rows import (
     ElementRow,
     LetterFilter,
@@ -31,6 +32,19 @@ _RUN = (
 _ENTRY = (
     "SELECT f.seq, f.run, f.at, f.kind, f.type, f.step, f.name, f.data, f.message, f.payload"
     " FROM feed f"
+)
+_OF_STEP = "SELECT 1 FROM messages WHERE run = ?1 AND run > 0 AND step = ?2 AND kind"
+_STEP_HAS_RESULT = f"{_OF_STEP} = {int(MessageKind.VISIT)} AND id > ?3"
+_STEP_IS_UNDER_WAY = (
+    f"{_OF_STEP} IN ({int(MessageKind.VISIT)}, {int(MessageKind.CALL)}) AND id > ?3"
+    " UNION ALL SELECT 1 FROM waiters WHERE run = ?1 AND step = ?2 LIMIT 1"
+)
+# Mostly there is nothing yet that could be behind it. Only where there is, and therefore with a
+# plus that keeps it from being looked up first, are the steps that were known with it read.
+_STEP_BEHIND = (
+    "SELECT 1 FROM (SELECT step FROM messages WHERE run = ?1 AND run > 0 AND id > ?3"
+    " UNION ALL SELECT step FROM waiters WHERE run = ?1) WHERE +step >"
+    " (SELECT max(step) FROM messages WHERE run = ?1 AND run > 0 AND id <= ?3) LIMIT 1"
 )
 _STATUS = "json_extract(d.failure, '$.status')"
 _BEGINS_WITH_ONE = (
@@ -162,6 +176,17 @@ class SqliteRemoteReads:
             (run, step, kind),
         )
         return rows[0][0] if rows else None
+
+    def is_followed(self, visit: MessageRow) -> bool:
+        """See `RemoteRuns.is_followed`."""
+        match visit.kind:
+            case MessageKind.PLAN:
+                sql = _STEP_IS_UNDER_WAY
+            case MessageKind.CALL_ANSWER:
+                sql = _STEP_HAS_RESULT
+            case _:
+                sql = _STEP_BEHIND
+        return bool(self._store.all(sql, (visit.run, visit.step, visit.id)))
 
     def results(self, run: int, type: StepKind) -> list[bytes]:
         """See `RemoteRuns.results`."""
