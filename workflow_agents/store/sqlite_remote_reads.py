@@ -1,4 +1,7 @@
-"""The queries about remote runs, on the connection of a store: see `remote_rows.RemoteRuns`."""
+"""The queries about remote runs, on the connection of a store: see `remote_rows.RemoteRuns`.
+
+Messages of runs are found by indexes that hold no others: a query has to say `run > 0` for that.
+"""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 _ELEMENT_KINDS = f"({int(MessageKind.VISIT)}, {int(MessageKind.PLAN)}, {int(MessageKind.TRIGGER)})"
 # VISIT sorts before TRIGGER: what an SDK has triggered again counts before what asked for it.
-_FIRST = "(SELECT id FROM messages WHERE run = r.id AND step = 0 ORDER BY kind LIMIT 1)"
+_FIRST = "(SELECT id FROM messages WHERE run = r.id AND run > 0 AND step = 0 ORDER BY kind LIMIT 1)"
 _RUN = (
     "SELECT r.id, r.run_id, r.workflow, r.phase, r.created_at, r.options, r.parent,"
     f" r.parent_step, m.id, m.spec, m.kind = {int(MessageKind.VISIT)} FROM runs r"
@@ -161,7 +164,8 @@ class SqliteRemoteReads:
         """See `RemoteRuns.elements`."""
         rows = self._store.all(
             "SELECT id, kind, step, body, payload FROM messages"
-            f" WHERE run = ? AND id > ? AND kind IN {_ELEMENT_KINDS} ORDER BY id LIMIT ?",
+            f" WHERE run = ? AND run > 0 AND id > ? AND kind IN {_ELEMENT_KINDS}"
+            " ORDER BY id LIMIT ?",
             (run, after, limit),
         )
         return [
@@ -192,7 +196,7 @@ class SqliteRemoteReads:
         """See `RemoteRuns.results`."""
         rows = self._store.all(
             "SELECT m.body, m.payload FROM feed f JOIN messages m"
-            " ON m.run = f.run AND m.step = f.step AND m.kind = ?"
+            " ON m.run = f.run AND m.run > 0 AND m.step = f.step AND m.kind = ?"
             " WHERE f.run = ? AND f.mark = 0 AND f.type = ?",
             (int(MessageKind.VISIT), run, type),
         )
