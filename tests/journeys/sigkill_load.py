@@ -86,7 +86,7 @@ class Load:
             except httpx2.TransportError:
                 assert time.monotonic() < patience, "the server does not come back"
                 self.repeated += 1
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
             else:
                 assert answer.is_success, (method, path, answer.status_code, answer.text)
                 return answer.json() if answer.content else None
@@ -140,7 +140,7 @@ class Load:
             batch = range(n, n + max(0, min(free, 10)))
             await asyncio.gather(*(self._begin(k) for k in batch))
             n = batch.stop
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
 
     async def _begin(self, n: int) -> None:
         workflow = ("order", "shipment")[n % 2]

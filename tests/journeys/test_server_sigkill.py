@@ -1,7 +1,8 @@
 """A server, and the endpoint of its workflows, are killed again and again under load.
 
 Nothing that was accepted is lost, and nothing is recorded twice. SERVER_KILLS says how often
-each of them is killed.
+each of them is killed; with it, the number of runs at once grows up to 40. What was done is
+printed: pytest -s shows it.
 """
 
 import asyncio
@@ -24,8 +25,8 @@ from tests.journeys.sigkill_load import SCHEDULES, Load, Store
 from tests.journeys.sigkill_processes import CREDENTIALS, Mortal, Outside, free_port
 from workflow_agents.store.sqlite import SqliteStore
 
-KILLS = int(os.environ.get("SERVER_KILLS", "6"))
-RUNS = 40
+KILLS = int(os.environ.get("SERVER_KILLS", "5"))
+RUNS = min(40, 3 * KILLS)
 MOST_NOTED = 60
 BYTES_OF_A_NOTE = 25
 ENDPOINT = Path(__file__).with_name("sigkill_endpoint.py")
@@ -122,14 +123,15 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 async def kills(world: World, victim: Mortal, draw: random.Random) -> None:
     """So many lives. Some end while they begin, most while they work."""
-    for _ in range(KILLS):
+    for life in range(KILLS):
         if draw.random() < 0.9:
             await asyncio.to_thread(victim.wait_until_ready)
             await world.more_noted(draw.randrange(MOST_NOTED))
         await asyncio.sleep(draw.uniform(0.0, 0.05))
         victim.kill()
         world.look()
-        if victim is world.server:
+        # Not each time: it tidies up what the server has left, which is to be found as it is.
+        if victim is world.server and life % 3 == 0:
             make_schedules_due(world)
         victim.start()
     await asyncio.to_thread(victim.wait_until_ready)
@@ -160,7 +162,7 @@ async def test_kills_lose_nothing_and_record_nothing_twice(world: World, victim:
 
     await check_runs(world)
     await check_messages(world)
-    check_notes(world)
+    check_notes(world, victim)
     await load.close()
     world.server.stop()
     least, most = minutes_between(scheduled, stopped), minutes_between(began, time.time())
@@ -219,24 +221,25 @@ async def check_messages(world: World) -> None:
     assert (await world.load.ask("GET", "/v2/workflows/dlq"))["messages"] == []
 
 
-def check_notes(world: World) -> None:
-    """A queue keeps its order, and what is recorded is not done again."""
+def check_notes(world: World, victim: str) -> None:
+    """A queue keeps its order, and no visit is made for what is recorded."""
     queued = [int(n) for kind, n, *_ in world.notes if kind == "queued"]
     assert queued == sorted(queued), "a message has overtaken the one before it in its queue"
-    repeats = repeated_after_record(world)
-    print("repeated after record:", len(repeats), repeats[:5])
+    if victim == "endpoint":
+        # When it is the server that dies, visits that it has made wait in the endpoint, and
+        # begin when others of the same step have been recorded.
+        assert repeated_after_record(world) == []
 
 
 def repeated_after_record(world: World) -> list[tuple[str, str]]:
-    """Bodies that ran although a kill before them had found their result."""
-    found: list[tuple[str, str]] = []
-    for (known, begin), (_, end) in zip(
-        world.recorded, [*world.recorded[1:], (set(), len(world.notes))], strict=True
-    ):
-        for kind, *rest in world.notes[begin:end]:
-            if kind == "body" and (rest[0], " ".join(rest[1:])) in known:
-                found.append((rest[0], " ".join(rest[1:])))
-    return found
+    """Bodies that began after a kill that had found their result recorded."""
+    ends = [*(lines for _, lines in world.recorded[1:]), len(world.notes)]
+    return [
+        (run_id, " ".join(name))
+        for (known, begin), end in zip(world.recorded, ends, strict=True)
+        for kind, run_id, *name in world.notes[begin:end]
+        if kind == "body" and (run_id, " ".join(name)) in known
+    ]
 
 
 def minutes_between(begin: float, end: float) -> int:
@@ -264,10 +267,11 @@ def check_store(world: World) -> None:
 
 def told(world: World, victim: str, steps: int, took: float) -> None:
     bodies = Counter(tuple(rest) for kind, *rest in world.notes if kind == "body")
+    load, charges = world.load, world.outside.charges
     print(
-        f"{victim}: {KILLS} kills, {len(world.load.accepted)} runs accepted, {steps} steps,"
-        f" {bodies.total() - len(bodies)} bodies repeated, {len(world.load.messages)} messages,"
-        f" {len(world.load.queued)} queued, {world.outside.charges.total()} charges of"
-        f" {len(world.outside.charges)}, {world.load.repeated} requests repeated,"
-        f" {took:.0f} s"
+        f"{KILLS} kills of the {victim} in {took:.0f} s: {len(load.accepted)} runs with {steps}"
+        f" steps; of {len(bodies)} bodies {bodies.total() - len(bodies)} ran again, of them"
+        f" {len(repeated_after_record(world))} that were recorded; {len(load.messages)} messages"
+        f" and {len(load.queued)} in a queue; {len(charges)} charges asked for"
+        f" {charges.total()} times; {load.repeated} requests asked again"
     )
