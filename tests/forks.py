@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -26,17 +27,44 @@ class Child:
 
     Attributes:
         number: its process id.
+        out: the file with what it prints.
+        err: the file with its other output.
     """
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, out: Path, err: Path) -> None:
+        self.number = 0
+        self.out = out
+        self.err = err
         self._code: int | None = None
+        self._began = threading.Event()
         self._ended = threading.Event()
+
+    def began(self, number: int) -> None:
+        """Say so; to be called once."""
+        self.number = number
+        self._began.set()
+
+    def wait_until_begun(self) -> None:
+        """Return when its number is known."""
+        assert self._began.wait(60)
 
     def ended(self, code: int) -> None:
         """Say so; to be called once."""
         self._code = code
         self._ended.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self._ended.is_set()
+
+    def says(self, line: str, timeout: float = 60) -> None:
+        """Wait until it has printed this line."""
+        patience = time.monotonic() + timeout
+        while f"{line}\n" not in self.out.read_text(encoding="utf-8"):
+            if self.is_over or time.monotonic() > patience:
+                raise AssertionError(self.err.read_text(encoding="utf-8"))
+            time.sleep(0.002)
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -87,31 +115,41 @@ class Nursery:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._asks: IO[str] = self._process.stdin
-        self._began: queue.Queue[Child] = queue.Queue()
+        self._begun: queue.SimpleQueue[Child] = queue.SimpleQueue()
         self._children: dict[int, Child] = {}
         threading.Thread(target=self._hear, args=(self._process.stdout,), daemon=True).start()
 
     def start(
-        self, argv: Sequence[object], *, env: Mapping[str, str], cwd: Path, out: Path, err: Path
+        self,
+        argv: Sequence[object],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path = ROOT,
     ) -> Child:
         """Begin a program: the path of a file, or the name of a module, and its arguments.
 
         Args:
             argv: the program.
-            env: the whole environment.
+            log: what it prints is appended to this file, its other output to one beside it.
+            env: the whole environment; default: that of this process.
             cwd: where it runs.
-            out: what it prints is appended to this file.
-            err: the same for its other output.
         """
+        err = log.with_name(f"{log.name}.err")
+        log.touch()
+        err.touch()
         asked = {
             "argv": [*map(str, argv)],
-            "env": dict(env),
+            "env": dict(os.environ if env is None else env),
             "cwd": str(cwd),
-            "out": str(out),
+            "out": str(log),
             "err": str(err),
         }
+        child = Child(log, err)
+        self._begun.put(child)
         print(json.dumps(asked), file=self._asks, flush=True)
-        return self._began.get(timeout=60)
+        child.wait_until_begun()
+        return child
 
     def run(
         self,
@@ -123,15 +161,14 @@ class Nursery:
     ) -> Done:
         """What `subprocess.run` does. Without an environment, that of this process."""
         with tempfile.TemporaryDirectory() as folder:
-            out, err = Path(folder) / "out", Path(folder) / "err"
-            given = os.environ if env is None else env
-            child = self.start(argv, env=given, cwd=cwd, out=out, err=err)
+            child = self.start(argv, log=Path(folder) / "out", env=env, cwd=cwd)
             try:
                 code = child.wait(timeout)
             except TimeoutError:
                 child.kill()
-                raise TimeoutError(f"{argv[0]}: {err.read_text()}") from None
-            return Done(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+                raise TimeoutError(f"{argv[0]}: {child.err.read_text()}") from None
+            out, err = (file.read_text(encoding="utf-8") for file in (child.out, child.err))
+            return Done(code, out, err)
 
     def close(self) -> None:
         """Fork no more."""
@@ -142,8 +179,8 @@ class Nursery:
         for line in lines:
             match line.split():
                 case ["began", number]:
-                    child = self._children[int(number)] = Child(int(number))
-                    self._began.put(child)
+                    child = self._children[int(number)] = self._begun.get()
+                    child.began(int(number))
                 case ["ended", number, code]:
                     self._children.pop(int(number)).ended(int(code))
                 case _:

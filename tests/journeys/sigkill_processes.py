@@ -49,14 +49,14 @@ class Mortal:
     def start(self) -> None:
         """Begin a life."""
         self._child = self._nursery.start(
-            self._argv, env=self._env, cwd=self._log.parent, out=self._log, err=self._log
+            self._argv, log=self._log, env=self._env, cwd=self._log.parent
         )
 
     def wait_until_ready(self) -> None:
         """Return when it has started."""
         patience = time.monotonic() + PATIENCE_S
         while True:
-            assert time.monotonic() < patience, self._log.read_text()
+            assert time.monotonic() < patience, self._said()
             try:
                 urllib.request.urlopen(self._health, timeout=PATIENCE_S).close()
             except OSError:
@@ -66,12 +66,16 @@ class Mortal:
 
     def kill(self) -> None:
         """With SIGKILL; it must not have ended by itself."""
-        assert self._end(signal.SIGKILL) == -signal.SIGKILL, self._log.read_text()
+        assert self._end(signal.SIGKILL) == -signal.SIGKILL, self._said()
 
     def stop(self) -> None:
         """Let it end, for good."""
         if self._child is not None:
             self._end(signal.SIGTERM)
+
+    def _said(self) -> str:
+        files = (self._log, self._log.with_name(f"{self._log.name}.err"))
+        return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
     def _end(self, number: signal.Signals) -> int:
         assert self._child is not None
