@@ -10,12 +10,12 @@ engine = Engine("agent.db")
 model_server = ScriptedModel()
 
 
-async def stock_of(item: str) -> int:
+def stock_of(item: str) -> int:
     """Tell how many pieces of an item are in the warehouse."""
     return {"chair": 12, "table": 3}[item]
 
 
-async def price_of(item: str) -> int:
+def price_of(item: str) -> int:
     """Tell what an item costs, in euros."""
     return {"chair": 15, "table": 90}[item]
 
@@ -38,7 +38,8 @@ async def ask(context: AsyncWorkflowContext[str]) -> str:
 async def main() -> None:
     os.environ["OPENAI_API_KEY"] = "sk-any"  # read when a call is made, never stored
     with model_server as model:
-        model.call_tools(("stock_of", {"item": "chair"}), ("price_of", {"item": "chair"}))
+        model.call_tools(("stock_of", {"item": "chair"}))
+        model.call_tools(("price_of", {"item": "chair"}))
         model.say("We have 12 chairs, at 15 euros.")
         async with engine:
             run = await engine.client.trigger(ask, "Have you got chairs?")
@@ -54,5 +55,6 @@ asyncio.run(main())
 #   We have 12 chairs, at 15 euros.
 #   Call: Call Agent clerk
 #   Run: Run tool stock_of
+#   Call: Call Agent clerk
 #   Run: Run tool price_of
 #   Call: Call Agent clerk
