@@ -10,7 +10,7 @@ from tests.journeys.js_endpoint import Context, Endpoint, Failing, Step
 from tests.journeys.remote_world import URL, ended, jump, made, running, settled, until
 from workflow_agents.core.answers import SDK_TOO_OLD
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.engine.http_out import HttpResponse
+from workflow_agents.engine.http_out import HttpRequest, HttpResponse
 from workflow_agents.engine.messages import Incoming
 from workflow_agents.errors import StateError
 from workflow_agents.protocol.message import parse_message
@@ -117,6 +117,30 @@ async def test_a_run_that_fails_tells_its_failure_function(tmp_path, endpoint) -
     assert told.body["dlqId"] == letter.id
     assert (told.body["status"], told.body["retried"], told.body["maxRetries"]) == (500, 1, 1)
     assert told.body["sourceBody"] == "eyJuIjogMX0="
+
+
+async def test_a_queue_goes_on_behind_what_is_told_of_a_failed_run(tmp_path, endpoint) -> None:
+    async def order(context: Context):
+        await context.run("one", lambda: 1)
+        raise Failing(500)
+
+    def other(request: HttpRequest) -> HttpResponse:
+        sent.append(request.url)
+        return HttpResponse(200)
+
+    sent: list[str] = []
+    endpoint.programs[URL], endpoint.others = order, other
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await endpoint.trigger(
+            URL, "wfr_1", retries="0",
+            failure_callback_queue_name="q", failure_callback_delay="1h",
+        )  # fmt: skip
+        await ended(engine, "wfr_1")
+        spec = parse_message("https://shop.test/next", [], queue="q")
+        await engine.wire.messages.publish(Incoming(spec))
+        jump(engine, 3_601)
+        await until(lambda: sent)
+    assert [v.kind for v in endpoint.visits] == ["visit", "visit", "failure"]
 
 
 async def test_what_is_no_workflow_fails_at_once(tmp_path, endpoint) -> None:
