@@ -10,12 +10,12 @@ engine = Engine("agent.db")
 model_server = ScriptedModel()
 
 
-def stock_of(item: str) -> int:
+async def stock_of(item: str) -> int:
     """Tell how many pieces of an item are in the warehouse."""
     return {"chair": 12, "table": 3}[item]
 
 
-def price_of(item: str) -> int:
+async def price_of(item: str) -> int:
     """Tell what an item costs, in euros."""
     return {"chair": 15, "table": 90}[item]
 
