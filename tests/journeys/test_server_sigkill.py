@@ -157,16 +157,17 @@ async def test_kills_lose_nothing_and_record_nothing_twice(world: World, victim:
     async with load.running():
         await kills(world, getattr(world, victim), random.Random(KILLS))
     stopped = time.time()
+    await load.unschedule()
+    least, most = minutes_between(scheduled, stopped), minutes_between(began, time.time())
     await load.settled()
     took = time.time() - began
 
     await check_runs(world)
     await check_messages(world)
     check_queue(world)
+    check_ticks(world, least * SCHEDULES, most * SCHEDULES)
     await load.close()
     world.server.stop()
-    least, most = minutes_between(scheduled, stopped), minutes_between(began, time.time())
-    check_ticks(world, least * SCHEDULES, most * SCHEDULES)
     check_store(world)
     steps = sum(world.store.recorded().values())
     assert steps > KILLS, "the kills came before any work was done"

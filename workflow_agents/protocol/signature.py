@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 LIFETIME_S = 300
-_HEADER = {"alg": "HS256", "typ": "JWT"}
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class BadSignature(ValueError):
@@ -84,9 +84,7 @@ def sign(key: str, body: bytes, *, url: str, now_s: int, token_id: str) -> str:
         "jti": token_id,
         "body": _hash(body),
     }
-    head = ".".join(
-        _base64(json.dumps(p, separators=(",", ":")).encode()) for p in (_HEADER, claims)
-    )
+    head = f"{_ALGORITHM}.{_base64(_compact(claims).encode())}"
     return f"{head}.{_mark(key, head).decode()}"
 
 
@@ -100,6 +98,9 @@ def _hash(body: bytes) -> str:
 
 def _base64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+_ALGORITHM = _base64(b'{"alg":"HS256","typ":"JWT"}')
 
 
 def _read(part: str) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class ConversationRow(NamedTuple):
 
 
 class FeedRow(NamedTuple):
-    """A feed entry as it is stored."""
+    """A feed entry as it is stored; `message`: that it is about, where that was asked for."""
 
     seq: int
     run: int
@@ -111,6 +111,7 @@ class FeedRow(NamedTuple):
     step: StepKey | None
     name: str | None
     data: bytes | None
+    message: int | None = None
 
 
 class FlowKeyRow(NamedTuple):

@@ -270,7 +270,7 @@ class SqliteReads:
         """See `Store.feed`."""
         which = "seq > ?1 AND ?3 IS NULL" if run is None else "run = ?3 AND seq > ?1"
         rows = self.all(f"{_FEED} WHERE {which} ORDER BY seq LIMIT ?2", (after, limit, run))
-        return [_feed(r) for r in self.with_payloads(rows, -1)]
+        return [feed_row(r) for r in self.with_payloads(rows, -1)]
 
     def bodies(self, run: int, most: int) -> dict[int, Body]:
         """See `Store.bodies`."""
@@ -306,7 +306,7 @@ class SqliteReads:
                 f"{_FEED} WHERE run = ? AND step = ? AND kind = ? ORDER BY seq DESC LIMIT 1",
                 (waiter.run, waiter.step, EntryKind.STEP_WAITING),
             )
-            found += [(waiter, _feed(entry)) for entry in self.with_payloads(entries, -1)]
+            found += [(waiter, feed_row(entry)) for entry in self.with_payloads(entries, -1)]
         return found
 
     def waiter(self, run: int, step: StepKey) -> WaiterRow | None:
@@ -482,6 +482,7 @@ def _waiter(row: Any) -> WaiterRow:
     return waiter
 
 
-def _feed(row: Any) -> FeedRow:
+def feed_row(row: Any) -> FeedRow:
+    """An entry of the feed, of the columns as they are there."""
     seq, run, at, kind, type_, *rest = row
     return FeedRow(seq, run, at, EntryKind(kind), _STEP_KINDS.get(type_), *rest)

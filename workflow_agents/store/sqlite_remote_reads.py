@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
+from workflow_agents.store.interface import FeedRow
 from workflow_agents.store.message_rows import MessageRow
 from workflow_agents.store.remote_rows import (
     ElementRow,
     LetterFilter,
     LetterRow,
-    RemoteEntry,
     RemoteRow,
     RunFilter,
 )
@@ -116,13 +116,13 @@ class SqliteRemoteReads:
         )
         return LetterRow(*rows[0]) if rows else None
 
-    def entries(self, run: int) -> list[RemoteEntry]:
+    def entries(self, run: int) -> list[FeedRow]:
         """See `RemoteRuns.entries`."""
         return self._entries(f"{_ENTRY} WHERE f.run = ? ORDER BY f.seq", (run,))
 
     def events(
         self, which: RunFilter, kinds: Sequence[EntryKind], *, before: int | None, limit: int
-    ) -> list[RemoteEntry]:
+    ) -> list[FeedRow]:
         """See `RemoteRuns.events`."""
         where, arguments = where_of(which)
         where.append("f.kind IN (SELECT value FROM json_each(?))")
@@ -137,13 +137,14 @@ class SqliteRemoteReads:
             (*arguments, limit),
         )
 
-    def _entries(self, sql: str, arguments: tuple[Any, ...]) -> list[RemoteEntry]:
+    def _entries(self, sql: str, arguments: tuple[Any, ...]) -> list[FeedRow]:
         rows = self._store.with_payloads(self._store.all(sql, arguments), 7)
-        found = [RemoteEntry(*row) for row in rows]
-        for entry in found:
-            entry.kind = EntryKind(entry.kind)
-            entry.type = None if entry.type is None else StepKind(entry.type)
-        return found
+        return [
+            FeedRow(
+                seq, run, at, EntryKind(kind), None if type_ is None else StepKind(type_), *rest
+            )
+            for seq, run, at, kind, type_, *rest in rows
+        ]
 
     def children(self, run: int) -> list[RemoteRow]:
         """See `RemoteRuns.children`."""

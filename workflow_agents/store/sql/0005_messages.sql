@@ -39,7 +39,6 @@ CREATE TABLE message_labels (
   PRIMARY KEY (label, message)
 ) WITHOUT ROWID;
 CREATE INDEX message_labels_message ON message_labels (message);
-CREATE INDEX labels_run ON labels (run);
 
 ALTER TABLE deliveries ADD COLUMN message INTEGER;
 -- deliveries.leased is 4 while a message waits for its turn in its queue

@@ -1,0 +1,156 @@
+"""Python programs as processes, forked from one that has imported what they need.
+
+To a program it makes no difference; to a suite that starts hundreds, most of its time.
+"""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+PROGRAM = Path(__file__).with_name("nursery.py")
+ROOT = PROGRAM.parents[1]
+
+
+class Child:
+    """A process that was forked.
+
+    Attributes:
+        number: its process id.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._code: int | None = None
+        self._ended = threading.Event()
+
+    def ended(self, code: int) -> None:
+        """Say so; to be called once."""
+        self._code = code
+        self._ended.set()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self.number, number)
+
+    def wait(self, timeout: float = 60) -> int:
+        """Its exit code; negative: the signal that ended it.
+
+        Raises:
+            TimeoutError: it goes on.
+        """
+        if not self._ended.wait(timeout):
+            raise TimeoutError(f"process {self.number} goes on")
+        assert self._code is not None
+        return self._code
+
+    def kill(self) -> int:
+        """End it at once, if it goes on; its exit code."""
+        if not self._ended.is_set():
+            self.send(signal.SIGKILL)
+        return self.wait()
+
+
+@dataclass(frozen=True)
+class Done:
+    """A process that has ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Nursery:
+    """The process that forks; see `nursery.py`.
+
+    Args:
+        modules: that it imports before.
+    """
+
+    def __init__(self, *modules: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(PROGRAM), *modules],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._asks: IO[str] = self._process.stdin
+        self._began: queue.Queue[Child] = queue.Queue()
+        self._children: dict[int, Child] = {}
+        threading.Thread(target=self._hear, args=(self._process.stdout,), daemon=True).start()
+
+    def start(
+        self, argv: Sequence[object], *, env: Mapping[str, str], cwd: Path, out: Path, err: Path
+    ) -> Child:
+        """Begin a program: the path of a file, or the name of a module, and its arguments.
+
+        Args:
+            argv: the program.
+            env: the whole environment.
+            cwd: where it runs.
+            out: what it prints is appended to this file.
+            err: the same for its other output.
+        """
+        asked = {
+            "argv": [*map(str, argv)],
+            "env": dict(env),
+            "cwd": str(cwd),
+            "out": str(out),
+            "err": str(err),
+        }
+        print(json.dumps(asked), file=self._asks, flush=True)
+        return self._began.get(timeout=60)
+
+    def run(
+        self,
+        argv: Sequence[object],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path = ROOT,
+        timeout: float = 60,
+    ) -> Done:
+        """What `subprocess.run` does. Without an environment, that of this process."""
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = Path(folder) / "out", Path(folder) / "err"
+            given = os.environ if env is None else env
+            child = self.start(argv, env=given, cwd=cwd, out=out, err=err)
+            try:
+                code = child.wait(timeout)
+            except TimeoutError:
+                child.kill()
+                raise TimeoutError(f"{argv[0]}: {err.read_text()}") from None
+            return Done(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+
+    def close(self) -> None:
+        """Fork no more."""
+        self._asks.close()
+        self._process.wait(60)
+
+    def _hear(self, lines: IO[str]) -> None:
+        for line in lines:
+            match line.split():
+                case ["began", number]:
+                    child = self._children[int(number)] = Child(int(number))
+                    self._began.put(child)
+                case ["ended", number, code]:
+                    self._children.pop(int(number)).ended(int(code))
+                case _:
+                    raise AssertionError(line)
+
+
+@cache
+def nursery(*modules: str) -> Nursery:
+    """The one of this process that has imported these."""
+    return Nursery(*modules)
