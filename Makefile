@@ -21,11 +21,11 @@ help: ## show this list
 
 setup: $(INSTALLED) ## make .venv, with the package and all that develops it
 
+# uv takes a fifth of pip's time; where only pip knows the way to a package index, pip does it.
 $(INSTALLED): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing into .venv (once)"
-	# uv takes a fifth of the time; where only pip knows the way to a package index, pip does it
 	@$(PIP) uv
 	@$(BIN)/uv pip install -q --python $(BIN)/python -e '.[dev]' || $(PIP) -e '.[dev]'
 	@touch $@
