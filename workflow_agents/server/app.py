@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -82,7 +83,7 @@ def create_app(
         *(_route(endpoint, gate) for endpoint in table),
         *(_route(endpoint, gate) for endpoint in openapi.endpoints(table)),
     ]
-    app = Starlette(routes=routes)
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _not_that_way})
     app.router.redirect_slashes = False
     app.router.default = _nothing_here
     return _Door(app, settings)
@@ -95,6 +96,13 @@ def _route(endpoint: Endpoint, gate: "_Gate") -> Route:
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
         await refusal(404, f"there is nothing at {scope['path'][:200]}")(scope, receive, send)
+
+
+async def _not_that_way(request: Request, error: Exception) -> Response:
+    """What the framework refuses: a method that the route has not."""
+    status = error.status_code if isinstance(error, HTTPException) else 400
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return refusal(status, f"{request.method[:20]} is no method of this address", headers)
 
 
 class _Door:
