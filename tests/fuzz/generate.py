@@ -24,15 +24,22 @@ _OFTEN = {
 }
 """What makes something is asked for more often than what looks at it."""
 
-_EMPTIES = {"/v2/messages", "/v2/workflows/runs", "/v2/dlq", "/v2/workflows/dlq", "/v2/keys/rotate"}
-"""What would leave nothing behind is asked for less often."""
+_SELDOM = {
+    "/v2/messages": 0.05,
+    "/v2/workflows/runs": 0.05,
+    "/v2/dlq": 0.1,
+    "/v2/workflows/dlq": 0.1,
+    "/v2/workflows/runs/{run_id}": 0.5,
+    "/v2/messages/{message_id}": 0.5,
+}
+"""To delete; else there would be nothing to ask for."""
 
 _PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 
 
 def weight_of(route: Route) -> float:
-    empties = route.path in _EMPTIES and "GET" not in (route.methods or ())
-    return 0.2 if empties else _OFTEN.get(route.path, 1)
+    deletes = route.methods == {"DELETE"}
+    return (_SELDOM if deletes else _OFTEN).get(route.path, 1)
 
 
 def asked_of(

@@ -14,12 +14,12 @@ from urllib.parse import quote
 from tests.fuzz import nasty
 from tests.fuzz.json_text import spoiled, written
 from tests.fuzz.known import Known
-from tests.fuzz.world import ANSWERS
+from tests.fuzz.world import ANSWERS, FAILING_WORKFLOWS
 
 Pairs = list[tuple[str, str]]
 
 _TYPES = ["Run", "SleepFor", "SleepUntil", "Notify", "CreateWebhook", "Call", "Wait", "Invoke", "x"]
-_EVENTS = ["paid", "a/b", "evt_a1B2c3D4e5F6g7H", "é"]
+_EVENTS = ["paid", "paid", "paid", "a/b", "evt_a1B2c3D4e5F6g7H", "é"]
 _IN_LISTS = ("count", "cursor", "fromDate", "toDate", "label", "flowControlKey", "callerIp")
 _IN_MESSAGES = (*_IN_LISTS, "host", "path", "url", "topicName", "queueName", "scheduleId")
 _IN_RUNS = (*_IN_LISTS, "workflowUrl", "workflowUrlExactMatch", "workflowRunId", "workflowCreatedAt")
@@ -109,7 +109,8 @@ class Maker:
 
     def workflow(self) -> str:
         """An address that answers as a workflow's endpoint."""
-        return self.of([f"{self._origin}{p}" for p in ANSWERS if "work" in p], nasty.ODD_URLS)
+        path = "/workflow" if self.sometimes(0.7) else self.chance.choice(FAILING_WORKFLOWS)
+        return self.of([self._origin + path], nasty.ODD_URLS)
 
     def instant_ms(self) -> str:
         return self.of(["0", "1735689600000", "4102444800000"], nasty.NUMBERS)
@@ -251,7 +252,7 @@ class Maker:
             "stepId": number,
             "stepName": self.of(["s", "t"], nasty.TEXTS),
             "stepType": kind or self.chance.choice(_TYPES),
-            "out": self.of(['"x"', "null", '{"eventId":"paid"}'], nasty.TEXTS),
+            "out": self.of(['{"eventId":"paid"}', '"x"', "null"], nasty.TEXTS),
             "concurrent": 1,
             "sleepFor": 5,
         }

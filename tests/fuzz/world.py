@@ -133,6 +133,8 @@ ANSWERS: dict[str, tuple[int, dict[str, str], bytes]] = {
     "/workflow/final": (489, {**_OF_A_WORKFLOW, "upstash-nonretryable-error": "true"}, b"no"),
 }
 
+FAILING_WORKFLOWS = ["/workflow/fails", "/workflow/final", "/fails"]
+
 
 class Sink:
     """An HTTP server that answers by its path, and counts what came."""

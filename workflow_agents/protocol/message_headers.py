@@ -294,7 +294,7 @@ _URL = re.compile(r"https?://[^\s\x00-\x1f\x7f/?#@]+(?:[/?#][^\s\x00-\x1f\x7f]*)
 
 def is_url(text: str) -> bool:
     """Whether it is an http or https address with a host and without credentials."""
-    return len(text) <= 8_192 and _URL.fullmatch(text) is not None
+    return len(text) <= 8_192 and _URL.fullmatch(text) is not None and is_text(text)
 
 
 _REDACTED = re.compile(r"(?:body|headers?(?:\[([^\[\],]+)\])?)", re.I)
