@@ -33,7 +33,13 @@ INSTANTS = [
 CRONS = [
     *("* * * * *", "*/5 * * * *", "0 9 * * 1-5", "CRON_TZ=Europe/Berlin 0 9 * * *", "@daily"),
     *("0 0 29 2 *", "0 0 31 2 *", "60 * * * *", "* * * *", "* * * * * *", "*/0 * * * *"),
-    *("5-1 * * * *", "1,2,3,4,5 * * * *", "* * * * MON#2", "0 0 L * *", "CRON_TZ=No/Where * * * * *"),
+    *(
+        "5-1 * * * *",
+        "1,2,3,4,5 * * * *",
+        "* * * * MON#2",
+        "0 0 L * *",
+        "CRON_TZ=No/Where * * * * *",
+    ),
     *("CRON_TZ=../../etc/passwd * * * * *", "CRON_TZ= * * * * *", "0 0 * * 8", "1-59/7 * * * *"),
     *(",".join("1" for _ in range(2_000)) + " * * * *", "*" * 1_000, "a b c d e", "٣ * * * *"),
     *("\x00 * * * *", "* * * * *\n* * * * *", "99999999999999999999 * * * *", "-1 * * * *"),
@@ -58,16 +64,48 @@ NAMES = ["a", "b", "q-1", "A_b.c", "x" * 256]
 """Names that can be used: of queues, groups, schedules, keys, labels."""
 
 ODD_URLS = [
-    *("http://", "http:///x", "https:/a.test/b", "https:a.test", "http://a.test:0/", "HTTP://A.TEST"),
+    *(
+        "http://",
+        "http:///x",
+        "https:/a.test/b",
+        "https:a.test",
+        "http://a.test:0/",
+        "HTTP://A.TEST",
+    ),
     *("http://127.1/", "http://[::1]:1/", "http://a@b/", "http://a.test:99999/", "ftp://a.test/"),
     *("http://a.test/%00", "http://a.test/é", "https%3A%2F%2Fa.test%2Fb", "http://\ud800/", "a/b"),
     *("http://" + "a" * 300 + ".test/", "http://a.test/" + "b" * 9_000, "http://a b/", "//a.test"),
-    *("http://a.test/?a=1&upstash-retries=1#x", "http://a.test\\@b", "http://[::1", "http://\u2100/"),
+    *(
+        "http://a.test/?a=1&upstash-retries=1#x",
+        "http://a.test\\@b",
+        "http://[::1",
+        "http://\u2100/",
+    ),
 ]
 
 FLAGS = ["true", "false", "True", "TRUE", "1", "yes", "", "0"]
-METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT", "get", ""]
-REDACTIONS = ["body", "header", "headers[X-A], body", "header[", "header[]", "body" * 99, "everything"]
+METHODS = [
+    "GET",
+    "POST",
+    "PUT",
+    "DELETE",
+    "PATCH",
+    "HEAD",
+    "OPTIONS",
+    "TRACE",
+    "CONNECT",
+    "get",
+    "",
+]
+REDACTIONS = [
+    "body",
+    "header",
+    "headers[X-A], body",
+    "header[",
+    "header[]",
+    "body" * 99,
+    "everything",
+]
 RUN_IDS = ["wfr_", "wfr_a", "a", "wfr_" + "x" * 1_100, "wfr_é", "wfr_a/b", "wfr_\x00", "msg_1"]
 MESSAGE_IDS = ["msg_", "msg_0000000001", "msg_0000000000", "msg_zzzzzzzzzzz", "msg_é", "1", "wfr_1"]
 LETTER_IDS = ["1735689712000-0", "-", "0-0", "9" * 30 + "-0", "1-1-1", "a-b"]
@@ -88,9 +126,24 @@ CONTENT_TYPES = [
 # Raw JSON, most of it not to be had from an encoder.
 JSON_LEAVES = [
     *("null", "true", "0", "-1", "1.5", "1e999", "-1e999", "NaN", "Infinity", "-Infinity", '""'),
-    *('"\\u0000"', '"\\ud800"', '"\\udc00\\ud800"', '"\x00"', '"\\x"', "[]", "{}", "[[]]", '{"":0}'),
+    *(
+        '"\\u0000"',
+        '"\\ud800"',
+        '"\\udc00\\ud800"',
+        '"\x00"',
+        '"\\x"',
+        "[]",
+        "{}",
+        "[[]]",
+        '{"":0}',
+    ),
     *("9" * 5_000, "-" + "9" * 5_000, "0." + "1" * 5_000, "1e-999", "01", "+1", ".5", "'a'", "1_0"),
-    *('{"a":1,"a":2}', "[" * 60 + "]" * 60, "[" * DEEP + "]" * DEEP, '{"a":' * DEEP + "1" + "}" * DEEP),
+    *(
+        '{"a":1,"a":2}',
+        "[" * 60 + "]" * 60,
+        "[" * DEEP + "]" * DEEP,
+        '{"a":' * DEEP + "1" + "}" * DEEP,
+    ),
     *("9223372036854775808", "-9223372036854775809", "4294967296", '"' + "x" * 70_000 + '"', "tru"),
-    *('"é"', '"\U0001f9e8"', '"http://a.test/"', '"a"', '["a","b"]', '[null]', '[[["a"]]]', "[1,]"),
+    *('"é"', '"\U0001f9e8"', '"http://a.test/"', '"a"', '["a","b"]', "[null]", '[[["a"]]]', "[1,]"),
 ]

@@ -22,7 +22,13 @@ _TYPES = ["Run", "SleepFor", "SleepUntil", "Notify", "CreateWebhook", "Call", "W
 _EVENTS = ["paid", "paid", "paid", "a/b", "evt_a1B2c3D4e5F6g7H", "é"]
 _IN_LISTS = ("count", "cursor", "fromDate", "toDate", "label", "flowControlKey", "callerIp")
 _IN_MESSAGES = (*_IN_LISTS, "host", "path", "url", "topicName", "queueName", "scheduleId")
-_IN_RUNS = (*_IN_LISTS, "workflowUrl", "workflowUrlExactMatch", "workflowRunId", "workflowCreatedAt")
+_IN_RUNS = (
+    *_IN_LISTS,
+    "workflowUrl",
+    "workflowUrlExactMatch",
+    "workflowRunId",
+    "workflowCreatedAt",
+)
 
 QUERIES: dict[str, Sequence[str]] = {
     "/v2/messages": (*_IN_MESSAGES, "messageIds"),
@@ -196,7 +202,9 @@ class Maker:
         pairs = [(f"Upstash-{name}", value()) for name, value in drawn]
         names = {name for name, _ in pairs}
         if "Upstash-Flow-Control-Key" in names and not self.sometimes(self.oddness):
-            pairs.append(("Upstash-Flow-Control-Value", of(nasty.FLOW_VALUES[:4], nasty.FLOW_VALUES)))
+            pairs.append(
+                ("Upstash-Flow-Control-Value", of(nasty.FLOW_VALUES[:4], nasty.FLOW_VALUES))
+            )
         return pairs
 
     def of_run(self, run_id: str, *, init: bool) -> Pairs:
@@ -280,7 +288,11 @@ class Maker:
             "workflowRunId": run_id,
             "workflowRunCreatedAt": 1735689600000,
             "workflowUrl": self.workflow(),
-            "step": {**self.step("Invoke"), "stepId": self.chance.randrange(1, 20), "targetStep": 0},
+            "step": {
+                **self.step("Invoke"),
+                "stepId": self.chance.randrange(1, 20),
+                "targetStep": 0,
+            },
         }
 
     def item(self) -> dict[str, Any]:

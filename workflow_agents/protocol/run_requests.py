@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from workflow_agents.errors import StepUsageError
-from workflow_agents.protocol.codec import Undecodable, decode
+from workflow_agents.protocol.codec import Undecodable, decode, is_text
 from workflow_agents.protocol.message import MessageSpec, parse_message
 from workflow_agents.protocol.times import duration_ms
 from workflow_agents.protocol.wire_steps import NotWire, WireStep
@@ -92,7 +92,7 @@ def read_invocation(body: bytes) -> Invocation:
     data = _object(body)
     step = _delegated(data, "an invocation")
     run_id, payload = data.get("workflowRunId"), data.get("body")
-    if not isinstance(run_id, str) or not run_id:
+    if not isinstance(run_id, str) or not run_id or not is_text(run_id):
         raise _unreadable("an invocation", "it names no run that invokes")
     if payload is not None and not isinstance(payload, str):
         raise _unreadable("an invocation", "its body is no text")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from workflow_agents.core.bad_options import wrong_option
+from workflow_agents.protocol.codec import is_text
 from workflow_agents.store.message_lists import MessageFilter
 from workflow_agents.store.remote_rows import RunFilter
 
@@ -118,6 +119,6 @@ def ids_in(data: Any, name: str) -> tuple[str, ...] | None:
     if listed is None:
         return None
     ids: list[object] = cast("list[object]", listed) if isinstance(listed, list) else [listed]
-    if not all(isinstance(one, str) for one in ids):
+    if not all(isinstance(one, str) and is_text(one) for one in ids):
         raise wrong_option(name, "a list of ids", "something else")
     return tuple(str(one) for one in ids)

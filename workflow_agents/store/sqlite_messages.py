@@ -139,10 +139,13 @@ def settle_remote(
 
 def drop_messages_of(db: sqlite3.Connection, run: int, at: int, applied: Applied) -> None:
     """A remote run has ended: what nobody delivers at the moment is never delivered."""
-    deleted = f"DELETE FROM deliveries WHERE run = ? AND message > 0 AND leased != {LEASED}"
-    for (key,) in freed_by(db, deleted, (run,), at):
+    which = f"FROM deliveries WHERE run = ? AND message > 0 AND leased != {LEASED}"
+    queues = db.execute(f"SELECT DISTINCT queue {which} AND queue IS NOT NULL", (run,)).fetchall()
+    for (key,) in freed_by(db, f"DELETE {which}", (run,), at):
         if key is not None:
             free_flow(db, ops.FreeFlow(key, at), applied)
+    for (queue,) in queues:
+        free_queue(db, message_ops.FreeQueue(queue, at), applied)
 
 
 def forget_messages(db: sqlite3.Connection, before: int, now: int, limit: int) -> int:
