@@ -268,6 +268,10 @@ class Maker:
             step |= {"stepId": 0, "targetStep": number, "concurrent": 2, "waitEventId": "paid"}
         return step
 
+    def delegated(self, kind: str) -> dict[str, Any]:
+        """A step whose result the server is to add."""
+        return {**self.step(kind), "stepId": self.chance.randrange(1, 20), "targetStep": 0}
+
     def wait(self) -> dict[str, Any]:
         """Source: protocol 4.4."""
         run_id, url = self.known("run", nasty.RUN_IDS), self.workflow()
@@ -277,7 +281,7 @@ class Maker:
             "timeout": self.of(["20s", "7d"], nasty.DURATIONS),
             "timeoutUrl": url,
             "timeoutHeaders": headers,
-            "step": {**self.step("Wait"), "stepId": self.chance.randrange(1, 20), "targetStep": 0},
+            "step": self.delegated("Wait"),
         }
 
     def invocation(self, run_id: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Bodies in, values out. Source: protocol 1.3, 4.4, 4.6.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from workflow_agents.errors import StepUsageError
@@ -107,7 +107,7 @@ def _delegated(data: Mapping[str, Any], what: str) -> WireStep:
         raise _unreadable(what, str(error)) from None
     if not step.step_id or step.is_plan:
         raise _unreadable(what, "its step has no number")
-    return step
+    return replace(step, out=None)  # what it comes to is not for whoever asks to say
 
 
 def _result_spec(url: object, headers: object, what: str) -> MessageSpec:

@@ -1,5 +1,7 @@
 """JSON may hold half of a character (a lone surrogate), which no store can: it is refused."""
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -47,7 +49,8 @@ async def test_half_a_character_in_what_is_said_of_a_run_is_refused(
 ) -> None:
     url = endpoints.url
     of_run = {"upstash-workflow-runid": "wfr_1", "upstash-workflow-init": "false"}
-    begun = await site.ask("POST", f"/v2/trigger/{url}", headers={"upstash-workflow-runid": "1"})
+    later = {"upstash-workflow-runid": "1", "upstash-delay": "1h"}
+    begun = await site.ask("POST", f"/v2/trigger/{url}", headers=later)
     assert begun.json["workflowRunId"] == "wfr_1"
     begins = {**of_run, "upstash-workflow-init": "true", "upstash-workflow-invoke": "true"}
     invocation = {"workflowRunId": HALF, "workflowUrl": url, "step": step()}
@@ -61,3 +64,12 @@ async def test_half_a_character_in_what_is_said_of_a_run_is_refused(
     for target, body, headers in asked:
         reply = await site.ask("POST", target, body, headers=headers)
         assert (reply.status, "error" in reply.json) == (400, True), (target, body)
+
+    # What is handed on as it came need not be text that can be written.
+    wait = {"url": url, "step": step(out=HALF)}
+    assert (await site.ask("POST", "/v2/wait/paid", wait, headers=of_run)).status == 200
+    told = await site.ask("POST", "/v2/notify/paid")
+    assert (told.status, len(told.json)) == (200, 1)
+    [_, result] = (await site.ask("GET", "/v2/workflows/runs/wfr_1")).json
+    assert "out" not in json.loads(base64.b64decode(result["body"]))
+    assert (await site.ask("POST", f"/v2/publish/{url}", step(stepId=2, out=HALF))).status == 200
