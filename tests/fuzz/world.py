@@ -23,7 +23,7 @@ from tests.journeys.remote_world import JumpingClock
 from workflow_agents.core.limits import Limits
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.engine.http_client import AiohttpOut
-from workflow_agents.engine.http_out import HttpRequest, HttpResponse, NoAnswer
+from workflow_agents.engine.http_out import HttpOut, HttpRequest, HttpResponse, NoAnswer
 from workflow_agents.server.app import create_app
 from workflow_agents.server.settings import (
     DEV_ACCOUNTS,
@@ -141,6 +141,7 @@ class Sink:
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
+        self.paths: list[str] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         body, more = b"", True
@@ -149,6 +150,7 @@ class Sink:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         self.bodies.append(body)
+        self.paths.append(scope["path"])
         status, headers, content = ANSWERS.get(scope["path"], ANSWERS["/ok"])
         given = [(n.encode(), v.encode("latin-1")) for n, v in headers.items()]
         length = (b"content-length", str(len(content)).encode())
@@ -218,8 +220,13 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(path: Path) -> AsyncGenerator[World]:
-    """A server on a new store; whoever has none of its tokens may ask as often as they like."""
+async def open_world(path: Path, http: HttpOut | None = None) -> AsyncGenerator[World]:
+    """A server on a new store; whoever has none of its tokens may ask as often as they like.
+
+    Args:
+        path: of the store.
+        http: in place of what reaches the sink only.
+    """
     sink, troubles = Sink(), Troubles()
     reader = Account("reader", digest_of(READ_TOKEN), Scope.READ)
     settings = ServerSettings(accounts=(*DEV_ACCOUNTS, reader), dev=True, stranger_rate=1e9)
@@ -231,7 +238,7 @@ async def open_world(path: Path) -> AsyncGenerator[World]:
                 SqliteStore(str(path), synchronous="OFF"),
                 clock=JumpingClock(),
                 random_bytes=random.Random(1).randbytes,
-                http=OnlyTo(origin),
+                http=http or OnlyTo(origin),
                 environment=lambda _name: None,
                 path=str(path),
                 limits=Limits(payload_bytes=PAYLOAD_BYTES, result_bytes=PAYLOAD_BYTES),
