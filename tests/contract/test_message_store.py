@@ -21,6 +21,7 @@ from workflow_agents.store.changes import (
     Op,
     Outcome,
     Refused,
+    RetryDelivery,
     SetFlow,
     TakeDeadLetter,
     TakeDelivery,
@@ -32,7 +33,6 @@ from workflow_agents.store.message_changes import (
     Deduplication,
     DropMessages,
     FreeQueue,
-    RetryInQueue,
 )
 from workflow_agents.store.message_lists import MessageFilter
 from workflow_agents.store.resource_changes import (
@@ -117,6 +117,16 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     store.close()
 
 
+def test_the_end_of_a_run_frees_the_turns_that_its_messages_have_in_queues(bench: Bench) -> None:
+    run = AddRun("wfr_1", "https://a.test/wf", Phase.REMOTE, None, 0, 10, b"", None)
+    first = message(queue="q", kind=MessageKind.VISIT, step=0)
+    began = bench.applied(NeedQueue("q", 10), run, first)
+    behind = bench.add(queue="q")
+    assert bench.due() == [began.messages[0][0]]
+    bench.applied(EndRun(began.run, Phase.CANCELED, 10))
+    assert bench.due() == [behind]
+
+
 def test_a_message_is_read_as_it_was_added(bench: Bench) -> None:
     row = bench.add(
         body=LARGE,
@@ -171,8 +181,8 @@ def test_a_turn_that_is_retried_keeps_its_place_and_its_time(bench: Bench) -> No
     bench.applied(NeedQueue("q", 10))
     head, following = bench.add(queue="q"), bench.add(queue="q")
     delivery, attempt = bench.lease(head)
-    bench.refused(RetryInQueue(delivery, attempt + 1, 50, "q", 10))
-    bench.applied(RetryInQueue(delivery, attempt, 50, "q", 10))
+    bench.refused(RetryDelivery(delivery, attempt + 1, 50))
+    bench.applied(RetryDelivery(delivery, attempt, 50), FreeQueue("q", 10))
     assert bench.due(49) == []
     assert bench.due(50) == [head]
     bench.applied(PauseQueue("q", paused=True, at=20))
@@ -217,7 +227,7 @@ def test_what_waits_goes_with_its_queue(bench: Bench) -> None:
     bench.refused(PauseQueue("q", paused=True, at=11))
     assert bench.messages.queues() == []
     # What is left of the queue waits for nothing.
-    bench.applied(RetryInQueue(delivery, attempt, 12, "q", 11))
+    bench.applied(RetryDelivery(delivery, attempt, 12), FreeQueue("q", 11))
     assert bench.due(12) == [head]
 
 

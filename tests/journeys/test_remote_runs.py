@@ -10,7 +10,7 @@ from tests.journeys.js_endpoint import Context, Endpoint, Failing, Step
 from tests.journeys.remote_world import URL, ended, jump, made, running, settled, until
 from workflow_agents.core.answers import SDK_TOO_OLD
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.engine.http_out import HttpResponse
+from workflow_agents.engine.http_out import HttpRequest, HttpResponse, NoAnswer
 from workflow_agents.engine.messages import Incoming
 from workflow_agents.errors import StateError
 from workflow_agents.protocol.message import parse_message
@@ -89,25 +89,80 @@ async def test_a_run_id_is_taken_once(tmp_path, endpoint) -> None:
     assert len(endpoint.visits) == 2
 
 
-async def test_a_repeated_visit_records_nothing_twice(tmp_path, endpoint) -> None:
-    """It answers an error after it has submitted: the visit comes again, with the same list."""
-    tries: list[int] = []
+class Losing(Endpoint):
+    """The answer to its first visit is lost, sooner or later.
 
+    Attributes:
+        at_once: before the visit has come to anything; it goes on by itself.
+    """
+
+    at_once = False
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        if self.requests:
+            return await super().send(request)
+        self.first = asyncio.create_task(super().send(request))
+        await (asyncio.sleep(0) if self.at_once else self.first)
+        raise NoAnswer("the connection was lost")
+
+
+async def two_steps(context: Context):
+    one = await context.run("one", lambda: 1)
+    return one + await context.run("two", lambda: 2)
+
+
+@pytest.mark.parametrize("retries", ["0", "3"])
+async def test_a_visit_whose_step_is_there_is_not_made_again(tmp_path, retries) -> None:
+    endpoint = Losing()
+    endpoint.programs[URL] = two_steps
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await endpoint.trigger(URL, "wfr_1", retries=retries, retry_delay="1")
+        row = await ended(engine, "wfr_1")
+    assert (row.phase, row.result) == (Phase.SUCCESS, b"3")
+    assert [v.listed for v in endpoint.visits] == [[], ["one"], ["one", "two"]]
+
+
+async def test_a_visit_that_fails_after_it_has_submitted_is_not_made_again(tmp_path, endpoint):
     async def order(context: Context):
         try:
-            await context.run("one", lambda: 1)
+            return await two_steps(context)
         finally:
-            tries.append(len(context.visit.steps))
-            if not context.visit.steps and tries.count(0) == 1:
+            if not context.visit.steps:
                 raise Failing(500)
-        return await context.run("two", lambda: until(lambda: tries.count(0) == 2))
 
     endpoint.programs[URL] = order
     async with running(str(tmp_path / "a.db"), endpoint) as engine:
         await endpoint.trigger(URL, "wfr_1", retry_delay="1")
         row = await ended(engine, "wfr_1")
     assert row.phase is Phase.SUCCESS
-    assert sorted(v.listed for v in endpoint.visits) == [[], [], ["one"], ["one", "two"]]
+    assert [v.listed for v in endpoint.visits] == [[], ["one"], ["one", "two"]]
+
+
+async def test_a_repeated_visit_records_nothing_twice(tmp_path) -> None:
+    """The first one is given up while it works, and submits after the second one has."""
+    endpoint = Losing()
+    endpoint.at_once = True
+
+    async def slow_at_first() -> int:
+        nth = len(endpoint.visits)
+        if nth == 1:
+            await until(lambda: len(endpoint.visits) > 2)
+        return nth
+
+    async def order(context: Context):
+        one = await context.run("one", slow_at_first)
+        return await context.run("two", lambda: finish_first(one))
+
+    async def finish_first(one: int) -> int:
+        await endpoint.first
+        return one
+
+    endpoint.programs[URL] = order
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await endpoint.trigger(URL, "wfr_1", retry_delay="1")
+        row = await ended(engine, "wfr_1")
+    assert (row.phase, row.result) == (Phase.SUCCESS, b"2")
+    assert [v.listed for v in endpoint.visits] == [[], [], ["one"], ["one", "two"]]
 
 
 async def test_a_run_that_fails_tells_its_failure_function(tmp_path, endpoint) -> None:
@@ -132,6 +187,30 @@ async def test_a_run_that_fails_tells_its_failure_function(tmp_path, endpoint) -
     assert told.body["dlqId"] == letter.id
     assert (told.body["status"], told.body["retried"], told.body["maxRetries"]) == (500, 1, 1)
     assert told.body["sourceBody"] == "eyJuIjogMX0="
+
+
+async def test_a_queue_goes_on_behind_what_is_told_of_a_failed_run(tmp_path, endpoint) -> None:
+    async def order(context: Context):
+        await context.run("one", lambda: 1)
+        raise Failing(500)
+
+    def other(request: HttpRequest) -> HttpResponse:
+        sent.append(request.url)
+        return HttpResponse(200)
+
+    sent: list[str] = []
+    endpoint.programs[URL], endpoint.others = order, other
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await endpoint.trigger(
+            URL, "wfr_1", retries="0",
+            failure_callback_queue_name="q", failure_callback_delay="1h",
+        )  # fmt: skip
+        await ended(engine, "wfr_1")
+        spec = parse_message("https://shop.test/next", [], queue="q")
+        await engine.wire.messages.publish(Incoming(spec))
+        jump(engine, 3_601)
+        await until(lambda: sent)
+    assert [v.kind for v in endpoint.visits] == ["visit", "visit", "failure"]
 
 
 async def test_what_is_no_workflow_fails_at_once(tmp_path, endpoint) -> None:

@@ -15,7 +15,6 @@ from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepK
 from workflow_agents.store.changes import (
     AddDelivery,
     Applied,
-    Broken,
     Change,
     DeleteConversation,
     Entry,
@@ -78,9 +77,7 @@ class Admin:
         """
         row = self.find(run_id)
         live = self._engine.live.get(row.id)
-        outcome = await self._engine.commits.apply(self._engine.ends.canceled(row))
-        if isinstance(outcome, Broken):
-            raise outcome.error
+        outcome = await self._engine.commits.store(self._engine.ends.canceled(row))
         live = self._engine.live.get(row.id) or live
         if isinstance(outcome, Applied) and live is not None:
             live.close()
@@ -132,9 +129,7 @@ class Admin:
         """Remove a conversation. False: there is none."""
         now = self._engine.clock.now_ms()
         entry = Entry(0, now, EntryKind.CONVERSATION_DELETED, data=encode({"conversation": key}))
-        outcome = await self._engine.commits.apply(Change((DeleteConversation(key),), (entry,)))
-        if isinstance(outcome, Broken):
-            raise outcome.error
+        outcome = await self._engine.commits.store(Change((DeleteConversation(key),), (entry,)))
         return isinstance(outcome, Applied)
 
     def _bodies(self, row: RunRow, options: RunOptions) -> dict[int, tuple[int, Any]]:
@@ -226,7 +221,7 @@ class Admin:
         """Remove a dead letter; its run stays in the logs."""
         _, row = self.letter(dlq_id)
         entry = Entry(row.id, self._engine.clock.now_ms(), EntryKind.DEAD_LETTER_REMOVED)
-        await self._apply(Change((TakeDeadLetter(dlq_id),), (entry,)))
+        await self._engine.commits.store(Change((TakeDeadLetter(dlq_id),), (entry,)))
 
     async def retry_failure_function(self, dlq_id: str) -> None:
         """Call the failure function of a dead letter again.
@@ -252,13 +247,8 @@ class Admin:
             AddDelivery(row.id, None, kind, now, letter.failure.encode()),
         )
         entry = Entry(row.id, now, EntryKind.FAILURE_FUNCTION_RETRY)
-        await self._apply(Change(ops, (entry,)))
+        await self._engine.commits.store(Change(ops, (entry,)))
         self._engine.poke()
-
-    async def _apply(self, change: Change) -> None:
-        outcome = await self._engine.commits.apply(change)
-        if isinstance(outcome, Broken):
-            raise outcome.error
 
 
 def _entry(row: FeedRow) -> "FeedEntry":

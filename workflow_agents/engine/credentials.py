@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.signature import SigningKeys
-from workflow_agents.store.changes import Broken, Change
+from workflow_agents.store.changes import Change
 from workflow_agents.store.message_changes import KeepSetting
 
 if TYPE_CHECKING:
@@ -95,10 +95,7 @@ class Credentials:
         await self._keep(_TOKEN, {"user": user, "digest": digest.hex()})
 
     async def _keep(self, name: str, data: Any) -> None:
-        change = Change([KeepSetting(name, json.dumps(data))])
-        outcome = await self._engine.commits.apply(change)
-        if isinstance(outcome, Broken):
-            raise outcome.error
+        await self._engine.commits.store(Change([KeepSetting(name, json.dumps(data))]))
 
 
 def new_signing_key() -> str:

@@ -170,9 +170,13 @@ class Deliveries:
         entries: Sequence[Entry],
         stored: Callable[[], None] | None = None,
         added: "Sequence[AddMessage]" = (),
-    ) -> None:
-        """Nothing more is owed: store what came of it, and what follows it."""
-        await self.apply(row, [TakeDelivery(row.id, row.attempt), *ops], entries, stored, added)
+    ) -> Applied | Refused:
+        """Nothing more is owed: store what came of it, and what follows it.
+
+        In a queue, what follows takes over its turn.
+        """
+        all_ops = [TakeDelivery(row.id, row.attempt), *ops]
+        return await self.apply(row, all_ops, entries, stored, added)
 
     async def apply(
         self,
@@ -186,10 +190,15 @@ class Deliveries:
 
         Refused: somebody else has settled it, or another operation relies on what is no more.
         """
+        now = self._engine.clock.now_ms()
         if row.flow_key is not None:
-            ops.append(FreeFlow(row.flow_key, self._engine.clock.now_ms()))
+            ops.append(FreeFlow(row.flow_key, now))
         if row.pause_key is not None:
-            ops += self._engine.pauses.turn(row.pause_key, self._engine.clock.now_ms())
+            ops += self._engine.pauses.turn(row.pause_key, now)
+        if row.queue is not None:
+            from workflow_agents.store.message_changes import FreeQueue
+
+            ops.append(FreeQueue(row.queue, now))
         while True:
             outcome = await self._engine.commits.apply(Change(ops, entries), stored)
             if not isinstance(outcome, Broken):

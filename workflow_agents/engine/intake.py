@@ -191,6 +191,8 @@ class Intake:
         Raises:
             NotFound: WA606, no such run.
         """
+        from workflow_agents.protocol.raw_steps import notified
+
         engine = self._engine
         checked_size(len(data), engine.limits.payload_bytes, f"data of event {event_id!r}")
         run = None
@@ -199,7 +201,10 @@ class Intake:
             if row is None:
                 raise NotFound("WA606", where=f"notify {event_id!r}", found=f"run {run_id!r}")
             run = row.id
-        return await self.tell(event_id, self.event_data(data), run, data)
+        told = await self.tell(event_id, self.event_data(data), run, notified(data))
+        if not isinstance(told, Applied):
+            return {"notified": [], "kept": False}
+        return {"notified": self.woken(told), "kept": bool(told.kept)}
 
     async def receive_webhook(self, run_id: str, event_id: str, request: dict[str, Any]) -> None:
         """A webhook of a run was called; `request` is what its wait returns.
@@ -216,26 +221,16 @@ class Intake:
         row = engine.admin.heir(engine.admin.find(run_id))
         if event_id not in engine.admin.webhooks(row):
             raise NotFound("WA606", where=f"run {run_id!r}", found="no webhook of this id")
-        await self.tell(event_id, outcome, row.id)
+        await self.tell(event_id, outcome, row.id, b"")
 
     async def tell(
-        self, event_id: str, outcome: bytes, run: int | None, data: bytes = b""
-    ) -> dict[str, Any]:
-        """Notify with the recorded form of the data; `data` is what remote runs are told."""
-        from workflow_agents.protocol.raw_steps import notified
-
-        engine = self._engine
-        now = engine.clock.now_ms()
-        entry = Entry(
-            run or 0, now, EntryKind.NOTIFIED, name=event_id, data=lambda a: encode(self.woken(a))
-        )
-        notify = Notify(event_id, run, now, outcome, notified(data))
-        done = await engine.commits.apply(Change((notify,), (entry,)))
-        if not isinstance(done, Applied):
-            if isinstance(done, Broken):
-                raise done.error
-            return {"notified": [], "kept": False}
-        return {"notified": self.woken(done), "kept": bool(done.kept)}
+        self, event_id: str, outcome: bytes, run: int | None, remote: bytes
+    ) -> Applied | Refused:
+        """Notify with the recorded form of the data, and what remote runs are told."""
+        now = self._engine.clock.now_ms()
+        notify = Notify(event_id, run, now, outcome, remote)
+        entry = Entry(run or 0, now, EntryKind.NOTIFIED, name=event_id, data=_whom)
+        return await self._engine.commits.store(Change((notify,), (entry,)))
 
     def event_data(self, data: bytes) -> bytes:
         """A notification's data as the outcome of a wait."""
@@ -276,6 +271,11 @@ class Intake:
             options=json.dumps(given) if given else None,
             labels=options.labels or engine.served(path).options.labels,
         )
+
+
+def _whom(applied: Applied) -> bytes:
+    """What the feed says of a notification: whom it woke, and whether it is kept."""
+    return encode({"woken": [woken.run for woken in applied.woken], "kept": bool(applied.kept)})
 
 
 def _first_entries(inherit: Inheritance | None, now: int) -> list[Entry]:

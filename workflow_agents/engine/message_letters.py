@@ -14,11 +14,10 @@ from workflow_agents.errors import NotFound
 from workflow_agents.protocol.history import EntryKind
 from workflow_agents.store.changes import (
     Applied,
-    Broken,
     Change,
     Entry,
     Op,
-    Outcome,
+    Refused,
     TakeDeadLetter,
 )
 from workflow_agents.store.message_lists import MessageFilter, MessageLetterRow
@@ -60,7 +59,7 @@ class MessageLetters:
         Raises:
             NotFound: WA607.
         """
-        outcome = await self._stored(self._removal(self.get(dlq_id)))
+        outcome = await self._take(self._removal(self.get(dlq_id)))
         if not isinstance(outcome, Applied):
             raise _no_letter(dlq_id)
 
@@ -76,7 +75,7 @@ class MessageLetters:
             NotFound: WA607.
         """
         letter = self.get(dlq_id)
-        outcome = await self._stored(self._another(letter))
+        outcome = await self._take(self._another(letter))
         if not isinstance(outcome, Applied):
             raise _no_letter(dlq_id)
         return _published(letter, outcome)
@@ -101,7 +100,7 @@ class MessageLetters:
             letters, before = self.page(which, before, min(_AT_ONCE, left or _AT_ONCE))
             if left is not None:
                 left -= len(letters)
-            outcomes = await asyncio.gather(*(self._stored(change(one)) for one in letters))
+            outcomes = await asyncio.gather(*(self._take(change(one)) for one in letters))
             # Those that somebody else has taken meanwhile are his.
             done += [
                 (letter, outcome)
@@ -112,11 +111,8 @@ class MessageLetters:
                 break
         return done, before
 
-    async def _stored(self, change: Change) -> Outcome:
-        outcome = await self._engine.wire.messages.commit(change.ops, change.entries)
-        if isinstance(outcome, Broken):
-            raise outcome.error
-        return outcome
+    async def _take(self, change: Change) -> Applied | Refused:
+        return await self._engine.wire.messages.commit(change.ops, change.entries)
 
     def _removal(self, letter: MessageLetterRow) -> Change:
         return Change((TakeDeadLetter(letter.id),), (self._removed(letter),))

@@ -43,6 +43,7 @@ _PREFIX = "msg_"
 _FAMILIES = ("headers", "callback_headers", "failure_callback_headers")
 _ON_ITS_WAY = b'{"active":true}'
 _AT_ONCE = 500
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,29 @@ class Taking:
     ops: list[Op]
     added: list[AddMessage]
     entries: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepting:
+    """Messages on their way into the store."""
+
+    messages: "Messages"
+    taking: Taking
+    stored: "asyncio.Future[Outcome]"
+
+    async def published(self) -> list[Published]:
+        """What became of them; they are durable when this returns.
+
+        Raises:
+            StoreError: the store cannot be written; nothing was taken.
+        """
+        outcome = await self.stored
+        if isinstance(outcome, Broken):
+            raise outcome.error
+        if isinstance(outcome, Refused):
+            return self.messages.taken_before(self.taking, outcome)
+        added = zip(outcome.messages, self.taking.added, strict=True)
+        return [Published(row, op.url) for (row, _), op in added]
 
 
 class Messages:
@@ -144,28 +168,25 @@ class Messages:
             LimitError: WA501.
             StoreError: the store cannot be written; nothing was taken.
         """
-        [taken] = await self._publish(self.plain(incoming))
+        [taken] = await self.accept(incoming).published()
         return taken
 
-    async def publish_group(self, incoming: Incoming) -> list[Published]:
-        """Take a message for each endpoint of a URL group, all or none. Durable on return.
+    def accept(self, incoming: Incoming) -> "Accepting":
+        """The same for one destination, or for each endpoint of a URL group: all or none.
+
+        It is submitted at once; who publishes many awaits what becomes of them afterwards.
 
         Raises:
             NotFound: WA611, there is no such group.
             ConfigurationError: an option of it cannot be used.
             LimitError: WA501.
-            StoreError: the store cannot be written; nothing was taken.
         """
-        return await self._publish(self.plain_group(incoming))
+        plain = self.plain if incoming.spec.url_group is None else self.plain_group
+        taking = plain(incoming)
+        return Accepting(self, taking, self._submit(taking.ops, taking.entries))
 
-    async def _publish(self, taking: "Taking") -> list[Published]:
-        outcome = await self.commit(taking.ops, taking.entries)
-        if isinstance(outcome, Refused):
-            return self._taken_before(taking, outcome)
-        rows = [message for message, _ in outcome.messages]
-        return [Published(row, op.url) for row, op in zip(rows, taking.added, strict=True)]
-
-    def _taken_before(self, taking: "Taking", refused: Refused) -> list[Published]:
+    def taken_before(self, taking: "Taking", refused: Refused) -> list[Published]:
+        """What its deduplication id was taken by."""
         first, dedup = taking.added[0], taking.added[0].dedup
         if first.url_group is None or dedup is None:
             return [Published(refused.existing, first.url, deduplicated=True)]
@@ -256,7 +277,6 @@ class Messages:
         run: int = 0,
         step: StepKey | None = None,
         source: int | None = None,
-        turn: int | None = None,
     ) -> AddMessage:
         """The operation that adds a message, as leased where nothing holds it back."""
         due_at: int | None = now
@@ -281,7 +301,6 @@ class Messages:
             labels=spec.labels,
             step=step,
             source=source,
-            turn=turn,
         )
 
     def created(self, op: AddMessage, nth: int = 1) -> Entry:
@@ -295,6 +314,12 @@ class Messages:
         Raises:
             StoreError: the store cannot be written; nothing was stored.
         """
+        outcome = await self._submit(ops, entries)
+        if isinstance(outcome, Broken):
+            raise outcome.error
+        return outcome
+
+    def _submit(self, ops: Sequence[Op], entries: Sequence[Entry]) -> "asyncio.Future[Outcome]":
         engine = self._engine
         stored: asyncio.Future[Outcome] = engine.loop.create_future()
 
@@ -306,10 +331,7 @@ class Messages:
                 stored.set_result(outcome)
 
         engine.commits.submit(Change(ops, entries), told)
-        outcome = await stored
-        if isinstance(outcome, Broken):
-            raise outcome.error
-        return outcome
+        return stored
 
     def begin(self, added: Iterable[AddMessage], applied: Applied) -> None:
         """Attempt what was stored as leased; the rest is due, or will be."""
@@ -319,7 +341,7 @@ class Messages:
                 row = DeliveryRow(
                     delivery, op.run or applied.run, None, DeliveryKind.MESSAGE, 0, None,
                     op.flow_key, b"", None, message=message,
-                    content=_row_of(message, op, applied.run),
+                    queue=op.queue, content=_row_of(message, op, applied.run),
                 )  # fmt: skip
                 engine.deliveries.attempt(row)
         engine.poke()
@@ -344,7 +366,7 @@ class Messages:
         for family in _FAMILIES:
             if family in data:
                 data[family] = seal(data[family])
-        return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+        return _compact(data).encode()
 
     def opened(self, stored: bytes) -> MessageSpec:
         """The reverse.

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from workflow_agents.core.checks import checked_name
 from workflow_agents.errors import ConfigurationError, NotFound
-from workflow_agents.store.changes import Applied, Broken, Change, Op
+from workflow_agents.store.changes import Applied, Change, Op
 from workflow_agents.store.resource_changes import DropQueue, PauseQueue, SetQueue
 from workflow_agents.store.resource_rows import QueueRow
 
@@ -73,9 +73,7 @@ class Queues:
             raise _no_queue(name)
 
     async def _store(self, op: Op) -> bool:
-        outcome = await self._engine.commits.apply(Change((op,)))
-        if isinstance(outcome, Broken):
-            raise outcome.error
+        outcome = await self._engine.commits.store(Change((op,)))
         self._engine.poke()
         return isinstance(outcome, Applied)
 

@@ -30,7 +30,6 @@ from workflow_agents.store.changes import (
     EndRun,
     Entry,
     Op,
-    Refused,
     Resolve,
     WaiterKind,
 )
@@ -67,11 +66,9 @@ class RemoteEnds:
             text = result.decode("utf-8", "replace") if result else None
             ops += told_to_parent(run.parent, run.parent_step, now, body=text)
         change = Change(ops, [Entry(run.id, now, EntryKind.RUN_SUCCESS)])
-        outcome = await engine.commits.apply(change)
+        outcome = await engine.commits.store(change)
         if isinstance(outcome, Applied):
             self.over(run)
-        elif not isinstance(outcome, Refused):
-            raise outcome.error
         return isinstance(outcome, Applied)
 
     async def cancel_many(self, which: RunFilter, limit: int) -> int:
@@ -106,13 +103,14 @@ class RemoteEnds:
         added: list[AddMessage] = []
         if told is not None:
             body = self._notice(run, message, spec, attempt, letter_id)
-            added.append(
-                self._engine.wire.messages.op(
-                    MessageKind.FAILURE_VISIT, told, body, now, run=run.id, source=message.id
-                )._replace(labels=())
+            messages = self._engine.wire.messages
+            visit = messages.op(
+                MessageKind.FAILURE_VISIT, told, body, now, run=run.id, source=message.id
             )
-            entries.append(Entry(run.id, now, EntryKind.MESSAGE_CREATED, message=-1))
-        ops += added
+            taking = messages.taking(told, [visit._replace(labels=())])
+            ops += taking.ops
+            entries += taking.entries
+            added = taking.added
         if run.parent is not None and run.parent_step is not None:
             ops += told_to_parent(run.parent, run.parent_step, now, failed=True)
         return ops, entries, added

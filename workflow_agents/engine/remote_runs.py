@@ -341,8 +341,11 @@ class RemoteRuns:
         messages = self._engine.wire.messages
         ops: list[Op] = messages.flow_ops(item.spec for item in items)
         entries: list[Entry] = []
+        asked: list[Op] = []
         for nth, part in enumerate(parts, 1):
-            ops += [*(op for op in part.before if op not in ops), part.op, *part.after]
+            new = [op for op in part.before if op not in asked]
+            asked += new
+            ops += [*new, part.op, *part.after]
             part.entry.message = -nth
             entries += [part.entry, *part.beside]
         return await messages.commit(ops, entries)

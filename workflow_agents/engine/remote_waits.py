@@ -18,11 +18,8 @@ from workflow_agents.protocol.run_requests import read_wait
 from workflow_agents.protocol.wire_steps import NotWire, WireStep
 from workflow_agents.store.changes import (
     Applied,
-    Broken,
     Change,
     Entry,
-    Notify,
-    Outcome,
     WaitForNotification,
 )
 from workflow_agents.store.message_changes import Reachable, Unasked
@@ -68,9 +65,7 @@ class RemoteWaits:
             run.id, now, EntryKind.STEP_WAITING, waiter.type, step.step_id, step.name, encode(told)
         )
         ops = [Reachable(run.id), Unasked(run.id, step.step_id), WaitForNotification(waiter, now)]
-        outcome = await engine.commits.apply(Change(ops, [entry]))
-        if isinstance(outcome, Broken):
-            raise outcome.error
+        outcome = await engine.commits.store(Change(ops, [entry]))
         if isinstance(outcome, Applied):
             engine.dispatcher.expect(until)
         elif isinstance(outcome.op, Reachable):
@@ -152,17 +147,8 @@ class RemoteWaits:
     async def _tell(
         self, event: str, data: bytes, remote: bytes, run: int | None
     ) -> list[dict[str, Any]]:
-        engine = self._engine
-        now = engine.clock.now_ms()
-        entry = Entry(run or 0, now, EntryKind.NOTIFIED, name=event, data=_told)
-        notify = Notify(event, run, now, data, remote)
-        outcome = await engine.commits.apply(Change([notify], [entry]))
-        if isinstance(outcome, Broken):
-            raise outcome.error
-        return self._woken(outcome)
-
-    def _woken(self, outcome: Outcome) -> list[dict[str, Any]]:
         """Source: protocol 4.5."""
+        outcome = await self._engine.intake.tell(event, data, run, remote)
         found: list[dict[str, Any]] = []
         if not isinstance(outcome, Applied):
             return found
@@ -192,8 +178,3 @@ class RemoteWaits:
             "workflowRunId": row.run_id,
             "workflowCreatedAt": row.created_at,
         }
-
-
-def _told(applied: Applied) -> bytes:
-    """What the feed says of a notification: whom it woke, and whether it is kept."""
-    return encode({"woken": [woken.run for woken in applied.woken], "kept": bool(applied.kept)})

@@ -13,7 +13,7 @@ from workflow_agents.core.cron import Cron, DueTicks, MissedTicks, due_ticks
 from workflow_agents.engine.messages import Incoming, Taking
 from workflow_agents.errors import ConfigurationError, NotFound, WorkflowAgentsError
 from workflow_agents.protocol.history import EntryKind
-from workflow_agents.store.changes import Applied, Broken, Change, Op
+from workflow_agents.store.changes import Applied, Change, Op
 from workflow_agents.store.resource_changes import (
     DropSchedule,
     PauseSchedule,
@@ -166,9 +166,7 @@ class Schedules:
         return TickSchedule(row.id, row.due_at or 0, due.next_at, fired_at, error)
 
     async def _store(self, op: Op) -> bool:
-        outcome = await self._engine.commits.apply(Change((op,)))
-        if isinstance(outcome, Broken):
-            raise outcome.error
+        outcome = await self._engine.commits.store(Change((op,)))
         self._engine.poke()
         return isinstance(outcome, Applied)
 

@@ -26,8 +26,6 @@ from workflow_agents.store.interface import DeliveryRow
 from workflow_agents.store.message_changes import (
     AddMessage,
     AddMessageLetter,
-    FreeQueue,
-    RetryInQueue,
 )
 from workflow_agents.store.message_rows import MessageRow
 
@@ -37,7 +35,8 @@ if TYPE_CHECKING:
 NO_ANSWER_STATUS = 504
 """What callbacks say where the destination gave no answer. Source: protocol 12.3, 9."""
 
-_SHOWN_BYTES = 4_000
+_SHOWN_BYTES = 16_000
+_SHOWN_BYTES_OF_SUCCESS = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Attempt:
     Attributes:
         number: from 1.
         answer: of any status; None: there was none.
-        error: why there was none, in words.
+        error: why it failed, in words; empty: it did not.
         final: another attempt is of no use.
         at: when it had come, Unix milliseconds.
     """
@@ -69,17 +68,23 @@ class Attempt:
         return self.answer is not None and 200 <= self.answer.status < 300
 
     def told(self) -> dict[str, Any]:
-        """What the feed says of it."""
-        if self.answer is None:
-            return {"error": self.error, "attempts": self.number}
-        told: dict[str, Any] = {"status": self.status, "attempts": self.number}
-        if self.answer.headers:
-            told["headers"] = self.answer.headers
-        if self.answer.body:
-            told["body"] = self.answer.body[:_SHOWN_BYTES].decode("utf-8", "replace")
-        if not self.succeeded:
+        """What is kept of it; of what failed, more of the answer."""
+        told: dict[str, Any] = {"attempts": self.number}
+        if self.error:
             told["error"] = self.error
+        if self.answer is not None:
+            told["status"] = self.status
+            if self.answer.headers:
+                told["headers"] = self.answer.headers
+            if self.answer.body:
+                most = _SHOWN_BYTES if self.error else _SHOWN_BYTES_OF_SUCCESS
+                told["body"] = self.answer.body[:most].decode("utf-8", "replace")
         return told
+
+    def entry(self, kind: EntryKind, message: MessageRow, **more: Any) -> Entry:
+        """What the feed says of it."""
+        told = encode({**self.told(), **more})
+        return Entry(message.run, self.at, kind, data=told, message=message.id)
 
 
 class Sending:
@@ -116,14 +121,8 @@ class Sending:
     async def _again(
         self, row: DeliveryRow, message: MessageRow, attempt: Attempt, until: int
     ) -> None:
-        deliveries, at = self._engine.deliveries, attempt.at
-        told = encode({**attempt.told(), "until": until})
-        entry = Entry(0, at, EntryKind.MESSAGE_RETRY, data=told, message=message.id)
-        if message.queue is None:
-            await deliveries.give_back(row, until, entry)
-        else:
-            op = RetryInQueue(row.id, row.attempt, until, message.queue, at)
-            await deliveries.apply(row, [op], [entry])
+        entry = attempt.entry(EntryKind.MESSAGE_RETRY, message, until=until)
+        await self._engine.deliveries.give_back(row, until, entry)
 
     async def exchange(
         self,
@@ -163,7 +162,8 @@ class Sending:
             at = engine.clock.now_ms()
             return Attempt(row.attempt, None, str(error), error.final, at)
         at = engine.clock.now_ms()
-        return Attempt(row.attempt, answer, f"HTTP status {answer.status}", at=at)
+        error = "" if 200 <= answer.status < 300 else f"HTTP status {answer.status}"
+        return Attempt(row.attempt, answer, error, at=at)
 
     def after(
         self,
@@ -189,41 +189,34 @@ class Sending:
     async def _delivered(
         self, row: DeliveryRow, message: MessageRow, spec: MessageSpec, attempt: Attempt
     ) -> None:
-        told = encode(attempt.told())
-        entry = Entry(0, attempt.at, EntryKind.MESSAGE_DELIVERED, data=told, message=message.id)
+        entry = attempt.entry(EntryKind.MESSAGE_DELIVERED, message)
         following = self._callback(message, spec, attempt)
-        await self._end(row, message, following, [], entry)
+        await self._end(row, following, [], entry)
 
     async def _failed(
         self, row: DeliveryRow, message: MessageRow, spec: MessageSpec, attempt: Attempt
     ) -> None:
-        told = attempt.told()
-        entry = Entry(
-            0, attempt.at, EntryKind.MESSAGE_FAILED, data=encode(told), message=message.id
-        )
+        entry = attempt.entry(EntryKind.MESSAGE_FAILED, message)
         letter_id = f"{attempt.at}-{message.id}"
-        failure = json.dumps({**told, "status": attempt.status})
+        failure = json.dumps({**attempt.told(), "status": attempt.status})
         letter = AddMessageLetter(letter_id, message.id, attempt.at, failure)
         following = self._callback(message, spec, attempt)
         following += self._callback(message, spec, attempt, letter_id)
-        await self._end(row, message, following, [letter], entry)
+        await self._end(row, following, [letter], entry)
 
     async def _end(
         self,
         row: DeliveryRow,
-        message: MessageRow,
         following: list[tuple[AddMessage, MessageSpec]],
         ops: list[Op],
         entry: Entry,
     ) -> None:
-        """Nothing more is owed of it; what follows it takes over its turn in its queue."""
+        """Nothing more is owed of it but what follows it."""
         engine = self._engine
         messages = engine.wire.messages
         added = [op for op, _ in following]
         entries = [entry, *(messages.created(op, n + 1) for n, op in enumerate(added))]
         all_ops: list[Op] = [*added, *messages.flow_ops(spec for _, spec in following), *ops]
-        if message.queue is not None:
-            all_ops.append(FreeQueue(message.queue, entry.at))
         await engine.deliveries.settle(row, all_ops, entries, added=added)
 
     def _callback(

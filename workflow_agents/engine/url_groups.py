@@ -7,7 +7,7 @@ from workflow_agents.core.checks import checked_name
 from workflow_agents.errors import ConfigurationError, NotFound
 from workflow_agents.protocol.message_headers import is_url
 from workflow_agents.protocol.times import shown
-from workflow_agents.store.changes import Applied, Broken, Change, Op
+from workflow_agents.store.changes import Applied, Change, Op
 from workflow_agents.store.resource_changes import DropGroup, PutEndpoints, RemoveEndpoints
 from workflow_agents.store.resource_rows import EndpointRow, GroupRow
 
@@ -77,9 +77,7 @@ class UrlGroups:
             raise _no_group(name)
 
     async def _store(self, op: Op) -> bool:
-        outcome = await self._engine.commits.apply(Change((op,)))
-        if isinstance(outcome, Broken):
-            raise outcome.error
+        outcome = await self._engine.commits.store(Change((op,)))
         return isinstance(outcome, Applied)
 
 

@@ -1,13 +1,14 @@
 """Attempts to deliver the messages of remote runs, and what follows each.
 
 A visit that is taken owes nothing more: its endpoint has submitted what follows before it
-answered. One that fails for good ends its run. A call's last answer, whatever it is, becomes
-a visit. Where the run has ended meanwhile, nothing follows. Source: protocol 3.7, 4.3, 5.3.
+answered. Where that is there, the visit was made, whatever became of the answer. One that fails
+for good ends its run. A call's last answer, whatever it is, becomes a visit. Where the run has
+ended meanwhile, nothing follows. Source: protocol 3.7, 4.3, 5.3.
 """
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workflow_agents.core.answers import NOT_A_WORKFLOW, Cause, Delivered, Failed, Proof, proof_owed
 from workflow_agents.core.retry import Retry
@@ -29,7 +30,7 @@ from workflow_agents.protocol.run_messages import (
 )
 from workflow_agents.store.changes import Applied, Entry, Op, RetryDelivery, TakeDelivery
 from workflow_agents.store.interface import DeliveryRow
-from workflow_agents.store.message_changes import AddMessage, FreeQueue, Reachable, RetryInQueue
+from workflow_agents.store.message_changes import AddMessage, Reachable
 from workflow_agents.store.message_rows import MessageRow
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 _CREATED_AT = "Upstash-Workflow-Createdat"
 _INVOKE_COUNT = "Upstash-Workflow-Invoke-Count"
-_SHOWN_BYTES = 16_000
+_VISITS = frozenset({MessageKind.VISIT, MessageKind.PLAN, MessageKind.CALL_ANSWER})
 
 
 class Visits:
@@ -50,7 +51,10 @@ class Visits:
         """Make one attempt to deliver a message of a remote run."""
         run = self._engine.wire.known.find(message.run)
         if run is None or self._is_of_no_use(message, run):
-            await self._take(row, message, [])
+            await self._take(row, [])
+            return
+        if self._is_followed(message):
+            await self._take(row, [_taken(message, row.attempt, self._engine.clock.now_ms())])
             return
         spec = self._engine.wire.messages.opened(message.spec)
         match message.kind:
@@ -69,6 +73,15 @@ class Visits:
         if not self._engine.store.messages.remote.is_open(run.id):
             return True
         return message.kind is MessageKind.TRIGGER and run.triggered
+
+    def _is_followed(self, message: MessageRow) -> bool:
+        """Whether a visit has been made, though its answer was lost: what it submits is there.
+
+        Made again, it would run a body whose result is recorded.
+        """
+        if message.kind not in _VISITS:
+            return False
+        return self._engine.store.messages.remote.is_followed(message)
 
     # Visits.
 
@@ -94,9 +107,7 @@ class Visits:
         proof = _proof(message, run, spec)
         match self._proven(message, sending.after(spec, attempt, message.kind, proof)):
             case Delivered():
-                told = {"status": attempt.status, "attempts": attempt.number}
-                entry = self._entry(EntryKind.MESSAGE_DELIVERED, message, attempt, told)
-                await self._take(row, message, [entry])
+                await self._take(row, [_taken(message, attempt.number, attempt.at, attempt.status)])
             case Retry() as retry:
                 until = attempt.at + retry.after_ms
                 await self._again(row, message, _worded(attempt, NOT_A_WORKFLOW), until)
@@ -107,15 +118,16 @@ class Visits:
     def _proven(
         self, message: MessageRow, found: Delivered | Retry | Failed
     ) -> Delivered | Retry | Failed:
-        """Whoever has submitted a step can run the workflow, whatever is said of its SDK.
+        """Whoever has submitted what follows was visited, whatever became of the answer.
 
-        The Python SDK does not say its version; that is the only reason to look.
+        It may be lost, and that of the Python SDK does not say its version. An endpoint that
+        wants the run to end is believed.
         """
-        if isinstance(found, Failed) and found.cause is Cause.SDK_TOO_OLD:
-            reads = self._engine.store.messages.remote
-            if reads.elements(message.run, after=message.id, limit=1):
-                return Delivered()
-        return found
+        if isinstance(found, Delivered):
+            return found
+        if isinstance(found, Failed) and found.cause is Cause.NON_RETRYABLE:
+            return found
+        return Delivered() if self._is_followed(message) else found
 
     async def _failed(
         self,
@@ -126,10 +138,10 @@ class Visits:
         attempt: Attempt,
     ) -> None:
         """The run has failed with it."""
-        entry = self._entry(EntryKind.MESSAGE_FAILED, message, attempt, told_of(attempt))
+        entry = attempt.entry(EntryKind.MESSAGE_FAILED, message)
         ops, entries, added = self._engine.wire.remote_ends.failed(run, message, spec, attempt)
-        if not await self._settle(row, message, ops, [entry, *entries], added):
-            await self._take(row, message, [entry])
+        if not await self._settle(row, ops, [entry, *entries], added):
+            await self._take(row, [entry])
 
     def _body(self, message: MessageRow) -> bytes:
         """Source: protocol 1.2."""
@@ -176,10 +188,9 @@ class Visits:
                 await self._again(row, message, attempt, attempt.at + decision.after_ms)
                 return
         answer = self._answer(message, run, spec, attempt)
-        told = {"status": attempt.status, "attempts": attempt.number}
-        entry = self._entry(EntryKind.MESSAGE_DELIVERED, message, attempt, told)
-        if not await self._settle(row, message, [Reachable(run.id), answer], [entry], [answer]):
-            await self._take(row, message, [entry])
+        entry = _taken(message, attempt.number, attempt.at, attempt.status)
+        if not await self._settle(row, [Reachable(run.id), answer], [entry], [answer]):
+            await self._take(row, [entry])
 
     def _answer(
         self, message: MessageRow, run: KnownRun, call: MessageSpec, attempt: Attempt
@@ -211,38 +222,26 @@ class Visits:
     async def _again(
         self, row: DeliveryRow, message: MessageRow, attempt: Attempt, until: int
     ) -> None:
-        told = {**told_of(attempt), "until": until}
-        entry = self._entry(EntryKind.MESSAGE_RETRY, message, attempt, told)
-        again: Op = RetryDelivery(row.id, row.attempt, until)
-        if message.queue is not None:
-            again = RetryInQueue(row.id, row.attempt, until, message.queue, attempt.at)
+        entry = attempt.entry(EntryKind.MESSAGE_RETRY, message, until=until)
+        again = RetryDelivery(row.id, row.attempt, until)
         outcome = await self._engine.deliveries.apply(row, [Reachable(message.run), again], [entry])
         if not isinstance(outcome, Applied):
-            await self._take(row, message, [entry])
+            await self._take(row, [entry])
 
-    async def _take(self, row: DeliveryRow, message: MessageRow, entries: list[Entry]) -> None:
+    async def _take(self, row: DeliveryRow, entries: list[Entry]) -> None:
         """Nothing more is owed of it."""
-        await self._settle(row, message, [], entries, [])
+        await self._settle(row, [], entries, [])
 
     async def _settle(
         self,
         row: DeliveryRow,
-        message: MessageRow,
         ops: list[Op],
         entries: list[Entry],
         added: list[AddMessage],
     ) -> bool:
         """Whether it is done; False: the run has ended meanwhile."""
-        all_ops: list[Op] = [TakeDelivery(row.id, row.attempt), *ops]
-        if message.queue is not None:
-            all_ops.append(FreeQueue(message.queue, self._engine.clock.now_ms()))
-        outcome = await self._engine.deliveries.apply(row, all_ops, entries, added=added)
+        outcome = await self._engine.deliveries.settle(row, ops, entries, added=added)
         return isinstance(outcome, Applied) or isinstance(outcome.op, TakeDelivery)
-
-    def _entry(
-        self, kind: EntryKind, message: MessageRow, attempt: Attempt, told: dict[str, Any]
-    ) -> Entry:
-        return Entry(message.run, attempt.at, kind, data=encode(told), message=message.id)
 
 
 def _proof(message: MessageRow, run: KnownRun, spec: MessageSpec) -> Proof:
@@ -260,14 +259,8 @@ def _worded(attempt: Attempt, text: str) -> Attempt:
     return replace(attempt, error=text) if attempt.succeeded else attempt
 
 
-def told_of(attempt: Attempt) -> dict[str, Any]:
-    """What the feed says of an attempt that failed."""
-    if attempt.answer is None:
-        return {"error": attempt.error, "attempts": attempt.number}
-    return {
-        "status": attempt.answer.status,
-        "headers": attempt.answer.headers,
-        "body": attempt.answer.body[:_SHOWN_BYTES].decode("utf-8", "replace"),
-        "error": attempt.error,
-        "attempts": attempt.number,
-    }
+def _taken(message: MessageRow, attempts: int, at: int, status: int | None = None) -> Entry:
+    """What the feed says of a message that was taken: the answer itself goes elsewhere."""
+    told = {"attempts": attempts} if status is None else {"status": status, "attempts": attempts}
+    kind = EntryKind.MESSAGE_DELIVERED
+    return Entry(message.run, at, kind, data=encode(told), message=message.id)

@@ -21,7 +21,7 @@ LIFETIME_S = 300
 MOST_LIFETIME_S = 3_600
 _AHEAD_S = 60
 """How much the clock of the server may be ahead of ours."""
-_HEADER = {"alg": "HS256", "typ": "JWT"}
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class BadSignature(ValueError):
@@ -102,9 +102,7 @@ def sign(key: str, body: bytes, *, url: str, now_s: int, token_id: str) -> str:
         "jti": token_id,
         "body": _hash(body),
     }
-    head = ".".join(
-        _base64(json.dumps(p, separators=(",", ":")).encode()) for p in (_HEADER, claims)
-    )
+    head = f"{_ALGORITHM}.{_base64(_compact(claims).encode())}"
     return f"{head}.{_mark(key, head).decode()}"
 
 
@@ -118,6 +116,9 @@ def _hash(body: bytes) -> str:
 
 def _base64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+_ALGORITHM = _base64(b'{"alg":"HS256","typ":"JWT"}')
 
 
 def _read(part: str) -> dict[str, Any]:

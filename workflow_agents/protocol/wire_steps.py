@@ -7,7 +7,7 @@ means is `core.lockstep`'s; headers and requests are `qstash.requests`'.
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -258,11 +258,6 @@ def unbase64(text: object) -> bytes:
         return base64.b64decode(cast("str", text), validate=True)
     except (binascii.Error, ValueError, TypeError):
         raise NotWire("a body is not base64") from None
-
-
-def without_nulls(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """The members that have a value."""
-    return {name: value for name, value in items if value is not None}
 
 
 def _json(data: bytes) -> Any:

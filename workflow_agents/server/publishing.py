@@ -1,13 +1,12 @@
 """Messages: published, enqueued, in batches; looked at, and cancelled. Source: protocol 6.2."""
 
-import asyncio
 from collections.abc import Iterable
 from typing import Any, cast
 
 from starlette.responses import Response
 
 from workflow_agents.core.bad_options import wrong_option
-from workflow_agents.engine.messages import Incoming, Published
+from workflow_agents.engine.messages import Accepting, Incoming, Published
 from workflow_agents.engine.remote_runs import is_of_a_run
 from workflow_agents.errors import NotFound, WorkflowAgentsError
 from workflow_agents.protocol.callbacks import compact_json
@@ -33,10 +32,14 @@ async def enqueue(call: Call) -> Response:
 
 async def _publish(call: Call, destination: str, queue: str | None = None) -> Response:
     spec = parse_message(destination, call.headers, call.target.configuration, queue=queue)
-    taken = await _take(call, Incoming(spec, await call.body(), call.caller_ip))
-    if isinstance(taken, list):
+    incoming = Incoming(spec, await call.body(), call.caller_ip)
+    if is_of_a_run(spec):
+        taken = await call.engine.wire.runs.accept([incoming])
+    else:
+        taken = await call.engine.wire.messages.accept(incoming).published()
+    if spec.url_group is not None:
         return Json([_shown(call, one, with_url=True) for one in taken])
-    return Json(_shown(call, taken), 202 if taken.deduplicated else 200)
+    return Json(_shown(call, taken[0]), 202 if taken[0].deduplicated else 200)
 
 
 async def batch(call: Call) -> Response:
@@ -54,37 +57,43 @@ async def batch(call: Call) -> Response:
     # First, and all in one change: where a run refuses its steps, nothing else is taken.
     of_runs = [one for one in read if isinstance(one, Incoming) and is_of_a_run(one.spec)]
     accepted = iter(await call.engine.wire.runs.accept(of_runs)) if of_runs else iter(())
-    taken = await asyncio.gather(
-        *(
-            _done(next(accepted))
-            if isinstance(one, Incoming) and is_of_a_run(one.spec)
-            else _taken(call, one)
-            for one in read
-        )
-    )
+    begun = [
+        next(accepted)
+        if isinstance(one, Incoming) and is_of_a_run(one.spec)
+        else _accepting(call, one)
+        for one in read
+    ]
+    taken = [await _taken(one) for one in begun]
     errors = [one for one in taken if isinstance(one, WorkflowAgentsError)]
     if errors and len(errors) == len(taken):
         raise errors[0]
     return Json([_entry(call, one) for one in taken])
 
 
-Taken = Published | list[Published]
-
-
-async def _done(taken: Published) -> Taken | WorkflowAgentsError:
-    return taken
-
-
-async def _taken(call: Call, one: Incoming | WorkflowAgentsError) -> Taken | WorkflowAgentsError:
+def _accepting(call: Call, one: Incoming | WorkflowAgentsError) -> Accepting | WorkflowAgentsError:
     if isinstance(one, WorkflowAgentsError):
         return one
     try:
-        return await _take(call, one)
+        return call.engine.wire.messages.accept(one)
     except WorkflowAgentsError as error:
         return error
 
 
-def _entry(call: Call, one: Taken | WorkflowAgentsError) -> Any:
+Taken = Published | list[Published] | WorkflowAgentsError
+
+
+async def _taken(one: Accepting | Published | WorkflowAgentsError) -> Taken:
+    """What became of an item; a list where it went to a URL group."""
+    if not isinstance(one, Accepting):
+        return one
+    try:
+        published = await one.published()
+    except WorkflowAgentsError as error:
+        return error
+    return published[0] if one.taking.added[0].url_group is None else published
+
+
+def _entry(call: Call, one: Taken) -> Any:
     if isinstance(one, WorkflowAgentsError):
         return {"error": told(one)}
     if isinstance(one, list):
@@ -144,15 +153,6 @@ def _body(given: Any) -> bytes:
     if given is None:
         return b""
     return given.encode("utf-8", "replace") if isinstance(given, str) else compact_json(given)
-
-
-async def _take(call: Call, incoming: Incoming) -> Taken:
-    messages = call.engine.wire.messages
-    if is_of_a_run(incoming.spec):
-        return (await call.engine.wire.runs.accept([incoming]))[0]
-    if incoming.spec.url_group is None:
-        return await messages.publish(incoming)
-    return await messages.publish_group(incoming)
 
 
 def _shown(call: Call, taken: Published, *, with_url: bool = False) -> dict[str, Any]:

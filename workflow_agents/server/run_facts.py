@@ -20,8 +20,9 @@ from workflow_agents.protocol.message import MessageSpec
 from workflow_agents.protocol.message_headers import header_map
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.protocol.run_messages import visit_of
+from workflow_agents.store.interface import FeedRow
 from workflow_agents.store.message_rows import MessageRow, Owed
-from workflow_agents.store.remote_rows import LetterRow, RemoteEntry, RemoteRow
+from workflow_agents.store.remote_rows import LetterRow, RemoteRow
 
 _FAMILIES = ("headers", "callback_headers", "failure_callback_headers")
 _ENDS = frozenset({EntryKind.RUN_SUCCESS, EntryKind.RUN_FAILED, EntryKind.RUN_CANCELED})
@@ -50,7 +51,7 @@ class RunFacts:
     result: bytes | None
     labels: tuple[str, ...]
     messages: list[MessageRow]
-    entries: list[RemoteEntry]
+    entries: list[FeedRow]
     owed: Mapping[int, Owed]
     parent: RemoteRow | None = None
     children: Mapping[Any, tuple[RemoteRow, bytes]] = field(
@@ -85,16 +86,16 @@ class RunFacts:
         return {row.step: row for row in self.messages if row.kind is kind}
 
     @cached_property
-    def told(self) -> dict[int, list[RemoteEntry]]:
+    def told(self) -> dict[int, list[FeedRow]]:
         """What happened to each message, in order."""
-        found: defaultdict[int, list[RemoteEntry]] = defaultdict(list)
+        found: defaultdict[int, list[FeedRow]] = defaultdict(list)
         for entry in self.entries:
             if entry.message is not None:
                 found[entry.message].append(entry)
         return found
 
     @cached_property
-    def end(self) -> RemoteEntry | None:
+    def end(self) -> FeedRow | None:
         """What ended the run."""
         return next((entry for entry in self.entries if entry.kind in _ENDS), None)
 
@@ -127,7 +128,7 @@ class RunFacts:
         return {"retries": retries, "retryDelay": spec.retry_delay or DEFAULT_DELAY}
 
 
-def step_error(entry: RemoteEntry) -> dict[str, Any]:
+def step_error(entry: FeedRow) -> dict[str, Any]:
     """A failed attempt. Source: protocol 7.2."""
     data = data_of(entry)
     status, text = data.get("status", 0), str(data.get("error") or "")
@@ -143,7 +144,7 @@ def step_error(entry: RemoteEntry) -> dict[str, Any]:
     }
 
 
-def data_of(entry: RemoteEntry) -> dict[str, Any]:
+def data_of(entry: FeedRow) -> dict[str, Any]:
     """What an entry tells beside."""
     try:
         return json.loads(entry.data) if entry.data else {}

@@ -21,8 +21,9 @@ from workflow_agents.server.answers import without_empty
 from workflow_agents.server.message_json import label_fields
 from workflow_agents.server.run_facts import RunFacts, data_of, shown_spec, step_error
 from workflow_agents.server.run_steps import step_groups, step_of
+from workflow_agents.store.interface import FeedRow
 from workflow_agents.store.message_rows import MessageRow
-from workflow_agents.store.remote_rows import RemoteEntry, RemoteRow
+from workflow_agents.store.remote_rows import RemoteRow
 
 STATES: dict[EntryKind, str] = {
     EntryKind.RUN_STARTED: "RUN_STARTED",
@@ -123,7 +124,7 @@ def _failure(facts: RunFacts, notice: MessageRow) -> dict[str, Any]:
     }
 
 
-def _is_failure(entry: RemoteEntry) -> bool:
+def _is_failure(entry: FeedRow) -> bool:
     return entry.kind is EntryKind.MESSAGE_FAILED
 
 
@@ -134,7 +135,7 @@ def _letter_id(facts: RunFacts) -> str | None:
     return None
 
 
-def event_json(facts: RunFacts, entry: RemoteEntry) -> dict[str, Any]:
+def event_json(facts: RunFacts, entry: FeedRow) -> dict[str, Any]:
     """One thing that happened to a run. Source: protocol 7.3."""
     run, data = facts.run, data_of(entry)
     told: dict[str, Any] = {

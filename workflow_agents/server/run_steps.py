@@ -16,8 +16,8 @@ from workflow_agents.protocol.history import EntryKind, StepKind
 from workflow_agents.protocol.message_headers import header_map
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.server.run_facts import RunFacts, data_of, shown_spec
+from workflow_agents.store.interface import FeedRow
 from workflow_agents.store.message_rows import MessageRow
-from workflow_agents.store.remote_rows import RemoteEntry
 
 Step = dict[str, Any]
 
@@ -32,7 +32,7 @@ def step_groups(facts: RunFacts) -> list[dict[str, Any]]:
     return _Steps(facts).groups()
 
 
-def step_of(facts: RunFacts, entry: RemoteEntry) -> Step | None:
+def step_of(facts: RunFacts, entry: FeedRow) -> Step | None:
     """The step that a feed entry is about."""
     return _Steps(facts).of_entry(entry)
 
@@ -48,7 +48,7 @@ class _Steps:
         self._answers = facts.by_step(MessageKind.CALL_ANSWER)
         self._asked = {e.step: e for e in facts.entries if self._is_asked(e)}
 
-    def _is_asked(self, entry: RemoteEntry) -> bool:
+    def _is_asked(self, entry: FeedRow) -> bool:
         """Whether it tells that a step waits elsewhere, and not that it is planned."""
         planned = self._plans.get(entry.step)
         mine = planned is not None and entry.message == planned.id
@@ -77,7 +77,7 @@ class _Steps:
         following = None if pending else self._next()
         return groups if following is None else [*groups, {"type": "next", "steps": [following]}]
 
-    def of_entry(self, entry: RemoteEntry) -> Step | None:
+    def of_entry(self, entry: FeedRow) -> Step | None:
         facts = self._facts
         if entry.kind is EntryKind.STEP_WAITING and entry.step in self._asked:
             return self._pending(entry)
@@ -137,7 +137,7 @@ class _Steps:
             step["state"] = self._unfinished()
         return step
 
-    def _pending(self, entry: RemoteEntry) -> Step:
+    def _pending(self, entry: FeedRow) -> Step:
         """A sequential step that waits elsewhere."""
         facts, call = self._facts, self._calls.get(entry.step)
         kind = entry.type or StepKind.RUN
@@ -182,7 +182,7 @@ class _Steps:
             step |= self._details(asked)
         return step
 
-    def _asked_of(self, entry: RemoteEntry) -> Step:
+    def _asked_of(self, entry: FeedRow) -> Step:
         """The state of a step that waits elsewhere, and what it waits for."""
         step = {"state": self._unfinished(), **self._details(entry)}
         answer = self._answers.get(entry.step)
@@ -198,7 +198,7 @@ class _Steps:
             step |= {"state": "STEP_SUCCESS", "out": self._shown(data_of(late).get("out", ""))}
         return step
 
-    def _details(self, entry: RemoteEntry) -> Step:
+    def _details(self, entry: FeedRow) -> Step:
         """What a call, a wait or an invocation is about."""
         match entry.type:
             case StepKind.CALL:
@@ -215,7 +215,7 @@ class _Steps:
             case _:
                 return {}
 
-    def _call(self, entry: RemoteEntry) -> Step:
+    def _call(self, entry: FeedRow) -> Step:
         call, answer = self._calls.get(entry.step), self._answers.get(entry.step)
         if call is None:
             return {}
@@ -235,7 +235,7 @@ class _Steps:
             }
         return step
 
-    def _invoked(self, entry: RemoteEntry) -> Step:
+    def _invoked(self, entry: FeedRow) -> Step:
         found = self._facts.children.get(entry.step)
         if found is None:
             return {}
@@ -339,7 +339,7 @@ class _Steps:
         return redacted(text, self._facts.config.redact)
 
 
-def _came_late(entry: RemoteEntry) -> bool:
+def _came_late(entry: FeedRow) -> bool:
     return entry.kind is EntryKind.DISCARDED and entry.data is not None
 
 

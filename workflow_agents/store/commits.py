@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from workflow_agents.store.changes import Applied, Broken, Change, Outcome
+from workflow_agents.store.changes import Applied, Broken, Change, Outcome, Refused
 from workflow_agents.store.interface import Store
 
 if TYPE_CHECKING:
@@ -79,6 +79,17 @@ class Commits:
 
         self.submit(change, told)
         return future
+
+    async def store(self, change: Change) -> Applied | Refused:
+        """The same, for whoever can do nothing about a store that cannot be written.
+
+        Raises:
+            StoreError: nothing was stored.
+        """
+        outcome = await self.apply(change)
+        if isinstance(outcome, Broken):
+            raise outcome.error
+        return outcome
 
     @property
     def busy(self) -> bool:

@@ -77,6 +77,7 @@ class DeliveryRow:
     refusals: int = 0
     refused_at: int | None = None
     message: int | None = None
+    queue: str | None = None
     content: "MessageRow | None" = None
 
 
@@ -100,7 +101,7 @@ class ConversationRow(NamedTuple):
 
 
 class FeedRow(NamedTuple):
-    """A feed entry as it is stored."""
+    """A feed entry as it is stored; `message`: that it is about, where that was asked for."""
 
     seq: int
     run: int
@@ -110,6 +111,7 @@ class FeedRow(NamedTuple):
     step: StepKey | None
     name: str | None
     data: bytes | None
+    message: int | None = None
 
 
 class FlowKeyRow(NamedTuple):

@@ -116,16 +116,6 @@ class FreeQueue(NamedTuple):
     at: int
 
 
-class RetryInQueue(NamedTuple):
-    """Must: give the delivery back; it is due later, if it still is its turn in its queue."""
-
-    id: int
-    attempt: int
-    due_at: int
-    queue: str
-    at: int
-
-
 class AddMessageLetter(NamedTuple):
     """A message that failed for good, which a person may retry."""
 
@@ -150,7 +140,6 @@ MessageOp = (
     | DropMessage
     | DropMessages
     | FreeQueue
-    | RetryInQueue
     | AddMessageLetter
     | KeepSetting
     | ResourceOp

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
+from workflow_agents.store.interface import FeedRow
+
+if TYPE_CHECKING:
+    from workflow_agents.store.message_rows import MessageRow
 
 
 @dataclass(slots=True)
@@ -47,21 +51,6 @@ class ElementRow:
     kind: MessageKind
     step: StepKey | None
     body: bytes
-
-
-@dataclass(slots=True)
-class RemoteEntry:
-    """A feed entry about a remote run; `message`: that it is about."""
-
-    seq: int
-    run: int
-    at: int
-    kind: EntryKind
-    type: StepKind | None
-    step: StepKey | None
-    name: str | None
-    data: bytes | None
-    message: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +133,13 @@ class RemoteRuns(Protocol):
         """Dead letters, the newest first; `before` is the place of the last one seen."""
         ...
 
-    def entries(self, run: int) -> list[RemoteEntry]:
+    def entries(self, run: int) -> list[FeedRow]:
         """The feed of a run, in order."""
         ...
 
     def events(
         self, which: RunFilter, kinds: Sequence[EntryKind], *, before: int | None, limit: int
-    ) -> list[RemoteEntry]:
+    ) -> list[FeedRow]:
         """Entries of these kinds, the newest first; `before` is the `seq` of the last one seen."""
         ...
 
@@ -172,6 +161,15 @@ class RemoteRuns(Protocol):
 
     def said(self, run: int, step: StepKey, kind: MessageKind) -> int | None:
         """The message of this kind that is about this step."""
+        ...
+
+    def is_followed(self, visit: "MessageRow") -> bool:
+        """Whether what an endpoint submits when it is visited with this message is there.
+
+        Of a plan and of the answer to a call that is the result of their own step, or what that
+        waits for. Of any other element it is a step behind all that were known with it: steps
+        are numbered as they are asked for, and a group is asked for as a whole.
+        """
         ...
 
     def results(self, run: int, type: StepKind) -> list[bytes]:

@@ -5,7 +5,6 @@ import sqlite3
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.protocol.raw_steps import settled_step
-from workflow_agents.store import changes as ops
 from workflow_agents.store import message_changes as message_ops
 from workflow_agents.store.changes import Applied, Entry, WaiterKind, Woken
 from workflow_agents.store.sqlite_payloads import apart, loosen
@@ -14,10 +13,9 @@ from workflow_agents.store.sqlite_queues import (
     LEASED,
     QUEUE_WRITES,
     TO_BE_MADE,
-    free_queue,
+    next_turns,
 )
 from workflow_agents.store.sqlite_remote import REMOTE_WRITES
-from workflow_agents.store.sqlite_requests import free_flow, freed_by
 from workflow_agents.store.sqlite_schedules import RESOURCE_WRITES
 from workflow_agents.store.sqlite_writes import Write, add_entry
 
@@ -27,7 +25,7 @@ _ADD_MESSAGE = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT DO NOTHING"
 )
-_SAID = "SELECT id FROM messages WHERE run = ? AND step = ? AND kind = ?"
+_SAID = "SELECT id FROM messages WHERE run = ? AND run > 0 AND step = ? AND kind = ?"
 _OWE_MESSAGE = (
     "INSERT INTO deliveries (run, kind, leased, due_at, attempt, flow_key, data, message, queue,"
     " turn, not_before) VALUES (?, 4, ?, ?, ?, ?, x'', ?, ?, ?, ?)"
@@ -90,7 +88,7 @@ def add_message(db: sqlite3.Connection, op: message_ops.AddMessage, applied: App
     )
     applied.messages.append((message, delivery.lastrowid or 0))
     if op.queue is not None and not at_once:
-        free_queue(db, message_ops.FreeQueue(op.queue, op.at), applied)
+        next_turns(db, op.queue, op.at)
     return True
 
 
@@ -135,17 +133,6 @@ def settle_remote(
     news = Recorded(step, StepKind(does), name, ok=True, data=b"")
     applied.woken.append(Woken(run, 0, news, deadline, message))
     return True
-
-
-def drop_messages_of(db: sqlite3.Connection, run: int, at: int, applied: Applied) -> None:
-    """A remote run has ended: what nobody delivers at the moment is never delivered."""
-    which = f"FROM deliveries WHERE run = ? AND message > 0 AND leased != {LEASED}"
-    queues = db.execute(f"SELECT DISTINCT queue {which} AND queue IS NOT NULL", (run,)).fetchall()
-    for (key,) in freed_by(db, f"DELETE {which}", (run,), at):
-        if key is not None:
-            free_flow(db, ops.FreeFlow(key, at), applied)
-    for (queue,) in queues:
-        free_queue(db, message_ops.FreeQueue(queue, at), applied)
 
 
 def forget_messages(db: sqlite3.Connection, before: int, now: int, limit: int) -> int:

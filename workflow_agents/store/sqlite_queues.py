@@ -5,14 +5,14 @@ turns of a queue, as many as its parallelism, may be made; the others wait. Whos
 follows from the rows that are there, and is asked again whenever one of them goes.
 """
 
+import json
 import sqlite3
 
 from workflow_agents.protocol.history import EntryKind
-from workflow_agents.store import changes as ops
 from workflow_agents.store import message_changes as message_ops
 from workflow_agents.store import resource_changes as resource_ops
 from workflow_agents.store.changes import Applied
-from workflow_agents.store.sqlite_requests import free_flow, freed_by
+from workflow_agents.store.sqlite_requests import drop_deliveries
 from workflow_agents.store.sqlite_writes import Write
 
 TO_BE_MADE, LEASED, IN_QUEUE = 0, 1, 4
@@ -36,21 +36,14 @@ _BACK = (
 )
 
 
-def free_queue(db: sqlite3.Connection, op: message_ops.FreeQueue, _applied: Applied) -> bool:
-    """See `message_changes.FreeQueue`."""
-    db.execute(_FREE, (op.queue, op.at))
+def next_turns(db: sqlite3.Connection, queue: str, at: int) -> None:
+    """Those whose turn it is in a queue are due."""
+    db.execute(_FREE, (queue, at))
+
+
+def _free_queue(db: sqlite3.Connection, op: message_ops.FreeQueue, _applied: Applied) -> bool:
+    next_turns(db, op.queue, op.at)
     return True
-
-
-def retry_in_queue(db: sqlite3.Connection, op: message_ops.RetryInQueue, _applied: Applied) -> bool:
-    """See `message_changes.RetryInQueue`."""
-    retried = db.execute(
-        f"UPDATE deliveries SET leased = {IN_QUEUE}, due_at = NULL, not_before = ?"
-        f" WHERE id = ? AND attempt = ? AND leased = {LEASED}",
-        (op.due_at, op.id, op.attempt),
-    )
-    db.execute(_FREE, (op.queue, op.at))
-    return retried.rowcount == 1
 
 
 def _set_queue(db: sqlite3.Connection, op: resource_ops.SetQueue, _applied: Applied) -> bool:
@@ -61,7 +54,7 @@ def _set_queue(db: sqlite3.Connection, op: resource_ops.SetQueue, _applied: Appl
         (op.name, op.parallelism, op.paused, op.at),
     )
     db.execute(_BACK, (op.name,))
-    db.execute(_FREE, (op.name, op.at))
+    next_turns(db, op.name, op.at)
     return True
 
 
@@ -87,40 +80,31 @@ def _drop_queue(db: sqlite3.Connection, op: resource_ops.DropQueue, applied: App
         drop_messages(
             db, message_ops.DropMessages(tuple(message for (message,) in waiting), op.at), applied
         )
-        db.execute(_FREE, (op.name, op.at))  # a run that lost a message would never end
+        next_turns(db, op.name, op.at)  # a run that lost a message would never end
     return dropped
 
 
 def drop_messages(db: sqlite3.Connection, op: message_ops.DropMessages, applied: Applied) -> bool:
     """See `message_changes.DropMessages`."""
-    for message in op.messages:
-        if drop_message(db, message_ops.DropMessage(message, op.at), applied):
-            applied.dropped.append(message)
-            added = db.execute(
-                "INSERT INTO feed (run, at, kind, message) VALUES (0, ?, ?, ?)",
-                (op.at, EntryKind.MESSAGE_CANCELED, message),
-            )
-            applied.seq = added.lastrowid or 0
+    which = "message IN (SELECT value FROM json_each(?))"
+    dropped = drop_deliveries(db, which, (json.dumps(op.messages),), op.at)
+    for message in sorted(message for message in dropped if message is not None):
+        applied.dropped.append(message)
+        added = db.execute(
+            "INSERT INTO feed (run, at, kind, message) VALUES (0, ?, ?, ?)",
+            (op.at, EntryKind.MESSAGE_CANCELED, message),
+        )
+        applied.seq = added.lastrowid or 0
     return True
 
 
-def drop_message(db: sqlite3.Connection, op: message_ops.DropMessage, applied: Applied) -> bool:
-    """See `message_changes.DropMessage`."""
-    row = db.execute("SELECT queue FROM deliveries WHERE message = ?", (op.message,)).fetchone()
-    if row is None:
-        return False
-    for (key,) in freed_by(db, "DELETE FROM deliveries WHERE message = ?", (op.message,), op.at):
-        if key is not None:
-            free_flow(db, ops.FreeFlow(key, op.at), applied)
-    if row[0] is not None:
-        db.execute(_FREE, (row[0], op.at))
-    return True
+def _drop_message(db: sqlite3.Connection, op: message_ops.DropMessage, _applied: Applied) -> bool:
+    return bool(drop_deliveries(db, "message = ?", (op.message,), op.at))
 
 
 QUEUE_WRITES: dict[type, Write] = {
-    message_ops.FreeQueue: free_queue,
-    message_ops.RetryInQueue: retry_in_queue,
-    message_ops.DropMessage: drop_message,
+    message_ops.FreeQueue: _free_queue,
+    message_ops.DropMessage: _drop_message,
     message_ops.DropMessages: drop_messages,
     resource_ops.SetQueue: _set_queue,
     resource_ops.NeedQueue: _need_queue,

@@ -46,7 +46,7 @@ _RUN = (
 _WAITER = "SELECT run, step, kind, type, name, due_at, event, attempts, flow_key FROM waiters"
 _DELIVERY = (
     "SELECT id, run, step, kind, attempt, due_at, flow_key, data, NULL,"
-    " leased > 1, pause_key, refusals, refused_at, message, payload FROM deliveries"
+    " leased > 1, pause_key, refusals, refused_at, message, queue, payload FROM deliveries"
 )
 _FEED = "SELECT seq, run, at, kind, type, step, name, data, payload FROM feed"
 _HISTORY = (
@@ -270,7 +270,7 @@ class SqliteReads:
         """See `Store.feed`."""
         which = "seq > ?1 AND ?3 IS NULL" if run is None else "run = ?3 AND seq > ?1"
         rows = self.all(f"{_FEED} WHERE {which} ORDER BY seq LIMIT ?2", (after, limit, run))
-        return [_feed(r) for r in self.with_payloads(rows, -1)]
+        return [feed_row(r) for r in self.with_payloads(rows, -1)]
 
     def bodies(self, run: int, most: int) -> dict[int, Body]:
         """See `Store.bodies`."""
@@ -306,7 +306,7 @@ class SqliteReads:
                 f"{_FEED} WHERE run = ? AND step = ? AND kind = ? ORDER BY seq DESC LIMIT 1",
                 (waiter.run, waiter.step, EntryKind.STEP_WAITING),
             )
-            found += [(waiter, _feed(entry)) for entry in self.with_payloads(entries, -1)]
+            found += [(waiter, feed_row(entry)) for entry in self.with_payloads(entries, -1)]
         return found
 
     def waiter(self, run: int, step: StepKey) -> WaiterRow | None:
@@ -399,7 +399,8 @@ class SqliteReads:
                     )
                 payloads = [p for run in runs for (p,) in db.execute(_PAYLOADS_OF, run)]
                 for table in _OF_A_RUN:
-                    db.executemany(f"DELETE FROM {table} WHERE run = ?", runs)
+                    # Messages of runs have an index of their own, by which `run > 0` is known.
+                    db.executemany(f"DELETE FROM {table} WHERE run = ? AND run > 0", runs)
                 db.executemany("DELETE FROM runs WHERE id = ?", runs)
                 loosen(db, payloads)
                 db.execute("COMMIT")
@@ -481,6 +482,7 @@ def _waiter(row: Any) -> WaiterRow:
     return waiter
 
 
-def _feed(row: Any) -> FeedRow:
+def feed_row(row: Any) -> FeedRow:
+    """An entry of the feed, of the columns as they are there."""
     seq, run, at, kind, type_, *rest = row
     return FeedRow(seq, run, at, EntryKind(kind), _STEP_KINDS.get(type_), *rest)

@@ -12,17 +12,29 @@ ASKED_AGAIN = 4
 """How many of those who wait for a slot are looked at when one is free."""
 
 
-def freed_by(
-    db: sqlite3.Connection, deleted: str, arguments: tuple[Any, ...], at: int
-) -> list[tuple[str | None]]:
-    """Delete requests; the turns of their pause keys are free, and these flow control keys."""
+def drop_deliveries(
+    db: sqlite3.Connection, which: str, arguments: tuple[Any, ...], at: int
+) -> list[int | None]:
+    """Delete requests, and let those go on that wait behind them; the messages of those deleted."""
     rows = db.execute(
-        f"{deleted} RETURNING flow_key, pause_key, leased, payload", arguments
+        f"DELETE FROM deliveries WHERE {which}"
+        " RETURNING flow_key, pause_key, leased, queue, message, payload",
+        arguments,
     ).fetchall()
+    if not rows:
+        return []
     loosen(db, [payload for *_, payload in rows if payload is not None])
-    for key in sorted({key for _, key, leased, _ in rows if key is not None and leased == 1}):
+    for key in sorted({key for key, *_ in rows if key is not None}):
+        free_flow(db, ops.FreeFlow(key, at), Applied())
+    for key in sorted({key for _, key, leased, *_ in rows if key is not None and leased == 1}):
         free_turns(db, ops.FreeTurns(key, at, ASKED_AGAIN), Applied())
-    return [(flow_key,) for flow_key, *_ in rows]
+    queues = sorted({queue for _, _, _, queue, _, _ in rows if queue is not None})
+    if queues:
+        from workflow_agents.store.sqlite_queues import next_turns
+
+        for queue in queues:
+            next_turns(db, queue, at)
+    return [message for *_, message, _ in rows]
 
 
 def take_delivery(db: sqlite3.Connection, op: ops.TakeDelivery, _applied: Applied) -> bool:
@@ -35,12 +47,9 @@ def take_delivery(db: sqlite3.Connection, op: ops.TakeDelivery, _applied: Applie
     return bool(taken)
 
 
-def drop_delivery(db: sqlite3.Connection, op: ops.DropDelivery, applied: Applied) -> bool:
+def drop_delivery(db: sqlite3.Connection, op: ops.DropDelivery, _applied: Applied) -> bool:
     """See `changes.DropDelivery`."""
-    deleted = "DELETE FROM deliveries WHERE run = ? AND step = ?"
-    for (key,) in freed_by(db, deleted, (op.run, op.step), op.at):
-        if key is not None:
-            free_flow(db, ops.FreeFlow(key, op.at), applied)
+    drop_deliveries(db, "run = ? AND step = ?", (op.run, op.step), op.at)
     return True
 
 
@@ -91,8 +100,10 @@ def free_turns(db: sqlite3.Connection, op: ops.FreeTurns, _applied: Applied) -> 
 
 def retry_delivery(db: sqlite3.Connection, op: ops.RetryDelivery, _applied: Applied) -> bool:
     """See `changes.RetryDelivery`."""
+    # What has its turn in a queue goes back into it: the queue may have been paused meanwhile.
     retried = db.execute(
-        "UPDATE deliveries SET leased = 0, due_at = ?1, refusals = refusals + (?2 IS NOT NULL),"
+        "UPDATE deliveries SET leased = iif(queue IS NULL, 0, 4), due_at = iif(queue IS NULL, ?1,"
+        " NULL), not_before = ?1, refusals = refusals + (?2 IS NOT NULL),"
         " refused_at = ifnull(refused_at, ?2) WHERE id = ?3 AND attempt = ?4 AND leased = 1",
         (op.due_at, op.refused_at, op.id, op.attempt),
     )

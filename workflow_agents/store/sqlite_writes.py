@@ -14,10 +14,10 @@ from workflow_agents.store.changes import Applied, Entry, WaiterKind, Woken
 from workflow_agents.store.sqlite_conversations import append_messages, delete_conversation
 from workflow_agents.store.sqlite_payloads import PAYLOAD_BYTES, apart, loosen, store_payload
 from workflow_agents.store.sqlite_requests import (
+    drop_deliveries,
     drop_delivery,
     free_flow,
     free_turns,
-    freed_by,
     hold_delivery,
     retry_delivery,
     set_pause,
@@ -171,7 +171,6 @@ def _park(db: sqlite3.Connection, op: ops.Park, _applied: Applied) -> bool:
 
 def _end_run(db: sqlite3.Connection, op: ops.EndRun, applied: Applied) -> bool:
     result, payload = apart(db, op.result)
-    (was,) = db.execute("SELECT phase FROM runs WHERE id = ?", (op.run,)).fetchone() or (None,)
     ended = db.execute(
         "UPDATE runs SET phase = ?, ended_at = ?, result = ?, result_payload = ?,"
         f" due_at = NULL, token = token + 1 WHERE id = ? AND phase NOT IN {_ENDED}",
@@ -181,13 +180,10 @@ def _end_run(db: sqlite3.Connection, op: ops.EndRun, applied: Applied) -> bool:
         _loosen_if(db, payload)
         return False
     freed = db.execute("DELETE FROM waiters WHERE run = ? RETURNING flow_key", (op.run,)).fetchall()
-    deleted = "DELETE FROM deliveries WHERE run = ? AND step IS NOT NULL"
-    freed += freed_by(db, deleted, (op.run,), op.at)
     db.execute("DELETE FROM notifications WHERE run = ?", (op.run,))
-    if was == _REMOTE:
-        from workflow_agents.store.sqlite_messages import drop_messages_of
-
-        drop_messages_of(db, op.run, op.at, applied)
+    # Of its calls none is wanted any more; a message that is being delivered ends by itself.
+    owed = "run = ? AND (step IS NOT NULL OR message IS NOT NULL AND leased != 1)"
+    drop_deliveries(db, owed, (op.run,), op.at)
     for key in sorted({key for (key,) in freed if key is not None}):
         free_flow(db, ops.FreeFlow(key, op.at), applied)
     return True

@@ -11,8 +11,9 @@ from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.protocol.raw_steps import invoked
 from workflow_agents.server.run_facts import RunFacts
 from workflow_agents.server.run_json import event_json, run_json
+from workflow_agents.store.interface import FeedRow
 from workflow_agents.store.message_rows import MessageRow, Owed
-from workflow_agents.store.remote_rows import LetterRow, RemoteEntry, RemoteRow
+from workflow_agents.store.remote_rows import LetterRow, RemoteRow
 
 URL = "https://shop.test/api/order"
 VISIT, PLAN, CALL = MessageKind.VISIT, MessageKind.PLAN, MessageKind.CALL
@@ -28,7 +29,7 @@ class Told:
     def __init__(self, phase: Phase = Phase.REMOTE, **spec: Any) -> None:
         self.phase = phase
         self.messages: list[MessageRow] = []
-        self.entries: list[RemoteEntry] = []
+        self.entries: list[FeedRow] = []
         self.owed: dict[int, Owed] = {}
         self.more: dict[str, Any] = {}
         self.message(VISIT, 0, b'{"orderId":42}', headers=HEADERS | {"X-Own": "kept"}, **spec)
@@ -48,11 +49,11 @@ class Told:
         )  # fmt: skip
         return len(self.messages)
 
-    def entry(self, kind: EntryKind, message: int | None = None, **more: Any) -> RemoteEntry:
+    def entry(self, kind: EntryKind, message: int | None = None, **more: Any) -> FeedRow:
         data = more.pop("data", None)
         if data is not None and not isinstance(data, bytes):
             data = json.dumps(data).encode()
-        entry = RemoteEntry(
+        entry = FeedRow(
             len(self.entries) + 1, 1, 200 + len(self.entries), kind, more.get("type"),
             more.get("step"), more.get("name"), data, message,
         )  # fmt: skip
