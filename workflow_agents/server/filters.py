@@ -14,6 +14,8 @@ from workflow_agents.store.remote_rows import RunFilter
 
 Query = Mapping[str, list[str]]
 
+_MOST_IDS = 1_000
+
 
 def values_of(query: Query, *names: str) -> tuple[str, ...]:
     """All values of a parameter, under each of its names."""
@@ -119,6 +121,8 @@ def ids_in(data: Any, name: str) -> tuple[str, ...] | None:
     if listed is None:
         return None
     ids: list[object] = cast("list[object]", listed) if isinstance(listed, list) else [listed]
+    if len(ids) > _MOST_IDS:
+        raise wrong_option(name, f"at most {_MOST_IDS:,} ids", len(ids))
     if not all(isinstance(one, str) and is_text(one) for one in ids):
         raise wrong_option(name, "a list of ids", "something else")
     return tuple(str(one) for one in ids)
