@@ -25,6 +25,7 @@ from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.engine.http_client import AiohttpOut
 from workflow_agents.engine.http_out import HttpOut, HttpRequest, HttpResponse, NoAnswer
 from workflow_agents.server.app import create_app
+from workflow_agents.server.connections import Connection
 from workflow_agents.server.settings import (
     DEV_ACCOUNTS,
     DEV_KEYS,
@@ -173,9 +174,11 @@ class OnlyTo(AiohttpOut):
 
 @asynccontextmanager
 async def listening(app: Any) -> AsyncGenerator[int]:
-    """An ASGI app on a free port of loopback."""
+    """An ASGI app on a free port of loopback, served as `workflow-agents server` serves it."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
+    config = uvicorn.Config(
+        app, http=Connection, log_config=None, access_log=False, lifespan="off", ws="none"
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
