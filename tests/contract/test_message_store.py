@@ -202,6 +202,17 @@ def test_a_callback_in_a_queue_is_a_part_of_its_sources_turn(bench: Bench) -> No
     bench.applied(DropMessages((callback,), 10), entries=(Entry(0, 10, EntryKind.MESSAGE_CREATED),))
 
 
+def test_the_turn_of_a_run_that_ends_is_the_next_ones(bench: Bench) -> None:
+    bench.applied(NeedQueue("q", 10))
+    begun = AddRun("wfr_1", "https://a.test/x", Phase.REMOTE, None, 0, 10, b"", None)
+    first = message(queue="q", kind=MessageKind.VISIT, step=0)
+    run = bench.applied(begun, first).run
+    follows = bench.add(queue="q")
+    assert follows not in bench.due()
+    bench.applied(EndRun(run, Phase.CANCELED, 20))
+    assert bench.due(20) == [follows]
+
+
 def test_what_waits_goes_with_its_queue(bench: Bench) -> None:
     bench.applied(NeedQueue("q", 10))
     head, waits = bench.add(queue="q"), bench.add(queue="q")

@@ -61,6 +61,21 @@ async def test_a_parallel_group_costs_the_visits_that_the_protocol_says(tmp_path
     assert len(endpoint.visits) == 1 + 3 + 2 + 1 + 1
 
 
+async def test_a_run_outlives_the_queue_that_its_first_visit_waits_in(tmp_path, endpoint) -> None:
+    """A visit that was dropped would leave a run that nothing ever brings to its end."""
+
+    async def order(context: Context):
+        return await context.run("one", lambda: 1)
+
+    endpoint.programs[URL] = order
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await engine.wire.queues.put("q", paused=True)
+        await endpoint.trigger(URL, "wfr_1", queue_name="q")
+        await engine.wire.queues.delete("q")
+        row = await ended(engine, "wfr_1")
+    assert row.phase is Phase.SUCCESS
+
+
 async def test_a_run_id_is_taken_once(tmp_path, endpoint) -> None:
     async def order(context: Context):
         await context.run("one", lambda: 1)

@@ -215,5 +215,5 @@ class _Guarded:
             return None
         except Exception:
             # The edge of the process: told in the log, and not to whoever asked.
-            logger.exception("a request failed", extra={"path": request.url.path})
+            logger.exception("a request failed", extra={"path": request.scope["path"]})
             return refusal(500, "internal error")

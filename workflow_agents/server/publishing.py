@@ -1,14 +1,15 @@
 """Messages: published, enqueued, in batches; looked at, and cancelled. Source: protocol 6.2."""
 
-from collections.abc import Iterable
-from typing import Any, cast
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, TypeVar, cast
 
 from starlette.responses import Response
 
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.engine.messages import Accepting, Incoming, Published
 from workflow_agents.engine.remote_runs import is_of_a_run
-from workflow_agents.errors import NotFound, UsageError, WorkflowAgentsError
+from workflow_agents.errors import LimitError, NotFound, UsageError, WorkflowAgentsError
 from workflow_agents.protocol.callbacks import compact_json
 from workflow_agents.protocol.message import parse_message
 from workflow_agents.server.answers import Json, refusal_of, refusal_of_step, told
@@ -18,6 +19,10 @@ from workflow_agents.server.routing import Call, Endpoint
 from workflow_agents.store.message_lists import MessageFilter
 
 _CANCELLED_AT_ONCE = 500
+_MOST_ITEMS = 10_000
+_AT_ONCE = 50
+
+T = TypeVar("T")
 
 
 async def publish(call: Call) -> Response:
@@ -52,9 +57,8 @@ async def batch(call: Call) -> Response:
     One that cannot be taken is told of in its place; where none can, or where one is of a
     workflow run, the whole request is refused, because SDKs look at the status only.
     """
-    data = await call.json([])
-    items: list[Any] = cast("list[Any]", data) if isinstance(data, list) else [data]
-    read = [_read(item, call.caller_ip) for item in items]
+    items = await items_of(call)
+    read = [_read(item, call.caller_ip) async for item in in_turns(items)]
     for item, one in zip(items, read, strict=True):
         if isinstance(one, WorkflowAgentsError) and _names_a_run(item):
             return refusal_of_step(one)
@@ -68,13 +72,41 @@ async def batch(call: Call) -> Response:
         next(accepted)
         if isinstance(one, Incoming) and is_of_a_run(one.spec)
         else _accepting(call, one)
-        for one in read
+        async for one in in_turns(read)
     ]
     taken = [await _taken(one) for one in begun]
     errors = [one for one in taken if isinstance(one, WorkflowAgentsError)]
     if errors and len(errors) == len(taken):
         raise errors[0]
     return Json([_entry(call, one) for one in taken])
+
+
+async def items_of(call: Call) -> list[Any]:
+    """The items of a batch; a single one need not be in a list.
+
+    Raises:
+        LimitError: WA501, there are too many, or they are too large.
+        StepUsageError: WA204, they are no JSON.
+    """
+    data = await call.json([])
+    items: list[Any] = cast("list[Any]", data) if isinstance(data, list) else [data]
+    if len(items) > _MOST_ITEMS:
+        raise LimitError(
+            "WA501",
+            "a batch has too many items",
+            where="the body",
+            found=f"expected at most {_MOST_ITEMS:,} items, found {len(items):,}",
+            fix=("send several batches",),
+        )
+    return items
+
+
+async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
+    """Each of them; between every few, other requests have their turn."""
+    for nth, item in enumerate(items, 1):
+        yield item
+        if not nth % _AT_ONCE:
+            await asyncio.sleep(0)
 
 
 def _accepting(call: Call, one: Incoming | WorkflowAgentsError) -> Accepting | WorkflowAgentsError:

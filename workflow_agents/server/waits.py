@@ -52,7 +52,7 @@ async def webhook(call: Call) -> Response:
         "method": request.method,
         "header": header_map(call.headers),
         "body": base64.b64encode(body).decode(),
-        "proto": request.url.scheme,
+        "proto": request.scope["scheme"],
         "host": request.headers.get("host", ""),
         "url": f"/{'/'.join(call.target.segments)}{query}",
     }

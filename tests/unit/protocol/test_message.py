@@ -220,6 +220,7 @@ def test_a_value_of_a_callback_is_refused_with_its_message() -> None:
         "https://",
         "https://u:p@a.test",
         "https://a.test/a b",
+        "https://a.test/\ud800",
         "http://a\0b",
         "a/b",
     ],
