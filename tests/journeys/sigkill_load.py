@@ -113,6 +113,10 @@ class Load:
                 **SOON,
             )
 
+    async def unschedule(self) -> None:
+        for n in range(SCHEDULES):
+            await self.ask("DELETE", f"/v2/schedules/every-minute-{n}")
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Ask all the time; at the end, all that is being asked is asked to its end."""

@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -15,10 +13,10 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.forks import Child, nursery
 from workflow_agents.server.settings import make_token
 from workflow_agents.testing._http import HttpAnswer, HttpServer
 
-NURSERY = Path(__file__).with_name("nursery.py")
 PATIENCE_S = 30
 CREDENTIALS = {
     "QSTASH_TOKEN": make_token("tester", "of-the-journey"),
@@ -41,28 +39,24 @@ class Mortal:
     def __init__(
         self, argv: list[str], env: Mapping[str, str], log: Path, health: str, modules: list[str]
     ) -> None:
-        self._asked = json.dumps({"argv": argv, "env": env, "log": str(log)})
+        self._argv = argv
+        self._env = {**os.environ, **env}
         self._log = log
         self._health = health
-        self._nursery = subprocess.Popen(
-            [sys.executable, str(NURSERY), *modules],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._number = 0
+        self._nursery = nursery(*modules)
+        self._child: Child | None = None
 
     def start(self) -> None:
         """Begin a life."""
-        assert self._nursery.stdin is not None
-        print(self._asked, file=self._nursery.stdin, flush=True)
-        self._number = self._heard()
+        self._child = self._nursery.start(
+            self._argv, log=self._log, env=self._env, cwd=self._log.parent
+        )
 
     def wait_until_ready(self) -> None:
         """Return when it has started."""
         patience = time.monotonic() + PATIENCE_S
         while True:
-            assert time.monotonic() < patience, self._log.read_text()
+            assert time.monotonic() < patience, self._said()
             try:
                 urllib.request.urlopen(self._health, timeout=PATIENCE_S).close()
             except OSError:
@@ -72,22 +66,22 @@ class Mortal:
 
     def kill(self) -> None:
         """With SIGKILL; it must not have ended by itself."""
-        assert self._end(signal.SIGKILL) == -signal.SIGKILL, self._log.read_text()
+        assert self._end(signal.SIGKILL) == -signal.SIGKILL, self._said()
 
     def stop(self) -> None:
         """Let it end, for good."""
-        if self._number:
+        if self._child is not None:
             self._end(signal.SIGTERM)
-        self._nursery.communicate()
+
+    def _said(self) -> str:
+        files = (self._log, self._log.with_name(f"{self._log.name}.err"))
+        return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
     def _end(self, number: signal.Signals) -> int:
-        os.kill(self._number, number)
-        self._number = 0
-        return self._heard()
-
-    def _heard(self) -> int:
-        assert self._nursery.stdout is not None
-        return int(self._nursery.stdout.readline())
+        assert self._child is not None
+        child, self._child = self._child, None
+        child.send(number)
+        return child.wait()
 
 
 class Outside:

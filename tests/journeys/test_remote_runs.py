@@ -138,6 +138,26 @@ async def test_a_visit_that_fails_after_it_has_submitted_is_not_made_again(tmp_p
     assert [v.listed for v in endpoint.visits] == [[], ["one"], ["one", "two"]]
 
 
+async def test_a_visit_may_be_sent_once_more_until_its_step_is_there(tmp_path) -> None:
+    """Where a kept connection breaks, a request is sent again by itself, and is no new attempt."""
+    asked: list[tuple[bool, bool]] = []
+
+    class Asking(Endpoint):
+        async def send(self, request: HttpRequest) -> HttpResponse:
+            assert request.may_repeat is not None
+            before = request.may_repeat()
+            answer = await super().send(request)
+            asked.append((before, request.may_repeat()))
+            return answer
+
+    endpoint = Asking()
+    endpoint.programs[URL] = two_steps
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await endpoint.trigger(URL, "wfr_1")
+        await ended(engine, "wfr_1")
+    assert asked == [(True, False)] * 3
+
+
 async def test_a_repeated_visit_records_nothing_twice(tmp_path) -> None:
     """The first one is given up while it works, and submits after the second one has."""
     endpoint = Losing()

@@ -157,16 +157,17 @@ async def test_kills_lose_nothing_and_record_nothing_twice(world: World, victim:
     async with load.running():
         await kills(world, getattr(world, victim), random.Random(KILLS))
     stopped = time.time()
+    await load.unschedule()
+    least, most = minutes_between(scheduled, stopped), minutes_between(began, time.time())
     await load.settled()
     took = time.time() - began
 
     await check_runs(world)
     await check_messages(world)
-    check_notes(world, victim)
+    check_queue(world)
+    check_ticks(world, least * SCHEDULES, most * SCHEDULES)
     await load.close()
     world.server.stop()
-    least, most = minutes_between(scheduled, stopped), minutes_between(began, time.time())
-    check_ticks(world, least * SCHEDULES, most * SCHEDULES)
     check_store(world)
     steps = sum(world.store.recorded().values())
     assert steps > KILLS, "the kills came before any work was done"
@@ -221,18 +222,18 @@ async def check_messages(world: World) -> None:
     assert (await world.load.ask("GET", "/v2/workflows/dlq"))["messages"] == []
 
 
-def check_notes(world: World, victim: str) -> None:
-    """A queue keeps its order, and no visit is made for what is recorded."""
+def check_queue(world: World) -> None:
+    """A queue keeps its order; the first may come again and again, until it is taken."""
     queued = [int(n) for kind, n, *_ in world.notes if kind == "queued"]
     assert queued == sorted(queued), "a message has overtaken the one before it in its queue"
-    if victim == "endpoint":
-        # When it is the server that dies, visits that it has made wait in the endpoint, and
-        # begin when others of the same step have been recorded.
-        assert repeated_after_record(world) == []
 
 
 def repeated_after_record(world: World) -> list[tuple[str, str]]:
-    """Bodies that began after a kill that had found their result recorded."""
+    """Bodies that began after a kill that had found their result recorded.
+
+    They are few, but not none: visits that a server has made before it was killed wait in the
+    endpoint, while others for the same step are made by the next one.
+    """
     ends = [*(lines for _, lines in world.recorded[1:]), len(world.notes)]
     return [
         (run_id, " ".join(name))

@@ -7,7 +7,7 @@ import asyncio
 import io
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -80,7 +80,7 @@ class Exchange:
                     headers=headers,
                     data=body or None,
                     allow_redirects=False,
-                    middlewares=(send_again_if_stale,),
+                    middlewares=(partial(send_again_if_stale, request.may_repeat),),
                     ssl=tls() if url.scheme == "https" else True,
                 )
                 try:

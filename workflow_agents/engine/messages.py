@@ -14,9 +14,9 @@ from workflow_agents.core.checks import checked_size
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.redaction import HIDDEN
-from workflow_agents.core.retry import validate_retries
+from workflow_agents.core.retry import MAX_RETRIES
 from workflow_agents.engine.ends import DeliveryKind
-from workflow_agents.errors import NotFound
+from workflow_agents.errors import LimitError, NotFound
 from workflow_agents.protocol.history import EntryKind, StepKey
 from workflow_agents.protocol.message import (
     JSON_TYPE,
@@ -24,6 +24,7 @@ from workflow_agents.protocol.message import (
     content_key,
     parse_message,
 )
+from workflow_agents.protocol.message_headers import bad_header
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.store.changes import Applied, Broken, Change, Entry, Op, Outcome, Refused
 from workflow_agents.store.interface import DeliveryRow
@@ -244,12 +245,16 @@ class Messages:
         """Refuse what could not be carried out later, callbacks and theirs included.
 
         Raises:
-            ConfigurationError: WA102, WA104, WA105, WA121, WA504.
-            LimitError: WA501.
+            ConfigurationError: WA104, WA105, WA121, WA504.
+            LimitError: WA501, WA505.
         """
         checked_size(len(body), self._engine.limits.payload_bytes, f"body for {spec.url}")
-        if spec.retries is not None:
-            validate_retries(spec.retries)
+        if spec.retries is not None and spec.retries > MAX_RETRIES:
+            found = f"expected at most {MAX_RETRIES} retries, found {spec.retries}"
+            raise LimitError("WA505", where="header Upstash-Retries", found=found)
+        if spec.flow_value and spec.flow_key is None:
+            name, other = "upstash-flow-control-value", "Upstash-Flow-Control-Key beside it"
+            raise bad_header(name, other, spec.flow_value)
         if spec.retry_delay is not None:
             DelayExpression.parse(spec.retry_delay)
         self.flow_of(spec)

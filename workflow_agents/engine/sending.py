@@ -6,6 +6,7 @@ one: none is lost between them. Source: protocol 4.10, 5.1, 5.2.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -131,8 +132,18 @@ class Sending:
         spec: MessageSpec,
         body: bytes,
         own: dict[str, str] | None = None,
+        may_repeat: Callable[[], bool] | None = None,
     ) -> Attempt:
-        """Send it once. `own`: headers that the server sets for this kind of message."""
+        """Send it once.
+
+        Args:
+            row: the delivery.
+            message: what is delivered.
+            spec: how.
+            body: of the request.
+            own: headers that the server sets for this kind of message.
+            may_repeat: see `HttpRequest`.
+        """
         engine = self._engine
         ours = dict(own or {})
         if message.url_group is not None:
@@ -155,7 +166,9 @@ class Sending:
             own=ours,
         )
         timeout_ms = spec.timeout_ms or engine.call_timeout_ms
-        request = HttpRequest(spec.method, spec.url, headers, body, timeout_ms)
+        request = HttpRequest(
+            spec.method, spec.url, headers, body, timeout_ms, may_repeat=may_repeat
+        )
         try:
             answer = await engine.http.send(request)
         except NoAnswer as error:

@@ -90,7 +90,14 @@ class Visits:
     ) -> None:
         body = self._body(message)
         sending = self._engine.wire.sending
-        attempt = await sending.exchange(row, message, spec, body, self.own_headers(run, spec))
+        attempt = await sending.exchange(
+            row,
+            message,
+            spec,
+            body,
+            self.own_headers(run, spec),
+            may_repeat=lambda: not (self._is_of_no_use(message, run) or self._is_followed(message)),
+        )
         visited = partial(self._visited, row, message, run, spec, attempt)
         await self._engine.deliveries.recorded(row, visited)
 

@@ -239,8 +239,10 @@ def _check_later(url: str | None, headers: Mapping[str, str], family: str) -> No
     try:
         parse_message(url, headers.items())
     except ConfigurationError as error:
+        # Without its prefix, it would be taken for a header of this message.
+        what = error.what.replace("header Upstash-", f"header {family}-", 1)
         raise ConfigurationError(
-            "WA121", error.what, where=f"the headers {family}-...", found=error.found
+            "WA121", what, where=f"the headers {family}-...", found=error.found
         ) from error
 
 

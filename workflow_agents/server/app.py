@@ -7,14 +7,13 @@ check are one object, so that no path can be reached past it.
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from workflow_agents.engine.engine import DurableEngine
@@ -83,9 +82,10 @@ def create_app(
         *(_route(endpoint, gate) for endpoint in table),
         *(_route(endpoint, gate) for endpoint in openapi.endpoints(table)),
     ]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _not_that_way})
+    app = Starlette(routes=routes)
     app.router.redirect_slashes = False
     app.router.default = _nothing_here
+    app.add_exception_handler(405, _Methods(routes))
     return _Door(app, settings)
 
 
@@ -98,11 +98,17 @@ async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
         await refusal(404, f"there is nothing at {scope['path'][:200]}")(scope, receive, send)
 
 
-async def _not_that_way(request: Request, error: Exception) -> Response:
-    """What the framework refuses: a method that the route has not."""
-    status = error.status_code if isinstance(error, HTTPException) else 400
-    headers = error.headers if isinstance(error, HTTPException) else None
-    return refusal(status, f"{request.method[:20]} is no method of this address", headers)
+class _Methods:
+    """Tells what may be done at a path instead, whichever of its routes was looked at."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = routes
+
+    def __call__(self, request: Request, _error: Exception) -> Response:
+        scope = request.scope
+        found = (route for route in self._routes if route.matches(scope)[0] is not Match.NONE)
+        allowed = ", ".join(sorted({m for route in found for m in route.methods or ()} - {"HEAD"}))
+        return refusal(405, f"{scope['path'][:200]} takes {allowed}", {"Allow": allowed})
 
 
 class _Door:

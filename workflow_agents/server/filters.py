@@ -92,12 +92,9 @@ def run_filter(query: Query) -> RunFilter:
     Raises:
         ConfigurationError: WA102.
     """
-    exact = (query.get("workflowUrlExactMatch") or [""])[-1].lower() == "true"
-    urls = whole_values_of(query, "workflowUrl")
     return RunFilter(
         run_ids=values_of(query, "workflowRunId", "workflowRunIds"),
-        urls=urls if exact else (),
-        prefixes=() if exact else urls,
+        urls=whole_values_of(query, "workflowUrl"),
         hosts=values_of(query, "host"),
         paths=whole_values_of(query, "path"),
         labels=values_of(query, "label"),

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.engine.messages import Accepting, Incoming, Published
 from workflow_agents.engine.remote_runs import is_of_a_run
-from workflow_agents.errors import LimitError, NotFound, WorkflowAgentsError
+from workflow_agents.errors import LimitError, NotFound, UsageError, WorkflowAgentsError
 from workflow_agents.protocol.callbacks import compact_json
 from workflow_agents.protocol.message import parse_message
-from workflow_agents.server.answers import Json, told
+from workflow_agents.server.answers import Json, refusal_of, refusal_of_step, told
 from workflow_agents.server.filters import count_of, ids_in, message_filter, values_of
 from workflow_agents.server.message_json import message_json
 from workflow_agents.server.routing import Call, Endpoint
@@ -36,12 +36,16 @@ async def enqueue(call: Call) -> Response:
 
 
 async def _publish(call: Call, destination: str, queue: str | None = None) -> Response:
-    spec = parse_message(destination, call.headers, call.target.configuration, queue=queue)
-    incoming = Incoming(spec, await call.body(), call.caller_ip)
-    if is_of_a_run(spec):
-        taken = await call.engine.wire.runs.accept([incoming])
-    else:
-        taken = await call.engine.wire.messages.accept(incoming).published()
+    try:
+        spec = parse_message(destination, call.headers, call.target.configuration, queue=queue)
+        incoming = Incoming(spec, await call.body(), call.caller_ip)
+        if is_of_a_run(spec):
+            taken = await call.engine.wire.runs.accept([incoming])
+        else:
+            taken = await call.engine.wire.messages.accept(incoming).published()
+    except UsageError as error:
+        of_a_run = _name_a_run(name for name, _ in call.headers)
+        return refusal_of_step(error) if of_a_run else refusal_of(error)
     if spec.url_group is not None:
         return Json([_shown(call, one, with_url=True) for one in taken])
     return Json(_shown(call, taken[0]), 202 if taken[0].deduplicated else 200)
@@ -56,11 +60,14 @@ async def batch(call: Call) -> Response:
     items = await items_of(call)
     read = [_read(item, call.caller_ip) async for item in in_turns(items)]
     for item, one in zip(items, read, strict=True):
-        if isinstance(one, WorkflowAgentsError) and (len(read) == 1 or _names_a_run(item)):
-            raise one
+        if isinstance(one, WorkflowAgentsError) and _names_a_run(item):
+            return refusal_of_step(one)
     # First, and all in one change: where a run refuses its steps, nothing else is taken.
     of_runs = [one for one in read if isinstance(one, Incoming) and is_of_a_run(one.spec)]
-    accepted = iter(await call.engine.wire.runs.accept(of_runs)) if of_runs else iter(())
+    try:
+        accepted = iter(await call.engine.wire.runs.accept(of_runs)) if of_runs else iter(())
+    except UsageError as error:
+        return refusal_of_step(error)
     begun = [
         next(accepted)
         if isinstance(one, Incoming) and is_of_a_run(one.spec)
@@ -144,7 +151,11 @@ def _names_a_run(item: Any) -> bool:
     """Whether an item that cannot be read is of a run: without it, the run would wait for ever."""
     given: Any = cast("dict[str, Any]", item).get("headers") if isinstance(item, dict) else None
     names = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
-    return any(name.lower().startswith("upstash-workflow-") for name in names)
+    return _name_a_run(names)
+
+
+def _name_a_run(headers: Iterable[str]) -> bool:
+    return any(name.lower().startswith("upstash-workflow-") for name in headers)
 
 
 def read_item(item: Any, caller_ip: str | None) -> Incoming:

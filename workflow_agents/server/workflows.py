@@ -3,6 +3,7 @@
 Source: protocol 1.7, 3.4, 4.8, 4.9, 6.4.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
@@ -74,6 +75,9 @@ async def cancel_many(call: Call) -> Response:
         cancelled = await ends.cancel_many(RunFilter(run_ids=run_ids), len(run_ids))
         return Json({"cancelled": cancelled})
     which = run_filter(query)
+    # Here alone an address stands for all that begin with it, unless the request says otherwise.
+    if (query.get("workflowUrlExactMatch") or [""])[-1].lower() != "true":
+        which = replace(which, urls=(), prefixes=which.urls)
     limit = count_of(query, 100, _CANCELLED_AT_ONCE)
     cancelled = more = await ends.cancel_many(which, limit)
     while more and which == RunFilter():
