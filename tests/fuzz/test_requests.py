@@ -21,7 +21,7 @@ from tests.fuzz.verdict import faults
 from tests.fuzz.world import HOST, Asked, Reply, World, ask, open_world
 from workflow_agents.server.settings import DEV_TOKEN
 
-REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "3000"))
+REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "2000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 AT_ONCE = 4
 BETWEEN_JUMPS = 40

@@ -85,7 +85,7 @@ async def test_deep_json_is_refused_wherever_json_is_read(tmp_path: Path, body: 
         begins = {**of_run, "upstash-workflow-init": "true", "upstash-workflow-invoke": "true"}
         for target, headers in (("/v2/wait/a", of_run), ("/v2/publish/https://a.test/", begins)):
             reply = await sent(world, "POST", target, body, headers)
-            assert reply.status == (412 if target.startswith("/v2/publish") else 400), target
+            assert reply.status == 412, target
         assert world.troubles.found == []
 
 
