@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -26,7 +27,9 @@ class Ears:
         self.heard: list[tuple[Any, ...]] = []
 
         def hear(event: Any) -> None:
-            named = [getattr(event, n) for n in ("step_name", "result") if hasattr(event, n)]
+            named = [
+                deepcopy(getattr(event, n)) for n in ("step_name", "result") if hasattr(event, n)
+            ]
             told = [getattr(event, n) for n in ("error", "warning", "info") if hasattr(event, n)]
             self.heard.append((event.callback, *named, *map(str, told)))
 
@@ -149,7 +152,7 @@ async def test_what_a_middleware_does_is_of_no_effect_on_the_run(site, serve, ea
         "spoils", callbacks={"after_execution": spoil, "run_completed": spoil, "run_started": ask}
     )
 
-    @serve.post("/calm", middlewares=[spoils, ears.middleware])
+    @serve.post("/calm", middlewares=[ears.middleware, spoils])
     def calm(context: WorkflowContext[Any]) -> dict:
         return context.run("step", lambda: {"n": context.request_payload})
 

@@ -124,7 +124,7 @@ class WireJournal:
 
     @property
     def known(self) -> "Known | None":
-        """A visit brings the last step of its list; of a group, all results are read with the last."""
+        """A visit brings the last step of its list, and with it what else its group has."""
         from workflow_agents.serve.telling import Known
 
         return None if self._dry else Known(self._known, lambda key: key in self._news)
