@@ -1,11 +1,12 @@
 """What every store has to do with messages, and with what is kept beside them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.contract.stores import STORES
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind
 from workflow_agents.protocol.message_kinds import MessageKind
@@ -51,12 +52,7 @@ from workflow_agents.store.resource_changes import (
     SetQueue,
     TickSchedule,
 )
-from workflow_agents.store.sqlite import SqliteStore
 
-STORES: dict[str, Callable[[Path], Store]] = {
-    "sqlite file": lambda folder: SqliteStore(str(folder / "x.db")),
-    "sqlite memory": lambda _folder: SqliteStore(":memory:"),
-}
 LARGE = b"x" * 20_000
 
 

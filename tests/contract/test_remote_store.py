@@ -1,11 +1,12 @@
 """What every store has to do with remote runs: each operation, each refusal, each query."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.contract.stores import STORES
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
@@ -34,12 +35,7 @@ from workflow_agents.store.message_changes import (
     Unasked,
 )
 from workflow_agents.store.remote_rows import LetterFilter, RunFilter
-from workflow_agents.store.sqlite import SqliteStore
 
-STORES: dict[str, Callable[[Path], Store]] = {
-    "sqlite file": lambda folder: SqliteStore(str(folder / "x.db")),
-    "sqlite memory": lambda _folder: SqliteStore(":memory:"),
-}
 URL = "https://shop.test/api/order"
 VISIT, PLAN, CALL = MessageKind.VISIT, MessageKind.PLAN, MessageKind.CALL
 ANSWER, TRIGGER = MessageKind.CALL_ANSWER, MessageKind.TRIGGER
