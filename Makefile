@@ -4,6 +4,7 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -q
 # Tests are spread over two processes; one that has nothing left takes over from the other.
 SPREAD ?= -n 2 --dist worksteal
@@ -20,11 +21,13 @@ help: ## show this list
 
 setup: $(INSTALLED) ## make .venv, with the package and all that develops it
 
+# uv takes a fifth of pip's time; where only pip knows the way to a package index, pip does it.
 $(INSTALLED): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing into .venv (once)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@$(PIP) uv
+	@$(BIN)/uv pip install -q --python $(BIN)/python -e '.[dev]' || $(PIP) -e '.[dev]'
 	@touch $@
 
 fmt: $(INSTALLED) ## format, and mend what can be mended

@@ -81,6 +81,12 @@ async def publish(port: int, request: bytes, times: int) -> None:
     writer.close()
 
 
+def free_port() -> int:
+    """One that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
 async def rest(port: int, seconds: float) -> None:
     """Wait until the server listens."""
     async with asyncio.timeout(seconds):
@@ -96,8 +102,7 @@ async def rest(port: int, seconds: float) -> None:
 
 async def messages_per_second(folder: Path, messages: int, batch_of: int) -> Json:
     """The figures: from the first byte published to the last message received."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
+    port = free_port()
     store = str(folder / "messages.db")
     command = [
         *(sys.executable, "-m", "workflow_agents.cli", "dev"),

@@ -4,12 +4,19 @@ A test compares them with what this program would write.
 """
 
 import inspect
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import workflow_agents
 from tests.official.endpoints import ENDPOINTS
+from tests.rest import test_headers as headers
+from tests.rest.delivered_headers import OF_ANSWERS, OF_DELIVERIES, OF_VISITS
+from tests.rest.filters import FILTERS
+from tests.rest.message_headers import OF_MESSAGES
+from tests.rest.refusals import REFUSALS
+from tests.rest.run_headers import AGAIN, OF_RUNS
 from workflow_agents import testing
 from workflow_agents.error_codes import CODES
 
@@ -72,7 +79,7 @@ def api_page() -> str:
 
 
 def endpoints_page() -> str:
-    """Every endpoint of the server: what it does, who asks it, and the tests that ask it."""
+    """What the server answers, and by which tests that is seen."""
     lines = [
         "# Endpoints of the server",
         "",
@@ -89,7 +96,67 @@ def endpoints_page() -> str:
         tests = ", ".join(f"`{test}`" for test in endpoint.tests)
         asked = f"`{endpoint.method} {endpoint.path}`"
         lines.append(f"| {asked} | {endpoint.does} | {endpoint.callers} | {tests} |")
+    lines += [
+        "",
+        "What follows is tested in `tests/rest`, where each row is a test of its own: of a real",
+        "server, asked over HTTP. Where the documentation leaves something open or contradicts",
+        "itself, [decision 17](decisions/0017-answers-of-the-rest-api.md) says what was decided.",
+        "",
+    ]
+    for title, rows, test in HEADERS:
+        lines += [f"## {title}", "", "| header | what it says | tested by |", "| --- | --- | --- |"]
+        for row in rows:
+            name = f"{row.name}: {row.value}"
+            lines.append(f"| `{name}` | {row.means} | `test_headers.py::{test.__name__}[{name}]` |")
+        lines.append("")
+    lines += [*filters_section(), "", *refusals_section()]
     return "\n".join([*lines, ""])
+
+
+HEADERS = (
+    ("Headers of a message", OF_MESSAGES.rows, headers.test_of_a_message),
+    ("Headers of a run", OF_RUNS.rows, headers.test_of_a_run),
+    ("Headers of a resume or a restart", AGAIN.rows, headers.test_of_a_run_that_is_begun_again),
+    ("Headers of a delivery", OF_DELIVERIES.rows, headers.test_of_a_delivery),
+    ("Headers of a visit of a run", OF_VISITS.rows, headers.test_of_a_visit),
+    ("Headers that an endpoint answers with", OF_ANSWERS.rows, headers.test_of_an_answer),
+)
+
+
+def filters_section() -> Iterator[str]:
+    """What each list can be asked for."""
+    yield from (
+        "## Filters",
+        "",
+        "Values of one filter, repeated or joined by commas, are alternatives; different filters",
+        "hold together. `count` and `cursor` ask for a part of a list.",
+        "",
+        "| list | filter | what it names | tested by |",
+        "| --- | --- | --- | --- |",
+    )
+    for row in FILTERS:
+        test = f"test_filters.py::test_a_filter_finds_what_it_names[{row.asked} {row.name}]"
+        yield f"| `{row.asked}` | `{row.name}` | {row.means} | `{test}` |"
+
+
+def refusals_section() -> Iterator[str]:
+    """What is refused, and how."""
+    yield from (
+        "## Errors",
+        "",
+        'An error is JSON with a text, `{"error": "..."}`; most have a `code`, of which',
+        "[Errors](errors.md) says more, and a list of `fix`es. All endpoints but those of webhooks",
+        "ask for a token: `test_refusals.py::test_every_endpoint_asks_for_a_token`.",
+        "",
+        "| status | when | asked | answer | tested by |",
+        "| --- | --- | --- | --- | --- |",
+    )
+    for row in sorted(REFUSALS, key=lambda row: row.status):
+        told = json.dumps({"error": row.error} | ({"code": row.code} if row.code else {}))
+        says = "".join(f", `{name}: {value}`" for name, value in row.says.items())
+        asked = row.asked if len(row.asked) < 80 else f"{row.asked[:40]}..."
+        test = f"test_refusals.py::test_it_is_refused[{row.name}]"
+        yield f"| {row.status} | {row.when} | `{asked}` | `{told}`{says} | `{test}` |"
 
 
 def names_table(module: ModuleType) -> Iterator[str]:

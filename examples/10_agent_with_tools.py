@@ -38,7 +38,8 @@ async def ask(context: AsyncWorkflowContext[str]) -> str:
 async def main() -> None:
     os.environ["OPENAI_API_KEY"] = "sk-any"  # read when a call is made, never stored
     with model_server as model:
-        model.call_tools(("stock_of", {"item": "chair"}), ("price_of", {"item": "chair"}))
+        model.call_tools(("stock_of", {"item": "chair"}))
+        model.call_tools(("price_of", {"item": "chair"}))
         model.say("We have 12 chairs, at 15 euros.")
         async with engine:
             run = await engine.client.trigger(ask, "Have you got chairs?")
@@ -54,5 +55,6 @@ asyncio.run(main())
 #   We have 12 chairs, at 15 euros.
 #   Call: Call Agent clerk
 #   Run: Run tool stock_of
+#   Call: Call Agent clerk
 #   Run: Run tool price_of
 #   Call: Call Agent clerk

@@ -2,13 +2,12 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from docs import generate, run_page
+from tests.forks import nursery
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -23,13 +22,8 @@ def name(page: Path) -> str:
 @pytest.mark.parametrize("page", [p for p in PAGES if run_page.blocks(p)], ids=name)
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI", "QSTASH"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "docs.run_page", page],
-        cwd=tmp_path,
-        env=environment | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
+    done = nursery("docs.run_page", "fastapi", "uvicorn").run(
+        ["docs.run_page", page], cwd=tmp_path, env=environment | {"PYTHONPATH": str(ROOT)}
     )
     assert done.returncode == 0, done.stderr
 

@@ -8,18 +8,26 @@ An example ends with what it prints, as comments:
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from examples.demo.run import completion_id
+from tests.forks import nursery
 from workflow_agents import Agent, AsyncWorkflowContext, OpenAIModel, agent_workflow
 from workflow_agents.testing import ScriptedModel, WorkflowEnvironment
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
+MODULES = (
+    "fastapi",
+    "openai",
+    "uvicorn",
+    "workflow_agents.engine.attempts",
+    "workflow_agents.engine.exchange",
+    "workflow_agents.fastapi",
+    "workflow_agents.testing.model_server",
+)
 PRINTS = re.compile(r"^# prints:\n(?P<lines>(?:#(?:   .*)?\n)+)\Z", re.M)
 
 
@@ -32,13 +40,8 @@ def promised(example: Path) -> str:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.name)
 def test_an_example_prints_what_it_says(example: Path, tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI", "QSTASH"))}
-    done = subprocess.run(
-        [sys.executable, example],
-        cwd=tmp_path,
-        env=environment | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
+    done = nursery(*MODULES).run(
+        [example], cwd=tmp_path, env=environment | {"PYTHONPATH": str(ROOT)}
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == promised(example)

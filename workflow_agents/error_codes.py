@@ -282,6 +282,12 @@ CODES = _table(
         ("use letters, digits, and - _ .",),
     ),
     (
+        "WA505",
+        "more than the server does",
+        "so many attempts would keep a message for years",
+        ("ask for less", "send it again from its dead letter when it has failed"),
+    ),
+    (
         "WA601",
         "another process uses this store",
         "one process at a time owns a SQLite store",

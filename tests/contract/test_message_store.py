@@ -1,11 +1,12 @@
 """What every store has to do with messages, and with what is kept beside them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.contract.stores import STORES
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind
 from workflow_agents.protocol.message_kinds import MessageKind
@@ -51,12 +52,7 @@ from workflow_agents.store.resource_changes import (
     SetQueue,
     TickSchedule,
 )
-from workflow_agents.store.sqlite import SqliteStore
 
-STORES: dict[str, Callable[[Path], Store]] = {
-    "sqlite file": lambda folder: SqliteStore(str(folder / "x.db")),
-    "sqlite memory": lambda _folder: SqliteStore(":memory:"),
-}
 LARGE = b"x" * 20_000
 
 
@@ -204,6 +200,17 @@ def test_a_callback_in_a_queue_is_a_part_of_its_sources_turn(bench: Bench) -> No
     callback = added.messages[0][0]
     assert bench.due() == [callback]
     bench.applied(DropMessages((callback,), 10), entries=(Entry(0, 10, EntryKind.MESSAGE_CREATED),))
+
+
+def test_the_turn_of_a_run_that_ends_is_the_next_ones(bench: Bench) -> None:
+    bench.applied(NeedQueue("q", 10))
+    begun = AddRun("wfr_1", "https://a.test/x", Phase.REMOTE, None, 0, 10, b"", None)
+    first = message(queue="q", kind=MessageKind.VISIT, step=0)
+    run = bench.applied(begun, first).run
+    follows = bench.add(queue="q")
+    assert follows not in bench.due()
+    bench.applied(EndRun(run, Phase.CANCELED, 20))
+    assert bench.due(20) == [follows]
 
 
 def test_what_waits_goes_with_its_queue(bench: Bench) -> None:

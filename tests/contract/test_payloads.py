@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.test_store import CALL, STORES, Bench, outcome_of
+from tests.contract.stores import STORES
+from tests.contract.test_store import CALL, Bench, outcome_of
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.codec import encode

@@ -1,11 +1,12 @@
 """What every store has to do with remote runs: each operation, each refusal, each query."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.contract.stores import STORES
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
@@ -34,12 +35,7 @@ from workflow_agents.store.message_changes import (
     Unasked,
 )
 from workflow_agents.store.remote_rows import LetterFilter, RunFilter
-from workflow_agents.store.sqlite import SqliteStore
 
-STORES: dict[str, Callable[[Path], Store]] = {
-    "sqlite file": lambda folder: SqliteStore(str(folder / "x.db")),
-    "sqlite memory": lambda _folder: SqliteStore(":memory:"),
-}
 URL = "https://shop.test/api/order"
 VISIT, PLAN, CALL = MessageKind.VISIT, MessageKind.PLAN, MessageKind.CALL
 ANSWER, TRIGGER = MessageKind.CALL_ANSWER, MessageKind.TRIGGER
@@ -298,3 +294,47 @@ def test_what_was_a_run_is_cleaned_with_all_of_it(bench: Bench) -> None:
     while bench.store.sweep(100):
         pass
     assert bench.store.check() == []
+
+
+def test_a_visit_is_followed_by_what_its_endpoint_submits(bench: Bench) -> None:
+    run = bench.begin()
+
+    def followed() -> dict[tuple[MessageKind, int], bool]:
+        visits = [m for m in bench.store.messages.of_run(run) if m.kind is not CALL]
+        return {(m.kind, int(str(m.step))): bench.remote.is_followed(m) for m in visits}
+
+    assert followed() == {(VISIT, 0): False}
+    bench.done(bench.message(run, VISIT, 1))
+    assert followed() == {(VISIT, 0): True, (VISIT, 1): False}
+
+    # A group of a step, a call and a wait; each plan by itself, whatever is there of the others.
+    bench.done(*(bench.message(run, PLAN, step) for step in (2, 3, 4)))
+    assert followed() == {
+        (VISIT, 0): True, (VISIT, 1): True, (PLAN, 2): False, (PLAN, 3): False, (PLAN, 4): False,
+    }  # fmt: skip
+    bench.done(bench.message(run, CALL, 3))
+    bench.done(bench.wait(run, 4, "paid"))
+    bench.done(bench.message(run, ANSWER, 3))
+    assert [followed()[PLAN, step] for step in (2, 3, 4)] == [False, True, True]
+    assert not followed()[ANSWER, 3]
+    bench.done(bench.message(run, VISIT, 3))
+    assert followed()[ANSWER, 3]
+    bench.done(Resolve(run, 4, WaiterKind.REMOTE, 30, timed_out(), must=True))
+    bench.done(bench.message(run, VISIT, 2))
+    assert followed()[PLAN, 2]
+    assert followed()[PLAN, 4]
+
+    # Which of the results was the last one nobody needs to know: the next step follows them all.
+    assert not any(followed()[VISIT, step] for step in (2, 3, 4))
+    bench.done(bench.wait(run, 5, "sent"))
+    assert all(followed()[VISIT, step] for step in (2, 3, 4))
+    bench.done(Resolve(run, 5, WaiterKind.REMOTE, 40, timed_out(), must=True))
+    assert {visit for visit, is_followed in followed().items() if not is_followed} == {(VISIT, 5)}
+
+
+def test_what_follows_in_another_run_counts_for_nothing(bench: Bench) -> None:
+    first, second = bench.begin("wfr_1"), bench.begin("wfr_2")
+    bench.done(bench.message(second, VISIT, 1))
+    bench.done(bench.wait(second, 2, "paid"))
+    (visit,) = bench.store.messages.of_run(first)
+    assert not bench.remote.is_followed(visit)

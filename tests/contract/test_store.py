@@ -1,17 +1,18 @@
 """What every store has to do: each operation, each query, each refusal, and what survives.
 
-Stores are added to `STORES`; the suite knows nothing but `store/interface` and `store/changes`.
+Stores are added in `stores`; the suite knows nothing but `store/interface` and `store/changes`.
 `test_lifecycle_in_sql.py` holds the phases of runs to their table.
 """
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.contract.stores import STORES
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.core.pauses import Pause
 from workflow_agents.errors import StoreError
@@ -62,10 +63,6 @@ from workflow_agents.store.changes import (
 from workflow_agents.store.interface import ConversationRow, FlowKeyRow, Store
 from workflow_agents.store.sqlite import SqliteStore
 
-STORES: dict[str, Callable[[Path], Store]] = {
-    "sqlite file": lambda folder: SqliteStore(str(folder / "x.db")),
-    "sqlite memory": lambda _folder: SqliteStore(":memory:"),
-}
 RUN, CALL, WAIT = StepKind.RUN, StepKind.CALL, StepKind.WAIT
 
 

@@ -142,6 +142,7 @@ class Context:
         data = {**_named(step, size), "stepId": number}
         match step.type:
             case "Run" | "CreateWebhook":
+                self.endpoint.ran.append((self.run_id, step.name))
                 out = step.do()
                 out = await out if hasattr(out, "__await__") else out
                 await self._submit([({}, data if out is None else data | {"out": json.dumps(out)})])
@@ -268,6 +269,7 @@ class Endpoint:
         others: answer requests of other addresses.
         failed: what failure functions were told; `on_failure` answers them.
         visits: in the order in which they came.
+        ran: the bodies, each by its run and the name of its step.
     """
 
     def __init__(self) -> None:
@@ -275,6 +277,7 @@ class Endpoint:
         self.others: Callable[[HttpRequest], HttpResponse] = lambda _r: HttpResponse(404)
         self.on_failure: Callable[[Visit], Any] | None = None
         self.visits: list[Visit] = []
+        self.ran: list[tuple[str, str]] = []
         self.requests: list[HttpRequest] = []
         self.engine: DurableEngine
 

@@ -89,7 +89,7 @@ class Shop:
         return await self.wire.messages.publish(incoming(f"https://a.test/{name}", body, headers))
 
     async def publish_group(self, name: str, body: str = "", **headers: str) -> list[Published]:
-        return await self.wire.messages.publish_group(incoming(name, body, headers))
+        return await self.wire.messages.accept(incoming(name, body, headers)).published()
 
     async def schedule(self, name: str, cron: str, body: str = "", **headers: str) -> str:
         url = f"https://a.test/{name}" if not name.startswith("group:") else name[6:]

@@ -9,8 +9,6 @@ result is recorded must never run again. Only what was under way at a kill may r
 import json
 import random
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.forks import Child, nursery
 from tests.journeys.agents_sigkill_worker import LEADS, SURVEYORS, total
 from workflow_agents.testing.model_server import (
     CallTools,
@@ -28,6 +27,7 @@ from workflow_agents.testing.model_server import (
 )
 
 WORKER = Path(__file__).with_name("agents_sigkill_worker.py")
+MODULES = ("workflow_agents.agents.workflow", "workflow_agents.serve.serve", "openai")
 KILLS = 20
 THINKING_S = 0.03
 
@@ -89,33 +89,26 @@ def test_a_team_of_agents_survives_twenty_kills(tmp_path: Path) -> None:
     with ScriptedModel() as model:
         model.when(lambda _: True, reply, repeat=True)
 
-        def start(life: int) -> "subprocess.Popen[bytes]":
-            arguments = [str(store), str(notes), str(life), model.base_url]
-            return subprocess.Popen(
-                [sys.executable, str(WORKER), *arguments],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
+        def start(life: int) -> Child:
+            arguments = [WORKER, store, notes, life, model.base_url]
+            return nursery(*MODULES).start(arguments, log=tmp_path / f"out{life}")
 
         for life in range(KILLS):
             worker = start(life)
-            assert worker.stdout is not None
-            assert worker.stdout.readline() == b"ready\n"
+            worker.says("ready")
             enough = len(model.requests) + draw.randint(1, 3)
             deadline = time.monotonic() + 30
-            while len(model.requests) < enough and worker.poll() is None:
+            while len(model.requests) < enough and not worker.is_over:
                 assert time.monotonic() < deadline, "the agents do not go on"
                 time.sleep(0.001)
             time.sleep(draw.uniform(0, 0.05))
-            worker.kill()
-            _, err = worker.communicate()
-            assert worker.returncode == -9, err.decode()
+            assert worker.kill() == -9, worker.err.read_text()
             known.append(recorded(store))
             seen.append(len(model.requests))
         last = start(KILLS)
-        out, err = last.communicate(timeout=120)
+        last.wait(120)
 
-        assert out.split() == [b"ready", str(total()).encode()], err.decode()
+        assert last.out.read_text().split() == ["ready", str(total())], last.err.read_text()
         requests = [turn_of(request) for request in model.requests]
         keys = [request.headers["idempotency-key"] for request in model.requests]
         assert model.refused == []

@@ -8,8 +8,6 @@ import json
 import random
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +15,8 @@ from typing import Any
 
 import httpx2
 import pytest
+
+from tests.forks import nursery
 
 WORKER = Path(__file__).with_name("flask_worker.py")
 KILLS, RUNS, STEPS = 4, 5, 40
@@ -60,12 +60,7 @@ def test_killed_flask_apps_go_on(tmp_path: Path) -> None:
 def app(store: Path, notes: Path, port: int) -> Iterator[httpx2.Client]:
     """One life of the app, which ends with SIGKILL."""
     log = store.with_name("log")
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, str(WORKER), str(store), str(notes), str(port)],
-            stdout=out,
-            stderr=out,
-        )
+    process = nursery("flask", "workflow_agents.flask").start([WORKER, store, notes, port], log=log)
     try:
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
             patience = time.monotonic() + PATIENCE_S
@@ -74,13 +69,12 @@ def app(store: Path, notes: Path, port: int) -> Iterator[httpx2.Client]:
                     http.get("/")
                     break
                 except httpx2.TransportError:
-                    assert process.poll() is None, log.read_text()
+                    assert not process.is_over, process.err.read_text()
                     assert time.monotonic() < patience
                     time.sleep(0.02)
             yield http
     finally:
-        process.kill()
-        assert process.wait() == -9
+        assert process.kill() == -9
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -5,25 +5,35 @@ What each needs is in the docstrings of `foreign_agents`, which these tests run.
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.forks import nursery
 from tests.journeys.foreign_agents import LIBRARIES
 from workflow_agents.testing.model_server import ScriptedModel
 
 PROGRAM = Path(__file__).with_name("foreign_agents.py")
 ROOT = PROGRAM.parents[2]
+MODULES = (
+    "anthropic",
+    "openai",
+    "langchain.agents",
+    "langchain_openai",
+    "pydantic_ai.providers.openai",
+    "agents",
+    "workflow_agents.integrations.langchain",
+    "workflow_agents.integrations.openai_agents",
+    "workflow_agents.integrations.pydantic_ai",
+    "workflow_agents.engine.exchange",
+    "workflow_agents.engine.attempts",
+)
 
 
 def run(library: str, store: Path, model: ScriptedModel, *options: str) -> tuple[int, list[str]]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("QSTASH")}
-    done = subprocess.run(
-        [sys.executable, PROGRAM, library, store, model.base_url, *options],
-        capture_output=True,
-        text=True,
+    done = nursery(*MODULES).run(
+        [PROGRAM, library, store, model.base_url, *options],
         timeout=100,
         env=environment | {"PYTHONPATH": str(ROOT), "LANGSMITH_TRACING": "false"},
     )

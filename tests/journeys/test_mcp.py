@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
 
+from tests.forks import nursery
 from workflow_agents import AsyncWorkflowContext, ConfigurationError, Secret, agent_workflow
 from workflow_agents.agents.mcp import McpServer, mcp_server
 from workflow_agents.testing.model_server import ScriptedModel
@@ -189,13 +190,14 @@ async def test_a_kill_in_the_middle_lists_no_tools_again(model: Any, tmp_path: P
     model.call_tools(("price", {"item": "tea"})).say("Three.")
     notes = tmp_path / "notes"
     arguments = [str(tmp_path / "mcp.db"), str(notes), model.base_url]
-    worker = subprocess.Popen([sys.executable, str(WORKER), *arguments], stderr=subprocess.PIPE)
-    assert worker.stderr is not None
-    while not (line := worker.stderr.readline()).startswith(b"in the tool"):
-        assert line, "it ended before it came to the tool"
+    worker = nursery("mcp", "workflow_agents.agents.mcp", "workflow_agents.serve.serve").start(
+        [WORKER, *arguments], log=tmp_path / "said"
+    )
+    while not (told := re.search(r"in the tool (\d+)", worker.err.read_text())):
+        assert not worker.is_over, "it ended before it came to the tool"
+        await asyncio.sleep(0.01)
     worker.kill()
-    os.kill(int(line.split()[-1]), signal.SIGKILL)  # the server
-    worker.communicate()
+    os.kill(int(told[1]), signal.SIGKILL)  # the server
     async with asyncio.timeout(60), engine_with(*arguments, hang=False) as engine:
         handle = engine.client.handle(RUN)
         assert await handle.result() == "Three."

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.message_world import HandClock, World, open_shop
-from workflow_agents.errors import ConfigurationError, NotFound, StateError
+from workflow_agents.errors import ConfigurationError, NotFound
 
 
 @pytest.fixture
@@ -134,8 +134,6 @@ async def test_what_is_refused(tmp_path: Path, world: World) -> None:
             await keys.reset_rate("k")
         with pytest.raises(NotFound):
             await keys.unpin("k", parallelism=True, rate=False)
-        with pytest.raises(StateError):
-            await keys.unpin("k", parallelism=False, rate=False)
         with pytest.raises(ConfigurationError):
             await keys.pin("k")
         with pytest.raises(ConfigurationError):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.journeys.message_world import KEYS, NOW, HandClock, World, incoming, open_shop
 from workflow_agents.engine.http_out import HttpResponse, NoAnswer
-from workflow_agents.errors import ConfigurationError, NotFound, StoreError
+from workflow_agents.errors import ConfigurationError, LimitError, NotFound, StoreError
 from workflow_agents.store.message_lists import MessageFilter
 
 
@@ -171,7 +171,7 @@ async def test_what_could_not_be_carried_out_is_refused(
     tmp_path: Path, world: World, headers: dict[str, str]
 ) -> None:
     async with open_shop(tmp_path, world) as shop:
-        with pytest.raises(ConfigurationError):
+        with pytest.raises((ConfigurationError, LimitError)):
             await shop.publish("x", **headers)
         assert shop.engine.store.messages.owed_messages(MessageFilter(), 0, 10) == []
 

@@ -2,13 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.forks import nursery
 from tests.journeys.our_models import MODELS, made
 from workflow_agents import (
     AsyncWorkflowContext,
@@ -24,6 +23,7 @@ from workflow_agents.testing.model_server import ScriptedModel
 
 PROGRAM = Path(__file__).with_name("our_models.py")
 ROOT = PROGRAM.parents[2]
+MODULES = ("anthropic", "langchain_openai", "openai", "workflow_agents.agents.models.langchain")
 CITY = OutputSchema("city", {"type": "object", "properties": {"name": {"type": "string"}}})
 APIS = {"chat": "chat", "langchain": "chat", "responses": "responses"}
 
@@ -40,10 +40,8 @@ def engine(tmp_path: Path) -> Engine:
 
 
 def run(kind: str, store: Path, llm: ScriptedModel, *options: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, PROGRAM, kind, store, llm.base_url, *options],
-        capture_output=True,
-        text=True,
+    done = nursery(*MODULES).run(
+        [PROGRAM, kind, store, llm.base_url, *options],
         timeout=100,
         env=os.environ | {"PYTHONPATH": str(ROOT), "LANGSMITH_TRACING": "false"},
     )

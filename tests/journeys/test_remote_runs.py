@@ -10,7 +10,7 @@ from tests.journeys.js_endpoint import Context, Endpoint, Failing, Step
 from tests.journeys.remote_world import URL, ended, jump, made, running, settled, until
 from workflow_agents.core.answers import SDK_TOO_OLD
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.engine.http_out import HttpRequest, HttpResponse
+from workflow_agents.engine.http_out import HttpRequest, HttpResponse, NoAnswer
 from workflow_agents.engine.messages import Incoming
 from workflow_agents.errors import StateError
 from workflow_agents.protocol.message import parse_message
@@ -61,6 +61,21 @@ async def test_a_parallel_group_costs_the_visits_that_the_protocol_says(tmp_path
     assert len(endpoint.visits) == 1 + 3 + 2 + 1 + 1
 
 
+async def test_a_run_outlives_the_queue_that_its_first_visit_waits_in(tmp_path, endpoint) -> None:
+    """A visit that was dropped would leave a run that nothing ever brings to its end."""
+
+    async def order(context: Context):
+        return await context.run("one", lambda: 1)
+
+    endpoint.programs[URL] = order
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await engine.wire.queues.put("q", paused=True)
+        await endpoint.trigger(URL, "wfr_1", queue_name="q")
+        await engine.wire.queues.delete("q")
+        row = await ended(engine, "wfr_1")
+    assert row.phase is Phase.SUCCESS
+
+
 async def test_a_run_id_is_taken_once(tmp_path, endpoint) -> None:
     async def order(context: Context):
         await context.run("one", lambda: 1)
@@ -74,25 +89,100 @@ async def test_a_run_id_is_taken_once(tmp_path, endpoint) -> None:
     assert len(endpoint.visits) == 2
 
 
-async def test_a_repeated_visit_records_nothing_twice(tmp_path, endpoint) -> None:
-    """It answers an error after it has submitted: the visit comes again, with the same list."""
-    tries: list[int] = []
+class Losing(Endpoint):
+    """The answer to its first visit is lost, sooner or later.
 
+    Attributes:
+        at_once: before the visit has come to anything; it goes on by itself.
+    """
+
+    at_once = False
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        if self.requests:
+            return await super().send(request)
+        self.first = asyncio.create_task(super().send(request))
+        await (asyncio.sleep(0) if self.at_once else self.first)
+        raise NoAnswer("the connection was lost")
+
+
+async def two_steps(context: Context):
+    one = await context.run("one", lambda: 1)
+    return one + await context.run("two", lambda: 2)
+
+
+@pytest.mark.parametrize("retries", ["0", "3"])
+async def test_a_visit_whose_step_is_there_is_not_made_again(tmp_path, retries) -> None:
+    endpoint = Losing()
+    endpoint.programs[URL] = two_steps
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await endpoint.trigger(URL, "wfr_1", retries=retries, retry_delay="1")
+        row = await ended(engine, "wfr_1")
+    assert (row.phase, row.result) == (Phase.SUCCESS, b"3")
+    assert [v.listed for v in endpoint.visits] == [[], ["one"], ["one", "two"]]
+
+
+async def test_a_visit_that_fails_after_it_has_submitted_is_not_made_again(tmp_path, endpoint):
     async def order(context: Context):
         try:
-            await context.run("one", lambda: 1)
+            return await two_steps(context)
         finally:
-            tries.append(len(context.visit.steps))
-            if not context.visit.steps and tries.count(0) == 1:
+            if not context.visit.steps:
                 raise Failing(500)
-        return await context.run("two", lambda: until(lambda: tries.count(0) == 2))
 
     endpoint.programs[URL] = order
     async with running(str(tmp_path / "a.db"), endpoint) as engine:
         await endpoint.trigger(URL, "wfr_1", retry_delay="1")
         row = await ended(engine, "wfr_1")
     assert row.phase is Phase.SUCCESS
-    assert sorted(v.listed for v in endpoint.visits) == [[], [], ["one"], ["one", "two"]]
+    assert [v.listed for v in endpoint.visits] == [[], ["one"], ["one", "two"]]
+
+
+async def test_a_visit_may_be_sent_once_more_until_its_step_is_there(tmp_path) -> None:
+    """Where a kept connection breaks, a request is sent again by itself, and is no new attempt."""
+    asked: list[tuple[bool, bool]] = []
+
+    class Asking(Endpoint):
+        async def send(self, request: HttpRequest) -> HttpResponse:
+            assert request.may_repeat is not None
+            before = request.may_repeat()
+            answer = await super().send(request)
+            asked.append((before, request.may_repeat()))
+            return answer
+
+    endpoint = Asking()
+    endpoint.programs[URL] = two_steps
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await endpoint.trigger(URL, "wfr_1")
+        await ended(engine, "wfr_1")
+    assert asked == [(True, False)] * 3
+
+
+async def test_a_repeated_visit_records_nothing_twice(tmp_path) -> None:
+    """The first one is given up while it works, and submits after the second one has."""
+    endpoint = Losing()
+    endpoint.at_once = True
+
+    async def slow_at_first() -> int:
+        nth = len(endpoint.visits)
+        if nth == 1:
+            await until(lambda: len(endpoint.visits) > 2)
+        return nth
+
+    async def order(context: Context):
+        one = await context.run("one", slow_at_first)
+        return await context.run("two", lambda: finish_first(one))
+
+    async def finish_first(one: int) -> int:
+        await endpoint.first
+        return one
+
+    endpoint.programs[URL] = order
+    async with running(str(tmp_path / "a.db"), endpoint) as engine:
+        await endpoint.trigger(URL, "wfr_1", retry_delay="1")
+        row = await ended(engine, "wfr_1")
+    assert (row.phase, row.result) == (Phase.SUCCESS, b"2")
+    assert [v.listed for v in endpoint.visits] == [[], [], ["one"], ["one", "two"]]
 
 
 async def test_a_run_that_fails_tells_its_failure_function(tmp_path, endpoint) -> None:

@@ -12,6 +12,7 @@ from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.engine.http_out import HttpRequest, HttpResponse
 from workflow_agents.protocol.message_kinds import MessageKind
 
+RECORDED = "SELECT r.run_id, f.name FROM feed f JOIN runs r ON r.id = f.run WHERE f.mark = 0"
 CHILD = "https://shop.test/api/child"
 FAILS = "https://shop.test/api/fails"
 
@@ -96,9 +97,12 @@ async def test_it_goes_on_after_each_of_its_commits(tmp_path: Path) -> None:
         path = tmp_path / f"{n}.db"
         # It was written ahead in a log; as a file of its own it is not.
         path.write_bytes(snapshot[:18] + b"\x01\x01" + snapshot[20:])
-        async with running(str(path), endpoints()) as again:
+        endpoint = endpoints()
+        async with running(str(path), endpoint) as again:
+            recorded = set(again.store.all(RECORDED))
             await finish(again)
             await settled(again)
+            assert recorded.isdisjoint(endpoint.ran), "a body ran again after it was recorded"
             for run in again.store.runs(
                 workflow=None, phase=None, label=None, before=None, limit=9
             ):

@@ -54,7 +54,8 @@ async def test_a_notification_before_the_wait_is_kept_for_its_run(tmp_path, endp
         await endpoint.trigger(URL, "wfr_1")
         row = await ended(engine, "wfr_1")
         assert await engine.wire.waits.notify("paid", b"", "wfr_1") == []
-        assert await engine.wire.waits.notify("paid", b"", "wfr_unknown") == []
+        with pytest.raises(NotFound):
+            await engine.wire.waits.notify("paid", b"", "wfr_unknown")
     assert json.loads(row.result) == ["one", "two"]
 
 

@@ -6,13 +6,12 @@ times. After each kill the store is read, and what is recorded then must never e
 
 import random
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.forks import Child, nursery
 from workflow_agents.store.sqlite import SqliteStore
 
 WORKER = Path(__file__).with_name("sigkill_worker.py")
@@ -45,18 +44,15 @@ def test_a_hundred_kills_lose_nothing_and_repeat_nothing_recorded(tmp_path: Path
         worker = start(store, notes, life)
         # Some are killed while they start, most while they work.
         if draw.random() < 0.9:
-            assert worker.stdout is not None
-            assert worker.stdout.readline() == b"ready\n"
+            worker.says("ready")
             time.sleep(draw.uniform(0.0, 0.12))
         else:
             time.sleep(draw.uniform(0.05, 0.2))
-        worker.kill()
-        _, err = worker.communicate()
-        assert worker.returncode == -9, err.decode()
+        assert worker.kill() == -9, worker.err.read_text()
         history.append(recorded(store) if store.exists() else {})
     last = start(store, notes, KILLS)
-    out, err = last.communicate(timeout=120)
-    assert b"done" in out, err.decode()
+    last.wait(120)
+    assert "done" in last.out.read_text(), last.err.read_text()
 
     final = recorded(store)
     for before in history:
@@ -75,10 +71,7 @@ def test_a_hundred_kills_lose_nothing_and_repeat_nothing_recorded(tmp_path: Path
     checked.close()
 
 
-def start(store: Path, notes: Path, life: int) -> "subprocess.Popen[bytes]":
+def start(store: Path, notes: Path, life: int) -> Child:
     """One life of the worker."""
-    return subprocess.Popen(
-        [sys.executable, str(WORKER), str(store), str(notes), str(life)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    log = store.with_name(f"out{life}")
+    return nursery("workflow_agents.serve.serve").start([WORKER, store, notes, life], log=log)

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.forks import nursery
 from tests.journeys.tool_worker import RUN, engine_with
 from workflow_agents import Approval, AsyncRunHandle, Engine, RunFailed
 from workflow_agents.testing.model_server import ScriptedModel
 
 WORKER = Path(__file__).with_name("tool_worker.py")
+MODULES = ("openai", "workflow_agents.agents.workflow", "workflow_agents.serve.serve")
 
 
 @pytest.fixture
@@ -36,19 +38,16 @@ class Lives:
         self.store, self.notes = folder / "pay.db", folder / "notes"
         self.model = model
 
-    def killed(self, policy: str, *says: bytes, itself: bool = False) -> None:
+    def killed(self, policy: str, *says: str, itself: bool = False) -> None:
         """A life that is killed when it has said this; default: that it is in the body."""
-        worker = subprocess.Popen(
-            [sys.executable, str(WORKER), *self.arguments(policy), *(["itself"] if itself else [])],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        assert worker.stdout is not None
-        expected = says or (b"in the body\n",)
-        said = tuple(worker.stdout.readline() for _ in expected)
+        log = self.store.with_name("said")
+        log.unlink(missing_ok=True)
+        arguments = [WORKER, *self.arguments(policy), *(["itself"] if itself else [])]
+        worker = nursery(*MODULES).start(arguments, log=log)
+        expected = says or ("in the body",)
+        worker.says("\n".join(expected))
         worker.kill()
-        _, err = worker.communicate()
-        assert said == expected, err.decode()
+        assert log.read_text().splitlines()[: len(expected)] == [*expected]
 
     @contextlib.asynccontextmanager
     async def next(self, policy: str) -> AsyncIterator[tuple[Engine, AsyncRunHandle]]:
@@ -181,7 +180,7 @@ def killed_again(lives: Lives) -> None:
 
 
 async def test_a_kill_while_a_person_is_asked_forgets_nothing(lives: Lives) -> None:
-    lives.killed("approve", b"waiting\n")
+    lives.killed("approve", "waiting")
     async with lives.next("approve") as (engine, run):
         # At once, while the engine still starts: the wait is a row, whoever is awake.
         [approval] = await engine.client.approvals.list(RUN)
@@ -191,7 +190,7 @@ async def test_a_kill_while_a_person_is_asked_forgets_nothing(lives: Lives) -> N
 
 
 async def test_a_kill_after_the_approval_asks_nobody_again(lives: Lives) -> None:
-    lives.killed("approve", b"waiting\n", b"in the body\n", itself=True)
+    lives.killed("approve", "waiting", "in the body", itself=True)
     async with lives.next("approve") as (engine, run):
         assert await run.result() == "Done."
         assert await engine.client.approvals.list() == []

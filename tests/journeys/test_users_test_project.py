@@ -7,15 +7,16 @@ project and not of this one.
 import json
 import os
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.forks import Done, nursery
+
 ROOT = Path(__file__).parents[2]
+MODULES = ("_pytest.pytester", "asyncio", "httpx2", "pydantic", "sqlite3", "uvicorn")
 
 pytestmark = pytest.mark.slow
 
@@ -50,6 +51,8 @@ async def research(context: AsyncWorkflowContext[str]) -> str:
 CONFTEST = """
 import pytest
 
+from tests.forks import Done, nursery
+
 import shop
 
 
@@ -65,6 +68,8 @@ import time
 from datetime import timedelta
 
 import pytest
+
+from tests.forks import Done, nursery
 
 import shop
 from workflow_agents.testing import (
@@ -148,6 +153,8 @@ def test_replaying():
 
 CHANGED = """
 import pytest
+
+from tests.forks import Done, nursery
 
 import shop
 from workflow_agents.testing import recorded_histories, replay_history
@@ -237,26 +244,22 @@ class Project:
     def settings(self, *lines: str) -> None:
         self.write("pytest.ini", "\n".join(["[pytest]", "filterwarnings = error", *lines]))
 
-    def pytest(
-        self, *arguments: str, plugins: Sequence[str] = (ASYNCIO,)
-    ) -> "subprocess.CompletedProcess[str]":
+    def pytest(self, *arguments: str, plugins: Sequence[str] = (ASYNCIO,)) -> Done:
         """Run the project's tests, with these plugins and ours."""
         named = [f"-p{name}" for name in ("no:cacheprovider", PLUGIN, *plugins)]
-        return self.python("-m", "pytest", *named, *arguments)
+        return self.python("pytest", *named, *arguments)
 
-    def python(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    def python(self, *arguments: str) -> Done:
         hidden = ("OPENAI", "QSTASH", "PYTEST")
         environment = {k: v for k, v in os.environ.items() if not k.startswith(hidden)}
-        return subprocess.run(
-            [sys.executable, *arguments],
+        return nursery(*MODULES).run(
+            arguments,
             cwd=self.folder,
             env=environment
             | {
                 "PYTHONPATH": f"{ROOT}{os.pathsep}{self.folder}",
                 "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             },
-            capture_output=True,
-            text=True,
             timeout=100,
         )
 
@@ -266,7 +269,7 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-def outcomes(done: "subprocess.CompletedProcess[str]") -> dict[str, int]:
+def outcomes(done: Done) -> dict[str, int]:
     summary = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
     return {what: int(n) for n, what in re.findall(r"(\d+) (\w+)", summary)}
 
@@ -337,7 +340,7 @@ def test_the_fixtures_are_listed(project: Project) -> None:
 
 
 def test_a_store_is_checked_from_a_shell(project: Project) -> None:
-    check = ("-m", "workflow_agents.testing.store_check")
+    check = ("workflow_agents.testing.store_check",)
     project.write("fill.py", STORE)
     assert project.python("fill.py").returncode == 0
     good = project.python(*check, "shop.db", "shop:engine")

@@ -6,6 +6,7 @@
     /slow/0.5              answers after so many seconds
     /flaky/NAME/2          fails so many times with 500, then answers "made it"
     /sink/NAME             keeps the request; `received(NAME)` gives them
+    /answer/NAME/429       keeps it, and answers that status; ?-retry-after=1 is a header
 
 Also /received/NAME, by which those in other processes see what a sink has kept.
 """
@@ -113,6 +114,11 @@ class Outside:
                 with self._lock:
                     self._kept[name].append(request)
                 return _json({"kept": True})
+            case ["answer", name, status]:
+                with self._lock:
+                    self._kept[name].append(request)
+                # Not by its bare name: the server takes upstash-... for its own parameters.
+                return int(status), {name[1:]: value for name, value in asked.items()}, b""
             case ["received", name]:
                 return _json([asdict(r) for r in self.received(name)])
         return 404, {}, b"no such place"

@@ -131,10 +131,12 @@ class Apps:
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:
+        # The SDK makes a client for every visit; each reads all certificates that there are.
+        python = {**env, "SSL_CERT_FILE": "", "SSL_CERT_DIR": str(HERE / "py")}
         self._children = {
             "node": Child(["node", "apps/main.mjs"], env, cwd=JS),
-            "fastapi": Child([sys.executable, str(HERE / "py" / "fastapi_app.py")], env),
-            "flask": Child([sys.executable, str(HERE / "py" / "flask_app.py")], env),
+            "fastapi": Child([sys.executable, str(HERE / "py" / "fastapi_app.py")], python),
+            "flask": Child([sys.executable, str(HERE / "py" / "flask_app.py")], python),
         }
         self.urls: dict[str, str] = {}
         try:

@@ -258,6 +258,16 @@ async def test_a_failure_callback_is_cancelled(stage: Stage) -> None:
     assert (await stage.request("DELETE", path)).status_code == 400
 
 
+async def test_a_step_that_cannot_be_carried_out_fails_its_run(stage: Stage) -> None:
+    """Refused with 400, the SDK would take its run for ended, and the run would wait for ever."""
+    call = {"url": stage.outside("echo"), "retryDelay": "wait(1)"}
+    run_id = await stage.trigger("calls", {"calls": [call]})
+    run = await stage.ended(run_id, "RUN_FAILED")
+    [error] = steps_of(run)["next"]["errors"]
+    assert error["status"] == 489
+    assert "not a retry-delay expression" in error["body"]
+
+
 async def test_flow_control_keys_under_both_spellings(stage: Stage) -> None:
     sink, key = f"flow-{stage.unique}", f"key-{stage.unique}"
     headers = {"Upstash-Flow-Control-Key": key, "Upstash-Flow-Control-Value": "parallelism=2"}

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from tests.simulation.scenario import Violation
-from tests.simulation.seeds import played
+from tests.simulation.seeds import PROGRAMS
 
 
 def main(arguments: list[str], played: Callable[[int], Counter[str]]) -> int:
@@ -39,4 +39,4 @@ def _seeds(argument: str) -> range:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], played))
+    sys.exit(main(sys.argv[1:], PROGRAMS.play))

@@ -1,18 +1,9 @@
-"""One seed, from beginning to end; and blocks of them, in which every fault has to happen."""
+"""The seeds of random programs under random faults."""
 
-import os
-from collections import Counter
-from pathlib import Path
-
+from tests.simulation.campaign import Campaign, seeds_wanted
 from tests.simulation.generate import RandomFaults, scenario_of
-from tests.simulation.scenario import Violation
 from tests.simulation.world import World
 from workflow_agents.testing.faults import AtCommit, AtRequest, AtStatement
-
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "20000"))
-BLOCK = 500
-BLOCKS = range(SEEDS // BLOCK)
-KEPT = Path(__file__).with_name("seeds.txt")
 
 KINDS = (
     *(fault.name for faults in (AtCommit, AtStatement, AtRequest) for fault in faults),
@@ -32,35 +23,19 @@ KINDS = (
     "clock step -3600000",
     "clock freeze 1500",
 )
-"""What has to happen 1,000 times in 20,000 seeds: in a block, its share of that."""
-
-LEAST = 1_000 * BLOCK // 20_000
 
 
-def played(seed: int) -> Counter[str]:
-    """Play the seed; how often each thing happened in it.
-
-    Raises:
-        Violation: something that must be true was not; with the command that shows it again.
-    """
+def _begin(seed: int) -> tuple[World, RandomFaults]:
     faults = RandomFaults(seed)
-    try:
-        report = World(scenario_of(seed), faults, seed).play()
-    except Exception as error:
-        raise Violation(f"{error}\n\nagain: python -m tests.simulation {seed}") from error
-    return report.fired + faults.fired
+    return World(scenario_of(seed), faults, seed), faults
 
 
-def kept() -> list[int]:
-    """The seeds that ever failed."""
-    lines = KEPT.read_text(encoding="utf-8").splitlines()
-    return [int(line.split()[0]) for line in lines if line and not line.startswith("#")]
-
-
-def play_block(block: int) -> None:
-    """Play the seeds of a block."""
-    fired: Counter[str] = Counter()
-    for seed in range(block * BLOCK, (block + 1) * BLOCK):
-        fired += played(seed)
-    seldom = {kind: fired[kind] for kind in KINDS if fired[kind] < LEAST}
-    assert not seldom, f"too seldom to have tested anything: {seldom}"
+PROGRAMS = Campaign(
+    "tests.simulation",
+    _begin,
+    KINDS,
+    least=50,
+    seeds=seeds_wanted("SIMULATION_SEEDS", 20_000),
+    block=500,
+)
+"""1,000 times in 20,000 seeds, each kind."""

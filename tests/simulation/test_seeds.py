@@ -5,15 +5,15 @@ The other half is in `test_seeds_too`, so that two processes can share the work.
 
 import pytest
 
-from tests.simulation.seeds import BLOCKS, kept, play_block, played
+from tests.simulation.seeds import PROGRAMS
 
 
-@pytest.mark.parametrize("seed", kept())
+@pytest.mark.parametrize("seed", PROGRAMS.kept)
 def test_a_seed_that_once_failed(seed: int) -> None:
-    played(seed)
+    PROGRAMS.play(seed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", BLOCKS[::2])
+@pytest.mark.parametrize("block", PROGRAMS.blocks[::2])
 def test_a_block_of_seeds(block: int) -> None:
-    play_block(block)
+    PROGRAMS.play_block(block)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.simulation.seeds import BLOCKS, play_block
+from tests.simulation.seeds import PROGRAMS
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", BLOCKS[1::2])
+@pytest.mark.parametrize("block", PROGRAMS.blocks[1::2])
 def test_a_block_of_seeds(block: int) -> None:
-    play_block(block)
+    PROGRAMS.play_block(block)

@@ -161,6 +161,7 @@ async def serve(
     import uvicorn
 
     from workflow_agents.server.app import create_app
+    from workflow_agents.server.connections import Connection
 
     class Quiet(uvicorn.Server):
         """Signals are ours: the engine has to be stopped too, and before the loop ends."""
@@ -172,6 +173,7 @@ async def serve(
     own = Quiet(
         uvicorn.Config(
             create_app(engine, settings),
+            http=Connection,
             log_config=None,
             access_log=False,
             lifespan="off",

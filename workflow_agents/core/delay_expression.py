@@ -29,6 +29,7 @@ from functools import lru_cache
 
 from workflow_agents.core.retry import MAX_DELAY_MS
 from workflow_agents.errors import ConfigurationError
+from workflow_agents.protocol.times import duration_ms
 
 MAX_LENGTH = 256
 MAX_DEPTH = 32
@@ -36,6 +37,8 @@ MAX_NODES = 128
 
 _TRIED_AT_PARSE = (0, 1, 5)
 """The values of `retried` for which `parse` demands that there is a result."""
+
+_DURATION = re.compile(r"(?:[0-9]{1,9}[smhd]){1,4}", re.ASCII)
 
 Node = float | str | tuple[str, int]
 """A number, the variable "retried", or an operator with how many operands it takes."""
@@ -63,7 +66,8 @@ class DelayExpression:
 
         Args:
             text: numbers, `retried` (0 for the first retry), + - * / % ( ), and the functions
-                pow sqrt abs exp floor ceil round min max; its value is milliseconds.
+                pow sqrt abs exp floor ceil round min max; its value is milliseconds. Or a
+                duration with units, as "5m".
 
         Raises:
             ConfigurationError: WA104, with the column, where it is not in the grammar, is too
@@ -78,6 +82,9 @@ class DelayExpression:
                 found=f"expected text, found {text!r}"[:200],
                 fix=('write "1000", for a second',),
             )
+        # The reference of the REST API writes "5m" where its guides write an expression.
+        if _DURATION.fullmatch(text):
+            return cls(text, (float(duration_ms(text)),))
         return cls(text, _nodes_of(text))
 
     def delay_ms(self, retried: int) -> int:

@@ -251,7 +251,9 @@ class Checkpoints:
             )
         )  # fmt: skip
         own = {**wire.visits.own_headers(run, spec), HEADER: VISIT}
-        attempt = await wire.sending.request(spec, run.first, body, own, row.attempt + 1)
+        attempt = await wire.sending.request(
+            spec, run.first, body, own, row.attempt + 1, lambda: invocation.is_silent
+        )
         self._over(invocation, attempt)
 
     # Ends.

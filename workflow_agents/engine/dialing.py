@@ -35,6 +35,9 @@ from workflow_agents.errors import RemoteError
 RESOLVE_S = 5.0
 _HEAD_BYTES = 32_768  # of one line of an answer's head; at most 128 lines are taken
 
+STALE_S = 1.0
+"""A connection that is closed when it is used again says so within a round trip."""
+
 _TIMES = 4
 _dialled: ContextVar[list[str]] = ContextVar("_dialled")
 """The addresses for which the request of this context has opened a connection."""
@@ -86,17 +89,23 @@ def url_of(checked: Checked) -> URL:
 
 
 async def send_again_if_stale(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    may_repeat: Callable[[], bool] | None,
+    request: aiohttp.ClientRequest,
+    handler: aiohttp.ClientHandlerType,
 ) -> aiohttp.ClientResponse:
     """Send a request; again where a kept connection turns out to be closed.
 
     The other side may close a connection in the moment in which it is used again. If nothing at
     all was answered, it has most likely seen nothing; if it has, the request has the same
-    idempotency key each time. aiohttp would send again by method only, over new connections too.
+    idempotency key each time. One that broke later has been worked on: to make another attempt
+    is then the engine's decision. aiohttp would send again by method only, over new connections
+    too.
     """
+    loop = asyncio.get_running_loop()
     for times_left in reversed(range(_TIMES)):
         dialled: list[str] = []
         _dialled.set(dialled)
+        began = loop.time()
         try:
             return await handler(request)
         except aiohttp.ClientConnectorError:
@@ -104,7 +113,8 @@ async def send_again_if_stale(
         except _BROKEN as error:
             # In place of a text, the error has what was read of the head.
             silent = isinstance(getattr(error, "message", ""), str)
-            if dialled or not silent or not times_left:
+            stale = silent and not dialled and loop.time() - began < STALE_S
+            if not stale or not times_left or not (may_repeat is None or may_repeat()):
                 raise Disconnected from error
     raise AssertionError  # the last time has returned or raised
 

@@ -7,6 +7,7 @@ import asyncio
 import io
 import re
 from collections.abc import Callable
+from functools import lru_cache, partial
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -38,6 +39,8 @@ _OF_THE_CONNECTION = frozenset(
     }
 )
 """Headers that belong to a connection and not to what is asked over it; so does `Proxy-*`."""
+
+_USUAL = {"accept": "*/*", "accept-encoding": ACCEPTED, "user-agent": "workflow-agents"}
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -77,7 +80,7 @@ class Exchange:
                     headers=headers,
                     data=body or None,
                     allow_redirects=False,
-                    middlewares=(send_again_if_stale,),
+                    middlewares=(partial(send_again_if_stale, request.may_repeat),),
                     ssl=tls() if url.scheme == "https" else True,
                 )
                 try:
@@ -155,34 +158,43 @@ def _headers(request: HttpRequest) -> dict[str, str]:
     Raises:
         NoAnswer: they cannot be sent. The text does not quote them: they may hold a key.
     """
-    given = request.headers
-    dropped = _OF_THE_CONNECTION
-    for name, value in given.items():
-        if name.lower() == "connection":
-            dropped |= {one.strip().lower() for one in value.split(",")}
-        broken = _TOKEN.fullmatch(name) is None or _CONTROL.search(value) is not None
-        if broken or not _is_unicode(value):
+    sent: dict[str, str] = {}
+    named: set[str] = set()
+    dropped: frozenset[str] = frozenset()
+    for name, value in request.headers.items():
+        lower = _lower(name)
+        if lower is None or not _is_sendable(value):
             raise NoAnswer("a header of the request breaks the HTTP protocol", final=True)
-    if _TOKEN.fullmatch(request.method) is None:
+        if lower == "connection":
+            dropped |= {one.strip().lower() for one in value.split(",")}
+        if lower not in _OF_THE_CONNECTION and not lower.startswith("proxy-"):
+            sent[name] = value
+            named.add(lower)
+    if _lower(request.method) is None:
         raise NoAnswer("the method of the request breaks the HTTP protocol", final=True)
-    sent = {
-        name: value
-        for name, value in given.items()
-        if (lower := name.lower()) not in dropped and not lower.startswith("proxy-")
-    }
-    names = {name.lower() for name in sent}
-    usual = {"accept": "*/*", "accept-encoding": ACCEPTED, "user-agent": "workflow-agents"}
-    return sent | {name: value for name, value in usual.items() if name not in names}
+    if dropped:
+        sent = {name: value for name, value in sent.items() if name.lower() not in dropped}
+        named -= dropped
+    for name, value in _USUAL.items():
+        if name not in named:
+            sent[name] = value
+    return sent
 
 
-def _is_unicode(text: str) -> bool:
-    if text.isascii():
+@lru_cache(4096)
+def _lower(name: str) -> str | None:
+    """A name in lower case; None: it is none that HTTP allows."""
+    return None if _TOKEN.fullmatch(name) is None else name.lower()
+
+
+def _is_sendable(value: str) -> bool:
+    if value.isascii() and value.isprintable():
         return True
     try:
-        text.encode()
+        value.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return _CONTROL.search(value) is None
 
 
 def _text(received: bytes) -> str:

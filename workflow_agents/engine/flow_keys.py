@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from workflow_agents.core.flow_control import FlowControl, with_pinned
 from workflow_agents.engine.flow_limits import KeyState
-from workflow_agents.errors import NotFound, StateError
+from workflow_agents.errors import NotFound
 from workflow_agents.store.changes import Broken, Change, Op
 from workflow_agents.store.resource_changes import PauseFlow, PinFlow, ResetRate
 
@@ -100,15 +100,8 @@ class FlowKeys:
         """Messages set these limits again; until one does, they stay.
 
         Raises:
-            StateError: WA608, neither is named.
+            NotFound: WA611.
         """
-        if not parallelism and not rate:
-            raise StateError(
-                "WA608",
-                "nothing is named that is to be unpinned",
-                found=f"flow control key {key!r}",
-                fix=("parallelism=true", "rate=true"),
-            )
         old = self.get(key).state
         gone = {n for n, asked in ((PARALLELISM, parallelism), (RATE, rate)) if asked}
         await self._pinned(key, KeyState(old.limits, old.paused, old.pinned - gone))

@@ -4,6 +4,7 @@
 `http_client`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,6 +39,8 @@ class HttpRequest:
         timeout_ms: until the end of the answer.
         reader: is offered the body as it arrives. Whoever answers in memory may leave it
             alone and give the whole body.
+        may_repeat: asked before it is sent once more because a kept connection turned out to be
+            closed; None: it may.
     """
 
     method: str
@@ -46,6 +49,7 @@ class HttpRequest:
     body: bytes
     timeout_ms: int
     reader: BodyReader | None = None
+    may_repeat: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,15 @@ class MessageLetters:
         Raises:
             NotFound: WA607.
         """
-        found = self._engine.store.messages.letters(MessageFilter(letters=(dlq_id,)), None, 1)
-        if not found:
+        found = self.find(dlq_id)
+        if found is None:
             raise _no_letter(dlq_id)
-        return found[0]
+        return found
+
+    def find(self, dlq_id: str) -> MessageLetterRow | None:
+        """A letter; None: there is none, or it is of a run."""
+        found = self._engine.store.messages.letters(MessageFilter(letters=(dlq_id,)), None, 1)
+        return found[0] if found else None
 
     async def delete(self, dlq_id: str) -> None:
         """Remove a letter; what was told of its message stays.

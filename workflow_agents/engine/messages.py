@@ -14,9 +14,9 @@ from workflow_agents.core.checks import checked_size
 from workflow_agents.core.delay_expression import DelayExpression
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.redaction import HIDDEN
-from workflow_agents.core.retry import validate_retries
+from workflow_agents.core.retry import MAX_RETRIES
 from workflow_agents.engine.ends import DeliveryKind
-from workflow_agents.errors import NotFound
+from workflow_agents.errors import LimitError, NotFound
 from workflow_agents.protocol.history import EntryKind, StepKey
 from workflow_agents.protocol.message import (
     JSON_TYPE,
@@ -24,6 +24,7 @@ from workflow_agents.protocol.message import (
     content_key,
     parse_message,
 )
+from workflow_agents.protocol.message_headers import bad_header
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.store.changes import Applied, Broken, Change, Entry, Op, Outcome, Refused
 from workflow_agents.store.interface import DeliveryRow
@@ -43,6 +44,7 @@ _PREFIX = "msg_"
 _FAMILIES = ("headers", "callback_headers", "failure_callback_headers")
 _ON_ITS_WAY = b'{"active":true}'
 _AT_ONCE = 500
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,29 @@ class Taking:
     ops: list[Op]
     added: list[AddMessage]
     entries: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepting:
+    """Messages on their way into the store."""
+
+    messages: "Messages"
+    taking: Taking
+    stored: "asyncio.Future[Outcome]"
+
+    async def published(self) -> list[Published]:
+        """What became of them; they are durable when this returns.
+
+        Raises:
+            StoreError: the store cannot be written; nothing was taken.
+        """
+        outcome = await self.stored
+        if isinstance(outcome, Broken):
+            raise outcome.error
+        if isinstance(outcome, Refused):
+            return self.messages.taken_before(self.taking, outcome)
+        added = zip(outcome.messages, self.taking.added, strict=True)
+        return [Published(row, op.url) for (row, _), op in added]
 
 
 class Messages:
@@ -144,28 +169,25 @@ class Messages:
             LimitError: WA501.
             StoreError: the store cannot be written; nothing was taken.
         """
-        [taken] = await self._publish(self.plain(incoming))
+        [taken] = await self.accept(incoming).published()
         return taken
 
-    async def publish_group(self, incoming: Incoming) -> list[Published]:
-        """Take a message for each endpoint of a URL group, all or none. Durable on return.
+    def accept(self, incoming: Incoming) -> "Accepting":
+        """The same for one destination, or for each endpoint of a URL group: all or none.
+
+        It is submitted at once; who publishes many awaits what becomes of them afterwards.
 
         Raises:
             NotFound: WA611, there is no such group.
             ConfigurationError: an option of it cannot be used.
             LimitError: WA501.
-            StoreError: the store cannot be written; nothing was taken.
         """
-        return await self._publish(self.plain_group(incoming))
+        plain = self.plain if incoming.spec.url_group is None else self.plain_group
+        taking = plain(incoming)
+        return Accepting(self, taking, self._submit(taking.ops, taking.entries))
 
-    async def _publish(self, taking: "Taking") -> list[Published]:
-        outcome = await self.commit(taking.ops, taking.entries)
-        if isinstance(outcome, Refused):
-            return self._taken_before(taking, outcome)
-        rows = [message for message, _ in outcome.messages]
-        return [Published(row, op.url) for row, op in zip(rows, taking.added, strict=True)]
-
-    def _taken_before(self, taking: "Taking", refused: Refused) -> list[Published]:
+    def taken_before(self, taking: "Taking", refused: Refused) -> list[Published]:
+        """What its deduplication id was taken by."""
         first, dedup = taking.added[0], taking.added[0].dedup
         if first.url_group is None or dedup is None:
             return [Published(refused.existing, first.url, deduplicated=True)]
@@ -223,12 +245,16 @@ class Messages:
         """Refuse what could not be carried out later, callbacks and theirs included.
 
         Raises:
-            ConfigurationError: WA102, WA104, WA105, WA121, WA504.
-            LimitError: WA501.
+            ConfigurationError: WA104, WA105, WA121, WA504.
+            LimitError: WA501, WA505.
         """
         checked_size(len(body), self._engine.limits.payload_bytes, f"body for {spec.url}")
-        if spec.retries is not None:
-            validate_retries(spec.retries)
+        if spec.retries is not None and spec.retries > MAX_RETRIES:
+            found = f"expected at most {MAX_RETRIES} retries, found {spec.retries}"
+            raise LimitError("WA505", where="header Upstash-Retries", found=found)
+        if spec.flow_value and spec.flow_key is None:
+            name, other = "upstash-flow-control-value", "Upstash-Flow-Control-Key beside it"
+            raise bad_header(name, other, spec.flow_value)
         if spec.retry_delay is not None:
             DelayExpression.parse(spec.retry_delay)
         self.flow_of(spec)
@@ -293,6 +319,12 @@ class Messages:
         Raises:
             StoreError: the store cannot be written; nothing was stored.
         """
+        outcome = await self._submit(ops, entries)
+        if isinstance(outcome, Broken):
+            raise outcome.error
+        return outcome
+
+    def _submit(self, ops: Sequence[Op], entries: Sequence[Entry]) -> "asyncio.Future[Outcome]":
         engine = self._engine
         stored: asyncio.Future[Outcome] = engine.loop.create_future()
 
@@ -304,10 +336,7 @@ class Messages:
                 stored.set_result(outcome)
 
         engine.commits.submit(Change(ops, entries), told)
-        outcome = await stored
-        if isinstance(outcome, Broken):
-            raise outcome.error
-        return outcome
+        return stored
 
     def begin(self, added: Iterable[AddMessage], applied: Applied) -> None:
         """Attempt what was stored as leased; the rest is due, or will be."""
@@ -342,7 +371,7 @@ class Messages:
         for family in _FAMILIES:
             if family in data:
                 data[family] = seal(data[family])
-        return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+        return _compact(data).encode()
 
     def opened(self, stored: bytes) -> MessageSpec:
         """The reverse.

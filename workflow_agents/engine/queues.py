@@ -64,6 +64,8 @@ class Queues:
     async def delete(self, name: str) -> None:
         """Remove a queue. What waits in it is cancelled; what is on its way, goes on.
 
+        So do runs whose messages waited in it.
+
         Raises:
             NotFound: WA611.
         """

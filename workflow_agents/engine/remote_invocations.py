@@ -229,6 +229,11 @@ class RemoteInvocation:
                 pass
 
     @property
+    def is_silent(self) -> bool:
+        """Whether nothing was heard of it yet, and it is not over."""
+        return not self.endpoint and not self.closed
+
+    @property
     def unseen(self) -> bool:
         """Whether there are news that did not come of what the endpoint itself has said."""
         return self._elsewhere > self._seen

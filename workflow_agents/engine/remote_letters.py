@@ -50,11 +50,15 @@ class RemoteLetters:
 
         Raises:
             NotFound: WA607.
+            StateError: WA608, it is of a message.
         """
         which = LetterFilter(ids=(letter_id,))
         rows = self._engine.store.messages.remote.letters(which, before=None, limit=1)
         run = self._engine.wire.known.find(rows[0].run) if rows else None
         if run is None:
+            if self._engine.wire.letters.find(letter_id) is not None:
+                what = "a dead letter of a message, and not of a run"
+                raise StateError("WA608", what, found=f"dead letter {letter_id!r}")
             raise _gone(letter_id)
         return rows[0], run
 
@@ -75,16 +79,17 @@ class RemoteLetters:
 
         Raises:
             NotFound: WA607.
+            StateError: WA608, it is of a message.
             ConfigurationError: an option cannot be used.
             StoreError: the store cannot be written.
         """
         _, run = self.find(letter_id)
         engine, messages = self._engine, self._engine.wire.messages
         now = engine.clock.now_ms()
-        messages.check(over, b"")
         run_id = f"wfr_{engine.new_id(21)}"
         part = replace(run.config.workflow or WorkflowPart(), run_id=run_id)
         config = replace(overridden(run.config, over), workflow=part)
+        messages.check(config)
         stored = engine.store.run(run.id)
         payload = (stored.input if stored else None) or b""
         origin = run.origin if resume else None
@@ -114,12 +119,12 @@ class RemoteLetters:
     async def again_many(
         self, letter_ids: Sequence[str], over: MessageSpec, *, resume: bool
     ) -> list[Accepted]:
-        """The same for several, in their order; those that somebody else has taken are left out."""
+        """The same for several, in their order; those that are not there are left out."""
 
         async def one(letter_id: str) -> Accepted | None:
             try:
                 return await self.again(letter_id, over, resume=resume)
-            except NotFound:
+            except (NotFound, StateError):
                 return None
 
         done = await asyncio.gather(*map(one, dict.fromkeys(letter_ids)))

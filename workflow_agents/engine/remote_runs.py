@@ -19,6 +19,7 @@ from workflow_agents.core.options import RunOptions
 from workflow_agents.engine.messages import Incoming, Published
 from workflow_agents.engine.remote_known import KnownRun, not_running
 from workflow_agents.errors import ConfigurationError, LimitError
+from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.protocol.message import MessageSpec, WorkflowPart
 from workflow_agents.protocol.message_headers import canonical_name
@@ -366,7 +367,7 @@ class RemoteRuns:
             WaiterKind.REMOTE,
             StepKind.of_wire(step.type),
             step.name,
-            data=json.dumps(asked, separators=(",", ":"), ensure_ascii=False).encode(),
+            data=encode(asked),
         )
 
     async def _commit(self, parts: Sequence[_Part], items: Sequence[Incoming]) -> Applied | Refused:

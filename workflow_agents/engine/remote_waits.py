@@ -7,7 +7,7 @@ Whoever removes the waiter decides the outcome. Source: protocol 4.4, 4.5, 4.7.
 import json
 from typing import TYPE_CHECKING, Any
 
-from workflow_agents.core.checks import checked_size
+from workflow_agents.core.checks import checked_event_id, checked_size
 from workflow_agents.core.lifecycle import is_ended
 from workflow_agents.engine.remote_known import not_running
 from workflow_agents.errors import LimitError, NotFound
@@ -45,13 +45,14 @@ class RemoteWaits:
         Raises:
             StateError: WA608, the run has ended or never was.
             StepUsageError: WA204, the body cannot be read.
-            LimitError: WA501, WA503.
+            ConfigurationError: WA504, the id cannot be one.
+            LimitError: WA503.
             StoreError: the store cannot be written.
         """
         engine = self._engine
+        checked_event_id(event, "the request")
         asked = read_wait(body)
         limits = engine.limits
-        checked_size(len(event), limits.name_characters, "the id of an event")
         step, spec = asked.step, asked.spec
         if step.step_id > limits.steps:
             raise LimitError("WA503", found=f"expected at most {limits.steps} steps")
@@ -79,15 +80,20 @@ class RemoteWaits:
             What the wire tells of each waiter that was woken.
 
         Raises:
+            NotFound: WA606, no such run.
+            ConfigurationError: WA504, the id cannot be one.
             LimitError: WA501.
             StoreError: the store cannot be written.
         """
         engine = self._engine
+        checked_event_id(event, "the request")
         checked_size(len(data), engine.limits.payload_bytes, f"data of event {event!r}")
         run = None
         if run_id is not None:
             row = engine.store.run(run_id)
-            if row is None or is_ended(row.phase):
+            if row is None:
+                raise NotFound("WA606", where=f"notify {event!r}", found=f"run {run_id!r}")
+            if is_ended(row.phase):
                 return []
             run = row.id
         return await self._tell(event, engine.intake.event_data(data), notified(data), run)
@@ -125,7 +131,12 @@ class RemoteWaits:
         await self._tell(event, outcome, outcome, row.id)
 
     def waiters(self, event: str) -> list[dict[str, Any]]:
-        """Who waits for an event, as the wire tells it."""
+        """Who waits for an event, as the wire tells it.
+
+        Raises:
+            ConfigurationError: WA504, the id cannot be one.
+        """
+        checked_event_id(event, "the request")
         found: list[dict[str, Any]] = []
         for waiter in self._engine.store.waiters_for(event, None):
             told = self._told(waiter.run, waiter.due_at)

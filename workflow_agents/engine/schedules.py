@@ -147,7 +147,7 @@ class Schedules:
             takings = [self._messages(row) for _ in due.fire]
         except WorkflowAgentsError as error:
             # The next tick comes all the same; the schedule says what is wrong.
-            logger.exception("schedule %s cannot publish", row.id)
+            logger.error("schedule %s cannot publish: %s", row.id, error.what)
             return Taking([self._made(row, due, error=str(error.what))], [], [])
         ops: list[Op] = [op for taking in takings for op in taking.ops]
         added = [op for taking in takings for op in taking.added]

@@ -6,6 +6,7 @@ one: none is lost between them. Source: protocol 4.10, 5.1, 5.2.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -131,8 +132,18 @@ class Sending:
         spec: MessageSpec,
         body: bytes,
         own: dict[str, str] | None = None,
+        may_repeat: Callable[[], bool] | None = None,
     ) -> Attempt:
-        """Send it once. `own`: headers that the server sets for this kind of message."""
+        """Send it once.
+
+        Args:
+            row: the delivery.
+            message: what is delivered.
+            spec: how.
+            body: of the request.
+            own: headers that the server sets for this kind of message.
+            may_repeat: see `HttpRequest`.
+        """
         ours = dict(own or {})
         if message.url_group is not None:
             ours["Upstash-Topic-Name"] = message.url_group
@@ -140,10 +151,16 @@ class Sending:
             ours["Upstash-Schedule-Id"] = message.schedule
         if message.caller_ip is not None:
             ours["Upstash-Caller-Ip"] = message.caller_ip
-        return await self.request(spec, message.id, body, ours, row.attempt)
+        return await self.request(spec, message.id, body, ours, row.attempt, may_repeat)
 
     async def request(
-        self, spec: MessageSpec, message: int, body: bytes, own: dict[str, str], attempt: int
+        self,
+        spec: MessageSpec,
+        message: int,
+        body: bytes,
+        own: dict[str, str],
+        attempt: int,
+        may_repeat: Callable[[], bool] | None = None,
     ) -> Attempt:
         """Make one signed request.
 
@@ -153,6 +170,7 @@ class Sending:
             body: that is sent.
             own: headers that the server sets, beside those of every request.
             attempt: its number, from 1.
+            may_repeat: see `HttpRequest`.
         """
         engine, ours = self._engine, dict(own)
         if engine.wire.signing is not None:
@@ -169,7 +187,9 @@ class Sending:
             own=ours,
         )
         timeout_ms = spec.timeout_ms or engine.call_timeout_ms
-        request = HttpRequest(spec.method, spec.url, headers, body, timeout_ms)
+        request = HttpRequest(
+            spec.method, spec.url, headers, body, timeout_ms, may_repeat=may_repeat
+        )
         try:
             answer = await engine.http.send(request)
         except NoAnswer as error:

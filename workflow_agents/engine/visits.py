@@ -1,8 +1,9 @@
 """Attempts to deliver the messages of remote runs, and what follows each.
 
 A visit that is taken owes nothing more: its endpoint has submitted what follows before it
-answered. One that fails for good ends its run. A call's last answer, whatever it is, becomes
-a visit. Where the run has ended meanwhile, nothing follows. Source: protocol 3.7, 4.3, 5.3.
+answered. Where that is there, the visit was made, whatever became of the answer. One that fails
+for good ends its run. A call's last answer, whatever it is, becomes a visit. Where the run has
+ended meanwhile, nothing follows. Source: protocol 3.7, 4.3, 5.3.
 """
 
 from dataclasses import replace
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _CREATED_AT = "Upstash-Workflow-Createdat"
 _INVOKE_COUNT = "Upstash-Workflow-Invoke-Count"
+_VISITS = frozenset({MessageKind.VISIT, MessageKind.PLAN, MessageKind.CALL_ANSWER})
 
 
 class Visits:
@@ -50,6 +52,9 @@ class Visits:
         run = self._engine.wire.known.find(message.run)
         if run is None or self._is_of_no_use(message, run):
             await self._take(row, [])
+            return
+        if self._is_followed(message):
+            await self._take(row, [_taken(message, row.attempt, self._engine.clock.now_ms())])
             return
         spec = self._engine.wire.messages.opened(message.spec)
         match message.kind:
@@ -69,6 +74,15 @@ class Visits:
             return True
         return message.kind is MessageKind.TRIGGER and run.triggered
 
+    def _is_followed(self, message: MessageRow) -> bool:
+        """Whether a visit has been made, though its answer was lost: what it submits is there.
+
+        Made again, it would run a body whose result is recorded.
+        """
+        if message.kind not in _VISITS:
+            return False
+        return self._engine.store.messages.remote.is_followed(message)
+
     # Visits.
 
     async def _visit(
@@ -77,10 +91,16 @@ class Visits:
         body = self._body(message)
         sending = self._engine.wire.sending
         checkpoints = self._engine.wire.checkpoints
-        own = self.own_headers(run, spec) | checkpoints.offer(run, message, row.attempt)
-        attempt = await sending.exchange(row, message, spec, body, own)
+        attempt = await sending.exchange(
+            row,
+            message,
+            spec,
+            body,
+            self.own_headers(run, spec) | checkpoints.offer(run, message, row.attempt),
+            may_repeat=lambda: not (self._is_of_no_use(message, run) or self._is_followed(message)),
+        )
         if checkpoints.offered(run, message, attempt):
-            await self._take(row, [_taken(message, attempt)])
+            await self._take(row, [_taken(message, attempt.number, attempt.at, attempt.status)])
             return
         visited = partial(self._visited, row, message, run, spec, attempt)
         await self._engine.deliveries.recorded(row, visited)
@@ -98,7 +118,7 @@ class Visits:
         proof = _proof(message, run, spec)
         match self._proven(message, sending.after(spec, attempt, message.kind, proof)):
             case Delivered():
-                await self._take(row, [_taken(message, attempt)])
+                await self._take(row, [_taken(message, attempt.number, attempt.at, attempt.status)])
             case Retry() as retry:
                 until = attempt.at + retry.after_ms
                 await self._again(row, message, _worded(attempt, NOT_A_WORKFLOW), until)
@@ -109,15 +129,16 @@ class Visits:
     def _proven(
         self, message: MessageRow, found: Delivered | Retry | Failed
     ) -> Delivered | Retry | Failed:
-        """Whoever has submitted a step can run the workflow, whatever is said of its SDK.
+        """Whoever has submitted what follows was visited, whatever became of the answer.
 
-        The Python SDK does not say its version; that is the only reason to look.
+        It may be lost, and that of the Python SDK does not say its version. An endpoint that
+        wants the run to end is believed.
         """
-        if isinstance(found, Failed) and found.cause is Cause.SDK_TOO_OLD:
-            reads = self._engine.store.messages.remote
-            if reads.elements(message.run, after=message.id, limit=1):
-                return Delivered()
-        return found
+        if isinstance(found, Delivered):
+            return found
+        if isinstance(found, Failed) and found.cause is Cause.NON_RETRYABLE:
+            return found
+        return Delivered() if self._is_followed(message) else found
 
     async def _failed(
         self,
@@ -178,7 +199,7 @@ class Visits:
                 await self._again(row, message, attempt, attempt.at + decision.after_ms)
                 return
         answer = self._answer(message, run, spec, attempt)
-        entry = _taken(message, attempt)
+        entry = _taken(message, attempt.number, attempt.at, attempt.status)
         if not await self._settle(row, [Reachable(run.id), answer], [entry], [answer]):
             await self._take(row, [entry])
 
@@ -249,8 +270,8 @@ def _worded(attempt: Attempt, text: str) -> Attempt:
     return replace(attempt, error=text) if attempt.succeeded else attempt
 
 
-def _taken(message: MessageRow, attempt: Attempt) -> Entry:
-    """What the feed says of an attempt that was taken: the answer itself goes elsewhere."""
-    told = encode({"status": attempt.status, "attempts": attempt.number})
+def _taken(message: MessageRow, attempts: int, at: int, status: int | None = None) -> Entry:
+    """What the feed says of a message that was taken: the answer itself goes elsewhere."""
+    told = {"attempts": attempts} if status is None else {"status": status, "attempts": attempts}
     kind = EntryKind.MESSAGE_DELIVERED
-    return Entry(message.run, attempt.at, kind, data=told, message=message.id)
+    return Entry(message.run, at, kind, data=encode(told), message=message.id)

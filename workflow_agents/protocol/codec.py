@@ -198,7 +198,8 @@ _write = _fastest_writer()
 
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _ALIKE = bytes.maketrans(b"{}", b"[]")
-_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+# A string that never ends is taken too: every quote would look for its end again otherwise.
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def is_deeper(data: bytes, most: int) -> bool:

@@ -8,6 +8,7 @@ cron lines stay text, which the engine checks when it takes the message. Source:
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from typing import Any
 
 from workflow_agents.errors import ConfigurationError
@@ -147,13 +148,17 @@ class MessageSpec:
 
 def _compact(value: MessageSpec | WorkflowPart) -> dict[str, Any]:
     data: dict[str, Any] = {}
-    for one in fields(value):
-        found: Any = getattr(value, one.name)
-        # All that have a factory are dictionaries.
-        default: object = {} if one.default is MISSING else one.default
+    for name, default in _defaults(type(value)):
+        found: Any = getattr(value, name)
         if found != default:
-            data[one.name] = found
+            data[name] = found
     return data
+
+
+@cache
+def _defaults(kind: type[MessageSpec | WorkflowPart]) -> list[tuple[str, object]]:
+    # All that have a factory are dictionaries.
+    return [(one.name, {} if one.default is MISSING else one.default) for one in fields(kind)]
 
 
 def parse_message(
@@ -234,8 +239,10 @@ def _check_later(url: str | None, headers: Mapping[str, str], family: str) -> No
     try:
         parse_message(url, headers.items())
     except ConfigurationError as error:
+        # Without its prefix, it would be taken for a header of this message.
+        what = error.what.replace("header Upstash-", f"header {family}-", 1)
         raise ConfigurationError(
-            "WA121", error.what, where=f"the headers {family}-...", found=error.found
+            "WA121", what, where=f"the headers {family}-...", found=error.found
         ) from error
 
 

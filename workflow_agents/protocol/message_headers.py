@@ -23,6 +23,8 @@ _VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
 _NAME = re.compile(r"[a-zA-Z0-9\-_.]{1,256}")
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _MOST_RETRIES_DIGITS = 9
+_MOST_HEADERS, _MOST_CHARACTERS = 1_000, 128 * 1024
+"""Of one message, with those of its callbacks: what JSON can name is bounded as a head is."""
 
 # Set by the server for each delivery, or of one connection only: forwarded values are ignored,
 # because an SDK forwards whatever it received.
@@ -91,6 +93,16 @@ def split_headers(
         *((name.lower(), values[-1]) for name, values in (query or {}).items() if values),
         *((name.lower(), value) for name, value in headers),
     ]
+    size = sum(len(name) + len(value) for name, value in given)
+    if len(given) > _MOST_HEADERS or size > _MOST_CHARACTERS:
+        raise ConfigurationError(
+            "WA121",
+            "the headers of a message are too many, or too large",
+            where="the headers",
+            found=f"expected at most {_MOST_HEADERS:,} of {_MOST_CHARACTERS:,} characters in all,"
+            f" found {len(given):,} of {size:,}",
+            fix=("send large values in the body",),
+        )
     own: dict[str, str] = {}
     forwarded: dict[str, str] = {}
     callback: dict[str, str] = {}
@@ -294,7 +306,7 @@ _URL = re.compile(r"https?://[^\s\x00-\x1f\x7f/?#@]+(?:[/?#][^\s\x00-\x1f\x7f]*)
 
 def is_url(text: str) -> bool:
     """Whether it is an http or https address with a host and without credentials."""
-    return len(text) <= 8_192 and _URL.fullmatch(text) is not None
+    return len(text) <= 8_192 and _URL.fullmatch(text) is not None and is_text(text)
 
 
 _REDACTED = re.compile(r"(?:body|headers?(?:\[([^\[\],]+)\])?)", re.I)

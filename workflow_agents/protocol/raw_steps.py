@@ -35,13 +35,13 @@ def settled_step(asked: bytes, event: str | None, outcome: bytes) -> tuple[bytes
     step: dict[str, Any] = {**given["step"], **json.loads(outcome)}
     if event is not None:
         step["waitEventId"] = event
-    return _compact(step), _compact(given["spec"])
+    return encode(step), encode(given["spec"])
 
 
 def notified(body: bytes) -> bytes:
     """The outcome of a wait for an event that was notified with this body."""
     out = {"out": base64.b64encode(body).decode()} if body else {}
-    return _compact({**out, "waitTimeout": False})
+    return encode({**out, "waitTimeout": False})
 
 
 def notification(outcome: bytes) -> bytes:
@@ -62,14 +62,14 @@ def notified_here(body: bytes) -> bytes:
 
 def timed_out() -> bytes:
     """The outcome of a wait whose time is over."""
-    return _compact({"waitTimeout": True})
+    return encode({"waitTimeout": True})
 
 
 def invoked(body: str | None, *, failed: bool = False, canceled: bool = False) -> bytes:
     """The outcome of an invocation: what the invoked run returned, or how it ended."""
     result: dict[str, Any] = {} if body is None else {"body": body}
     result |= {"isCanceled": canceled, "isFailed": failed}
-    return _compact({"out": _compact(result).decode()})
+    return encode({"out": encode(result).decode()})
 
 
 def called_webhook(request: Mapping[str, Any]) -> bytes:
@@ -80,8 +80,4 @@ def called_webhook(request: Mapping[str, Any]) -> bytes:
             `proto`, `host` and `url`, which together are its address.
     """
     told = {name: value for name, value in request.items() if name != "body" or value}
-    return _compact({"out": base64.b64encode(_compact(told)).decode()})
-
-
-def _compact(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return encode({"out": base64.b64encode(encode(told)).decode()})

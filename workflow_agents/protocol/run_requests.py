@@ -4,11 +4,11 @@ Bodies in, values out. Source: protocol 1.3, 4.4, 4.6.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from workflow_agents.errors import StepUsageError
-from workflow_agents.protocol.codec import Undecodable, decode
+from workflow_agents.protocol.codec import Undecodable, decode, is_text
 from workflow_agents.protocol.message import MessageSpec, parse_message
 from workflow_agents.protocol.times import duration_ms
 from workflow_agents.protocol.wire_steps import NotWire, WireStep
@@ -92,7 +92,7 @@ def read_invocation(body: bytes) -> Invocation:
     data = _object(body)
     step = _delegated(data, "an invocation")
     run_id, payload = data.get("workflowRunId"), data.get("body")
-    if not isinstance(run_id, str) or not run_id:
+    if not isinstance(run_id, str) or not run_id or not is_text(run_id):
         raise _unreadable("an invocation", "it names no run that invokes")
     if payload is not None and not isinstance(payload, str):
         raise _unreadable("an invocation", "its body is no text")
@@ -107,7 +107,7 @@ def _delegated(data: Mapping[str, Any], what: str) -> WireStep:
         raise _unreadable(what, str(error)) from None
     if not step.step_id or step.is_plan:
         raise _unreadable(what, "its step has no number")
-    return step
+    return replace(step, out=None)  # what it comes to is not for whoever asks to say
 
 
 def _result_spec(url: object, headers: object, what: str) -> MessageSpec:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from workflow_agents.protocol.codec import Undecodable, decode
+from workflow_agents.protocol.codec import Undecodable, decode, is_text
 
 
 class NotWire(ValueError):
@@ -89,6 +89,8 @@ class WireStep:
             raise NotWire("stepId, concurrent and targetStep are whole numbers")
         if not (isinstance(name, str) and isinstance(type_, str) and isinstance(out, str | None)):
             raise NotWire("stepName, stepType and out are text")
+        if not (is_text(name) and is_text(type_)):
+            raise NotWire("stepName and stepType are text that can be written")
         return cls(
             step_id,
             name,

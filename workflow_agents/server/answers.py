@@ -13,6 +13,7 @@ from starlette.responses import Response
 from workflow_agents.errors import (
     LimitError,
     NotFound,
+    StateError,
     StoreError,
     UsageError,
     WorkflowAgentsError,
@@ -21,7 +22,7 @@ from workflow_agents.protocol.callbacks import compact_json
 
 logger = logging.getLogger(__name__)
 
-QUOTA_CODES = frozenset({"WA502", "WA503"})
+QUOTA_CODES = frozenset({"WA502", "WA503", "WA505"})
 """What a workflow's SDK must not try again: 412 tells it so. Source: protocol 3.7."""
 
 
@@ -48,12 +49,26 @@ def refusal(status: int, text: str, headers: Mapping[str, str] | None = None) ->
 
 def refusal_of(error: WorkflowAgentsError) -> Json:
     """The answer to a request that came to an error of ours."""
-    status = status_of(error)
+    return _refusal_of(error, status_of(error))
+
+
+def _refusal_of(error: WorkflowAgentsError, status: int) -> Json:
     if status >= 500:
         logger.error("a request failed: %s", error, extra={"code": error.code})
         text = error.what if isinstance(error, StoreError) else "internal error"
         return Json({"error": text, "code": error.code}, status)
     return Json({"error": told(error), "code": error.code, "fix": list(error.fix)}, status)
+
+
+def refusal_of_step(error: WorkflowAgentsError) -> Json:
+    """The answer to what the SDK of a run submits.
+
+    400 says that the run is over, and nothing else: JavaScript then drops the step and reports
+    success. What cannot be used is 412, which fails the run. Source: protocol 3.7.
+    """
+    status = status_of(error)
+    is_over = isinstance(error, StateError)
+    return _refusal_of(error, 412 if status == 400 and not is_over else status)
 
 
 def told(error: WorkflowAgentsError) -> str:

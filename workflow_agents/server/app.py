@@ -7,13 +7,13 @@ check are one object, so that no path can be reached past it.
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from workflow_agents.engine.engine import DurableEngine
@@ -87,6 +87,7 @@ def create_app(
     app = Starlette(routes=routes)
     app.router.redirect_slashes = False
     app.router.default = _nothing_here
+    app.add_exception_handler(405, _Methods(routes))
     return _Door(app, settings)
 
 
@@ -97,6 +98,19 @@ def _route(endpoint: Endpoint, gate: "_Gate") -> Route:
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
         await refusal(404, f"there is nothing at {scope['path'][:200]}")(scope, receive, send)
+
+
+class _Methods:
+    """Tells what may be done at a path instead, whichever of its routes was looked at."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = routes
+
+    def __call__(self, request: Request, _error: Exception) -> Response:
+        scope = request.scope
+        found = (route for route in self._routes if route.matches(scope)[0] is not Match.NONE)
+        allowed = ", ".join(sorted({m for route in found for m in route.methods or ()} - {"HEAD"}))
+        return refusal(405, f"{scope['path'][:200]} takes {allowed}", {"Allow": allowed})
 
 
 class _Door:
@@ -203,5 +217,5 @@ class _Guarded:
             return None
         except Exception:
             # The edge of the process: told in the log, and not to whoever asked.
-            logger.exception("a request failed", extra={"path": request.url.path})
+            logger.exception("a request failed", extra={"path": request.scope["path"]})
             return refusal(500, "internal error")

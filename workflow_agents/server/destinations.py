@@ -8,12 +8,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import quote, unquote, unquote_plus
 
 _COLLAPSED = re.compile(r"^(https?):/+(?=[^/])", re.I)
 _ENCODED = re.compile(r"^https?%3a", re.I)
 _SCHEME = re.compile(r"^https?:", re.I)
-_PRINTABLE = frozenset(range(0x21, 0x7F))
+_PRINTABLE = bytes(range(0x21, 0x7F))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,4 @@ def _is_ours(part: str) -> bool:
 
 def _ascii(raw: bytes) -> str:
     """Bytes of a target as text; what may not stand there is percent-encoded."""
-    if raw.isascii():
-        return raw.decode("ascii")
-    return "".join(chr(b) if b in _PRINTABLE else f"%{b:02X}" for b in raw)
+    return raw.decode("ascii") if raw.isascii() else quote(raw, safe=_PRINTABLE)

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from workflow_agents.core.bad_options import wrong_option
+from workflow_agents.protocol.codec import is_text
 from workflow_agents.store.message_lists import MessageFilter
 from workflow_agents.store.remote_rows import RunFilter
 
 Query = Mapping[str, list[str]]
+
+_MOST_IDS = 1_000
 
 
 def values_of(query: Query, *names: str) -> tuple[str, ...]:
@@ -89,12 +92,9 @@ def run_filter(query: Query) -> RunFilter:
     Raises:
         ConfigurationError: WA102.
     """
-    exact = (query.get("workflowUrlExactMatch") or [""])[-1].lower() == "true"
-    urls = whole_values_of(query, "workflowUrl")
     return RunFilter(
         run_ids=values_of(query, "workflowRunId", "workflowRunIds"),
-        urls=urls if exact else (),
-        prefixes=() if exact else urls,
+        urls=whole_values_of(query, "workflowUrl"),
         hosts=values_of(query, "host"),
         paths=whole_values_of(query, "path"),
         labels=values_of(query, "label"),
@@ -118,6 +118,8 @@ def ids_in(data: Any, name: str) -> tuple[str, ...] | None:
     if listed is None:
         return None
     ids: list[object] = cast("list[object]", listed) if isinstance(listed, list) else [listed]
-    if not all(isinstance(one, str) for one in ids):
+    if len(ids) > _MOST_IDS:
+        raise wrong_option(name, f"at most {_MOST_IDS:,} ids", len(ids))
+    if not all(isinstance(one, str) and is_text(one) for one in ids):
         raise wrong_option(name, "a list of ids", "something else")
     return tuple(str(one) for one in ids)

@@ -34,7 +34,11 @@ def document(table: Iterable[Endpoint], url: str) -> dict[str, Any]:
                 "Error": {
                     "type": "object",
                     "required": ["error"],
-                    "properties": {"error": {"type": "string"}, "code": {"type": "string"}},
+                    "properties": {
+                        "error": {"type": "string"},
+                        "code": {"type": "string"},
+                        "fix": {"type": "array", "items": {"type": "string"}},
+                    },
                 }
             },
         },

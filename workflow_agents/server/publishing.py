@@ -1,24 +1,28 @@
 """Messages: published, enqueued, in batches; looked at, and cancelled. Source: protocol 6.2."""
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, TypeVar, cast
 
 from starlette.responses import Response
 
 from workflow_agents.core.bad_options import wrong_option
-from workflow_agents.engine.messages import Incoming, Published
+from workflow_agents.engine.messages import Accepting, Incoming, Published
 from workflow_agents.engine.remote_runs import is_of_a_run
-from workflow_agents.errors import NotFound, WorkflowAgentsError
+from workflow_agents.errors import LimitError, NotFound, UsageError, WorkflowAgentsError
 from workflow_agents.protocol.callbacks import compact_json
 from workflow_agents.protocol.message import parse_message
-from workflow_agents.server.answers import Json, told
+from workflow_agents.server.answers import Json, refusal_of, refusal_of_step, told
 from workflow_agents.server.filters import count_of, ids_in, message_filter, values_of
 from workflow_agents.server.message_json import message_json
 from workflow_agents.server.routing import Call, Endpoint
 from workflow_agents.store.message_lists import MessageFilter
 
 _CANCELLED_AT_ONCE = 500
+_MOST_ITEMS = 10_000
+_AT_ONCE = 50
+
+T = TypeVar("T")
 
 
 async def publish(call: Call) -> Response:
@@ -32,11 +36,19 @@ async def enqueue(call: Call) -> Response:
 
 
 async def _publish(call: Call, destination: str, queue: str | None = None) -> Response:
-    spec = parse_message(destination, call.headers, call.target.configuration, queue=queue)
-    taken = await _take(call, Incoming(spec, await call.body(), call.caller_ip))
-    if isinstance(taken, list):
+    try:
+        spec = parse_message(destination, call.headers, call.target.configuration, queue=queue)
+        incoming = Incoming(spec, await call.body(), call.caller_ip)
+        if is_of_a_run(spec):
+            taken = await call.engine.wire.runs.accept([incoming])
+        else:
+            taken = await call.engine.wire.messages.accept(incoming).published()
+    except UsageError as error:
+        of_a_run = _name_a_run(name for name, _ in call.headers)
+        return refusal_of_step(error) if of_a_run else refusal_of(error)
+    if spec.url_group is not None:
         return Json([_shown(call, one, with_url=True) for one in taken])
-    return Json(_shown(call, taken), 202 if taken.deduplicated else 200)
+    return Json(_shown(call, taken[0]), 202 if taken[0].deduplicated else 200)
 
 
 async def batch(call: Call) -> Response:
@@ -45,46 +57,82 @@ async def batch(call: Call) -> Response:
     One that cannot be taken is told of in its place; where none can, or where one is of a
     workflow run, the whole request is refused, because SDKs look at the status only.
     """
-    data = await call.json([])
-    items: list[Any] = cast("list[Any]", data) if isinstance(data, list) else [data]
-    read = [_read(item, call.caller_ip) for item in items]
+    items = await items_of(call)
+    read = [_read(item, call.caller_ip) async for item in in_turns(items)]
     for item, one in zip(items, read, strict=True):
-        if isinstance(one, WorkflowAgentsError) and (len(read) == 1 or _names_a_run(item)):
-            raise one
+        if isinstance(one, WorkflowAgentsError) and _names_a_run(item):
+            return refusal_of_step(one)
     # First, and all in one change: where a run refuses its steps, nothing else is taken.
     of_runs = [one for one in read if isinstance(one, Incoming) and is_of_a_run(one.spec)]
-    accepted = iter(await call.engine.wire.runs.accept(of_runs)) if of_runs else iter(())
-    taken = await asyncio.gather(
-        *(
-            _done(next(accepted))
-            if isinstance(one, Incoming) and is_of_a_run(one.spec)
-            else _taken(call, one)
-            for one in read
-        )
-    )
+    try:
+        accepted = iter(await call.engine.wire.runs.accept(of_runs)) if of_runs else iter(())
+    except UsageError as error:
+        return refusal_of_step(error)
+    begun = [
+        next(accepted)
+        if isinstance(one, Incoming) and is_of_a_run(one.spec)
+        else _accepting(call, one)
+        async for one in in_turns(read)
+    ]
+    taken = [await _taken(one) for one in begun]
     errors = [one for one in taken if isinstance(one, WorkflowAgentsError)]
     if errors and len(errors) == len(taken):
         raise errors[0]
     return Json([_entry(call, one) for one in taken])
 
 
-Taken = Published | list[Published]
+async def items_of(call: Call) -> list[Any]:
+    """The items of a batch; a single one need not be in a list.
+
+    Raises:
+        LimitError: WA501, there are too many, or they are too large.
+        StepUsageError: WA204, they are no JSON.
+    """
+    data = await call.json([])
+    items: list[Any] = cast("list[Any]", data) if isinstance(data, list) else [data]
+    if len(items) > _MOST_ITEMS:
+        raise LimitError(
+            "WA501",
+            "a batch has too many items",
+            where="the body",
+            found=f"expected at most {_MOST_ITEMS:,} items, found {len(items):,}",
+            fix=("send several batches",),
+        )
+    return items
 
 
-async def _done(taken: Published) -> Taken | WorkflowAgentsError:
-    return taken
+async def in_turns(items: Iterable[T]) -> AsyncIterator[T]:
+    """Each of them; between every few, other requests have their turn."""
+    for nth, item in enumerate(items, 1):
+        yield item
+        if not nth % _AT_ONCE:
+            await asyncio.sleep(0)
 
 
-async def _taken(call: Call, one: Incoming | WorkflowAgentsError) -> Taken | WorkflowAgentsError:
+def _accepting(call: Call, one: Incoming | WorkflowAgentsError) -> Accepting | WorkflowAgentsError:
     if isinstance(one, WorkflowAgentsError):
         return one
     try:
-        return await _take(call, one)
+        return call.engine.wire.messages.accept(one)
     except WorkflowAgentsError as error:
         return error
 
 
-def _entry(call: Call, one: Taken | WorkflowAgentsError) -> Any:
+Taken = Published | list[Published] | WorkflowAgentsError
+
+
+async def _taken(one: Accepting | Published | WorkflowAgentsError) -> Taken:
+    """What became of an item; a list where it went to a URL group."""
+    if not isinstance(one, Accepting):
+        return one
+    try:
+        published = await one.published()
+    except WorkflowAgentsError as error:
+        return error
+    return published[0] if one.taking.added[0].url_group is None else published
+
+
+def _entry(call: Call, one: Taken) -> Any:
     if isinstance(one, WorkflowAgentsError):
         return {"error": told(one)}
     if isinstance(one, list):
@@ -103,7 +151,11 @@ def _names_a_run(item: Any) -> bool:
     """Whether an item that cannot be read is of a run: without it, the run would wait for ever."""
     given: Any = cast("dict[str, Any]", item).get("headers") if isinstance(item, dict) else None
     names = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
-    return any(name.lower().startswith("upstash-workflow-") for name in names)
+    return _name_a_run(names)
+
+
+def _name_a_run(headers: Iterable[str]) -> bool:
+    return any(name.lower().startswith("upstash-workflow-") for name in headers)
 
 
 def read_item(item: Any, caller_ip: str | None) -> Incoming:
@@ -144,15 +196,6 @@ def _body(given: Any) -> bytes:
     if given is None:
         return b""
     return given.encode("utf-8", "replace") if isinstance(given, str) else compact_json(given)
-
-
-async def _take(call: Call, incoming: Incoming) -> Taken:
-    messages = call.engine.wire.messages
-    if is_of_a_run(incoming.spec):
-        return (await call.engine.wire.runs.accept([incoming]))[0]
-    if incoming.spec.url_group is None:
-        return await messages.publish(incoming)
-    return await messages.publish_group(incoming)
 
 
 def _shown(call: Call, taken: Published, *, with_url: bool = False) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from workflow_agents.core.bad_options import wrong_option
+from workflow_agents.engine.ends import CALLBACK_STATES
 from workflow_agents.engine.remote_runs import Accepted
 from workflow_agents.protocol.message import MessageSpec, parse_message
 from workflow_agents.protocol.message_headers import header_map
@@ -133,13 +134,15 @@ def _which(call: Call) -> LetterFilter:
     statuses = values_of(query, "responseStatus")
     if wrong := [text for text in statuses if not (text.isascii() and text.isdigit())]:
         raise wrong_option("responseStatus", "an HTTP status", wrong[0])
+    callbacks = values_of(query, "failureFunctionState")
+    if unknown := {*callbacks} - CALLBACK_STATES:
+        raise wrong_option("failureFunctionState", "a state of a failure function", min(unknown))
     runs = run_filter(query)
     return LetterFilter(
         ids=values_of(query, "dlqIds", "dlqId"),
         runs=RunFilter(
             run_ids=runs.run_ids,
             urls=(*runs.urls, *whole_values_of(query, "url")),
-            prefixes=runs.prefixes,
             hosts=runs.hosts,
             paths=runs.paths,
             labels=runs.labels,
@@ -148,7 +151,7 @@ def _which(call: Call) -> LetterFilter:
             created_at=runs.created_at,
         ),
         statuses=tuple(map(int, statuses)),
-        callbacks=values_of(query, "failureFunctionState"),
+        callbacks=callbacks,
         from_at=date_of(query, "fromDate"),
         to_at=date_of(query, "toDate"),
     )

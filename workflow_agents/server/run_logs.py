@@ -39,13 +39,17 @@ async def _logs(call: Call, name: str, trim: int) -> Response:
     if asked:
         trim = _trim_of(asked)
     which = _which(call)
-    if (query.get("groupBy") or [""])[-1] == "workflowRunId":
-        return _runs(call, which, trim)
-    return _events(call, which, name, trim)
+    match (query.get("groupBy") or [""])[-1]:
+        case "":
+            return _events(call, which, name, trim)
+        case "workflowRunId":
+            return _runs(call, which, trim)
+        case other:
+            raise wrong_option("groupBy", "workflowRunId", other)
 
 
 def _trim_of(text: str) -> int:
-    """How many characters of a body are shown; 0: none, -1: all."""
+    """How many bytes of a body are shown; 0: none."""
     if text == "-1":
         return 0
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
@@ -89,7 +93,7 @@ _OF_RUNS = {int(kind) for kind, state in STATES.items() if state in RUN_STATES}
 
 def _events(call: Call, which: RunFilter, name: str, trim: int) -> Response:
     query = call.query
-    count = count_of(query, 100, _MOST_EVENTS)
+    count = count_of(query, _MOST_EVENTS, _MOST_EVENTS)
     states = values_of(query, "state")
     kinds = [kind for kind, state in STATES.items() if not states or state in states]
     reads = call.engine.store.messages.remote
@@ -110,7 +114,7 @@ def _events(call: Call, which: RunFilter, name: str, trim: int) -> Response:
 
 
 def _trimmed(data: Any, trim: int) -> Any:
-    """With bodies up to so many characters; -1: whole, 0: none."""
+    """With bodies up to so many bytes; -1: whole, 0: none."""
     if trim < 0:
         return data
     if isinstance(data, list):
@@ -122,8 +126,12 @@ def _trimmed(data: Any, trim: int) -> Any:
         if name not in _BODIES:
             shown[name] = _trimmed(value, trim)
         elif trim:
-            shown[name] = value[:trim] if isinstance(value, str) else value
+            shown[name] = _cut(value, trim) if isinstance(value, str) else value
     return shown
+
+
+def _cut(text: str, most: int) -> str:
+    return text.encode()[:most].decode("utf-8", "ignore")
 
 
 endpoints = (

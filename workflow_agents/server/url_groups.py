@@ -6,6 +6,7 @@ from typing import Any, cast
 from starlette.responses import Response
 
 from workflow_agents.core.bad_options import wrong_option
+from workflow_agents.protocol.codec import is_text
 from workflow_agents.server.answers import Json, empty
 from workflow_agents.server.routing import Call, Endpoint
 from workflow_agents.store.resource_rows import EndpointRow, GroupRow
@@ -34,7 +35,8 @@ def _endpoints(data: Any) -> Iterator[tuple[str | None, str | None]]:
     for end in cast("list[Any]", listed):
         given = cast("dict[str, Any]", end) if isinstance(end, dict) else {}
         url, name = given.get("url"), given.get("name") or None
-        if not isinstance(url, str | None) or not isinstance(name, str | None) or not (url or name):
+        texts = [text for text in (url, name) if text is not None]
+        if not any(texts) or not all(isinstance(one, str) and is_text(one) for one in texts):
             raise wrong_option("endpoints", "objects with a url, and perhaps a name", given)
         yield url, name
 

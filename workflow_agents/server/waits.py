@@ -5,8 +5,9 @@ from urllib.parse import unquote
 
 from starlette.responses import Response
 
+from workflow_agents.errors import UsageError
 from workflow_agents.protocol.message_headers import header_map
-from workflow_agents.server.answers import Json, empty
+from workflow_agents.server.answers import Json, empty, refusal_of, refusal_of_step
 from workflow_agents.server.routing import Call, Endpoint
 
 _RUN_PREFIX = "wfr_"
@@ -16,7 +17,10 @@ _METHODS = "GET HEAD POST PUT PATCH DELETE OPTIONS"
 async def wait(call: Call) -> Response:
     """Let a step of a run wait for an event."""
     run_id = dict(call.headers).get("upstash-workflow-runid")
-    await call.engine.wire.waits.wait(_event(call), await call.body(), run_id)
+    try:
+        await call.engine.wire.waits.wait(_event(call), await call.body(), run_id)
+    except UsageError as error:
+        return refusal_of(error) if run_id is None else refusal_of_step(error)
     return empty()
 
 
@@ -48,7 +52,7 @@ async def webhook(call: Call) -> Response:
         "method": request.method,
         "header": header_map(call.headers),
         "body": base64.b64encode(body).decode(),
-        "proto": request.url.scheme,
+        "proto": request.scope["scheme"],
         "host": request.headers.get("host", ""),
         "url": f"/{'/'.join(call.target.segments)}{query}",
     }

@@ -3,7 +3,8 @@
 Source: protocol 1.7, 3.4, 4.8, 4.9, 6.4.
 """
 
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
 
 from starlette.responses import Response
 
@@ -16,7 +17,7 @@ from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.protocol.raw_steps import raw_step, raw_steps
 from workflow_agents.server.answers import Json, empty
 from workflow_agents.server.filters import count_of, run_filter, values_of
-from workflow_agents.server.publishing import read_item
+from workflow_agents.server.publishing import in_turns, items_of, read_item
 from workflow_agents.server.routing import Call, Endpoint
 from workflow_agents.store.remote_rows import RunFilter
 
@@ -34,10 +35,8 @@ async def trigger(call: Call) -> Response:
 
 async def batch_trigger(call: Call) -> Response:
     """Begin several runs: all that are asked for, or none where one cannot be read."""
-    data = await call.json([])
-    items = cast("list[Any]", data) if isinstance(data, list) else [data]
-    taken = await call.engine.wire.runs.trigger([read_item(i, call.caller_ip) for i in items])
-    return Json([_triggered(one) for one in taken], 201)
+    read = [read_item(i, call.caller_ip) async for i in in_turns(await items_of(call))]
+    return Json([_triggered(one) for one in await call.engine.wire.runs.trigger(read)], 201)
 
 
 def _triggered(taken: Accepted) -> dict[str, Any]:
@@ -78,6 +77,9 @@ async def cancel_many(call: Call) -> Response:
         cancelled = await ends.cancel_many(RunFilter(run_ids=run_ids), len(run_ids))
         return Json({"cancelled": cancelled})
     which = run_filter(query)
+    # Here alone an address stands for all that begin with it, unless the request says otherwise.
+    if (query.get("workflowUrlExactMatch") or [""])[-1].lower() != "true":
+        which = replace(which, urls=(), prefixes=which.urls)
     limit = count_of(query, 100, _CANCELLED_AT_ONCE)
     cancelled = more = await ends.cancel_many(which, limit)
     while more and which == RunFilter():

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.store.interface import FeedRow
+
+if TYPE_CHECKING:
+    from workflow_agents.store.message_rows import MessageRow
 
 
 @dataclass(slots=True)
@@ -158,6 +161,15 @@ class RemoteRuns(Protocol):
 
     def said(self, run: int, step: StepKey, kind: MessageKind) -> int | None:
         """The message of this kind that is about this step."""
+        ...
+
+    def is_followed(self, visit: "MessageRow") -> bool:
+        """Whether what an endpoint submits when it is visited with this message is there.
+
+        Of a plan and of the answer to a call that is the result of their own step, or what that
+        waits for. Of any other element it is a step behind all that were known with it: steps
+        are numbered as they are asked for, and a group is asked for as a whole.
+        """
         ...
 
     def results(self, run: int, type: StepKind) -> list[bytes]:

@@ -39,7 +39,10 @@ class PauseQueue(NamedTuple):
 
 
 class DropQueue(NamedTuple):
-    """Must: the queue is there. What waits in it is cancelled; what is on its way, goes on."""
+    """Must: the queue is there. What waits in it is cancelled; what is on its way, goes on.
+
+    Messages of runs wait no more: a run ends by itself, or is cancelled as a whole.
+    """
 
     name: str
     at: int

@@ -25,7 +25,7 @@ _ADD_MESSAGE = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT DO NOTHING"
 )
-_SAID = "SELECT id FROM messages WHERE run = ? AND step = ? AND kind = ?"
+_SAID = "SELECT id FROM messages WHERE run = ? AND run > 0 AND step = ? AND kind = ?"
 _OWE_MESSAGE = (
     "INSERT INTO deliveries (run, kind, leased, due_at, attempt, flow_key, data, message, queue,"
     " turn, not_before) VALUES (?, 4, ?, ?, ?, ?, x'', ?, ?, ?, ?)"

@@ -73,12 +73,14 @@ def _pause_queue(db: sqlite3.Connection, op: resource_ops.PauseQueue, applied: A
 def _drop_queue(db: sqlite3.Connection, op: resource_ops.DropQueue, applied: Applied) -> bool:
     dropped = db.execute("DELETE FROM queues WHERE name = ?", (op.name,)).rowcount == 1
     waiting = db.execute(
-        f"SELECT message FROM deliveries WHERE queue = ? AND leased != {LEASED}", (op.name,)
+        f"SELECT message FROM deliveries WHERE queue = ? AND leased != {LEASED} AND run = 0",
+        (op.name,),
     ).fetchall()
     if dropped:
         drop_messages(
             db, message_ops.DropMessages(tuple(message for (message,) in waiting), op.at), applied
         )
+        next_turns(db, op.name, op.at)  # a run that lost a message would never end
     return dropped
 
 

@@ -399,7 +399,8 @@ class SqliteReads:
                     )
                 payloads = [p for run in runs for (p,) in db.execute(_PAYLOADS_OF, run)]
                 for table in _OF_A_RUN:
-                    db.executemany(f"DELETE FROM {table} WHERE run = ?", runs)
+                    # Messages of runs have an index of their own, by which `run > 0` is known.
+                    db.executemany(f"DELETE FROM {table} WHERE run = ? AND run > 0", runs)
                 db.executemany("DELETE FROM runs WHERE id = ?", runs)
                 loosen(db, payloads)
                 db.execute("COMMIT")

@@ -14,7 +14,7 @@ _UNASKED = (
     " AND NOT EXISTS (SELECT 1 FROM feed WHERE run = ?1 AND step = ?2 AND mark = 0)"
 )
 _ELEMENTS = (int(MessageKind.VISIT), int(MessageKind.PLAN), int(MessageKind.TRIGGER))
-_TAKEN_OVER = "SELECT id, kind, step FROM messages WHERE run = ? ORDER BY id"
+_TAKEN_OVER = "SELECT id, kind, step FROM messages WHERE run = ? AND run > 0 ORDER BY id"
 _COPY = (
     "INSERT INTO messages (run, kind, at, url, url_group, queue, schedule, flow_key, caller_ip,"
     " step, source, spec, body, payload) SELECT ?1, ?2, at, url, NULL, NULL, NULL, ?3, caller_ip,"

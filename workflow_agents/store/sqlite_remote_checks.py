@@ -19,7 +19,7 @@ _DELIVERED = (
 REMOTE_QUESTIONS = {
     "a remote run that nothing began": (
         f"SELECT run_id FROM runs r WHERE phase = {_REMOTE}"
-        " AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.run = r.id AND m.step = 0)"
+        " AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.run = r.id AND m.run > 0 AND m.step = 0)"
     ),
     "a delivery of a remote run that has ended": (
         "SELECT d.id FROM deliveries d JOIN messages m ON m.id = d.message"
@@ -31,13 +31,13 @@ REMOTE_QUESTIONS = {
     ),
     "an answer to a call that nobody is told": (
         f"SELECT m.id FROM {_OWN} WHERE m.kind = {int(MessageKind.CALL)} AND {_DELIVERED}"
-        " AND NOT EXISTS (SELECT 1 FROM messages a WHERE a.run = m.run AND a.step = m.step"
-        f" AND a.kind = {int(MessageKind.CALL_ANSWER)})"
+        " AND NOT EXISTS (SELECT 1 FROM messages a WHERE a.run = m.run AND a.run > 0"
+        f" AND a.step = m.step AND a.kind = {int(MessageKind.CALL_ANSWER)})"
     ),
     "an outcome of a remote run that is not in its list": (
         f"SELECT f.seq FROM feed f JOIN runs r ON r.id = f.run AND r.phase = {_REMOTE}"
         " WHERE f.mark = 0 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.run = f.run"
-        f" AND m.step = f.step AND m.kind = {_VISIT})"
+        f" AND m.run > 0 AND m.step = f.step AND m.kind = {_VISIT})"
     ),
     "a waiter of the wrong kind for its run": (
         "SELECT w.run || ' ' || w.step FROM waiters w JOIN runs r ON r.id = w.run"
@@ -45,7 +45,7 @@ REMOTE_QUESTIONS = {
     ),
     "a failure of a remote run that nobody is told": (
         "SELECT l.id FROM dead_letters l WHERE l.callback = 'CALLBACK_INPROGRESS'"
-        " AND EXISTS (SELECT 1 FROM messages m WHERE m.run = l.run AND l.run > 0)"
+        " AND EXISTS (SELECT 1 FROM messages m WHERE m.run = l.run AND m.run > 0)"
         " AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.run = l.run)"
     ),
 }

@@ -1,4 +1,7 @@
-"""The queries about remote runs, on the connection of a store: see `remote_rows.RemoteRuns`."""
+"""The queries about remote runs, on the connection of a store: see `remote_rows.RemoteRuns`.
+
+Messages of runs are found by indexes that hold no others: a query has to say `run > 0` for that.
+"""
 
 import json
 from collections.abc import Sequence
@@ -8,6 +11,7 @@ from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.store.interface import FeedRow
+from workflow_agents.store.message_rows import MessageRow
 from workflow_agents.store.remote_rows import (
     ElementRow,
     LetterFilter,
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 
 _ELEMENT_KINDS = f"({int(MessageKind.VISIT)}, {int(MessageKind.PLAN)}, {int(MessageKind.TRIGGER)})"
 # VISIT sorts before TRIGGER: what an SDK has triggered again counts before what asked for it.
-_FIRST = "(SELECT id FROM messages WHERE run = r.id AND step = 0 ORDER BY kind LIMIT 1)"
+_FIRST = "(SELECT id FROM messages WHERE run = r.id AND run > 0 AND step = 0 ORDER BY kind LIMIT 1)"
 _RUN = (
     "SELECT r.id, r.run_id, r.workflow, r.phase, r.created_at, r.options, r.parent,"
     f" r.parent_step, m.id, m.spec, m.kind = {int(MessageKind.VISIT)} FROM runs r"
@@ -31,6 +35,19 @@ _RUN = (
 _ENTRY = (
     "SELECT f.seq, f.run, f.at, f.kind, f.type, f.step, f.name, f.data, f.message, f.payload"
     " FROM feed f"
+)
+_OF_STEP = "SELECT 1 FROM messages WHERE run = ?1 AND run > 0 AND step = ?2 AND kind"
+_STEP_HAS_RESULT = f"{_OF_STEP} = {int(MessageKind.VISIT)} AND id > ?3"
+_STEP_IS_UNDER_WAY = (
+    f"{_OF_STEP} IN ({int(MessageKind.VISIT)}, {int(MessageKind.CALL)}) AND id > ?3"
+    " UNION ALL SELECT 1 FROM waiters WHERE run = ?1 AND step = ?2 LIMIT 1"
+)
+# Mostly there is nothing yet that could be behind it. Only where there is, and therefore with a
+# plus that keeps it from being looked up first, are the steps that were known with it read.
+_STEP_BEHIND = (
+    "SELECT 1 FROM (SELECT step FROM messages WHERE run = ?1 AND run > 0 AND id > ?3"
+    " UNION ALL SELECT step FROM waiters WHERE run = ?1) WHERE +step >"
+    " (SELECT max(step) FROM messages WHERE run = ?1 AND run > 0 AND id <= ?3) LIMIT 1"
 )
 _STATUS = "json_extract(d.failure, '$.status')"
 _BEGINS_WITH_ONE = (
@@ -148,7 +165,8 @@ class SqliteRemoteReads:
         """See `RemoteRuns.elements`."""
         rows = self._store.all(
             "SELECT id, kind, step, body, payload FROM messages"
-            f" WHERE run = ? AND id > ? AND kind IN {_ELEMENT_KINDS} ORDER BY id LIMIT ?",
+            f" WHERE run = ? AND run > 0 AND id > ? AND kind IN {_ELEMENT_KINDS}"
+            " ORDER BY id LIMIT ?",
             (run, after, limit),
         )
         return [
@@ -164,11 +182,22 @@ class SqliteRemoteReads:
         )
         return rows[0][0] if rows else None
 
+    def is_followed(self, visit: MessageRow) -> bool:
+        """See `RemoteRuns.is_followed`."""
+        match visit.kind:
+            case MessageKind.PLAN:
+                sql = _STEP_IS_UNDER_WAY
+            case MessageKind.CALL_ANSWER:
+                sql = _STEP_HAS_RESULT
+            case _:
+                sql = _STEP_BEHIND
+        return bool(self._store.all(sql, (visit.run, visit.step, visit.id)))
+
     def results(self, run: int, type: StepKind) -> list[bytes]:
         """See `RemoteRuns.results`."""
         rows = self._store.all(
             "SELECT m.body, m.payload FROM feed f JOIN messages m"
-            " ON m.run = f.run AND m.step = f.step AND m.kind = ?"
+            " ON m.run = f.run AND m.run > 0 AND m.step = f.step AND m.kind = ?"
             " WHERE f.run = ? AND f.mark = 0 AND f.type = ?",
             (int(MessageKind.VISIT), run, type),
         )

@@ -3,7 +3,7 @@
 import sys
 
 from tests.simulation.__main__ import main
-from tests.simulation.wire.seeds import played
+from tests.simulation.wire.seeds import MESSAGES
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], played))
+    sys.exit(main(sys.argv[1:], MESSAGES.play))

@@ -96,7 +96,7 @@ class Outside:
         now, messages = self._processes.clock.now_ms(), engine.wire.messages
         try:
             if post.group is not None:
-                published = await messages.publish_group(incoming(post, attempt))
+                published = await messages.accept(incoming(post, attempt)).published()
             else:
                 published = [await messages.publish(incoming(post, attempt))]
         except StoreError:

@@ -32,6 +32,9 @@ from workflow_agents.errors import ConfigurationError
         ("max(1, retried, .5) + min(5, 4, 3)", [4, 4, 5]),
         ("\t 1 + 1 ", [2, 2, 2]),
         ("-5", [0, 0, 0]),
+        ("5m", [300_000] * 3),
+        ("1h30m", [5_400_000] * 3),
+        ("2d", [MAX_DELAY_MS] * 3),
         ("100000000", [MAX_DELAY_MS] * 3),
     ],
 )

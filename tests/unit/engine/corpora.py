@@ -161,6 +161,16 @@ UNUSABLE = [
         "http://\uff10x7f.1/",
         "http://\uff12\uff11\uff13\uff10\uff17\uff10\uff16\uff14\uff13\uff13/",
     ),
+    *("http://425.510.425.510/", "http://7147006462/", "http://0x41414141A9FEA9FE/"),
+    *("http://0251.254.169.254/", "http://0xa9fe.0xa9fe/", "http://169.254.0xa9fe/", "http://017/"),
+    *("http://127.000.000.001/", "http://0000::1:80/", "http://127.0.0.1:80:http/", "http:127.1/"),
+    *("0://127.0.0.1:80;http://a/", "http://a:80\\@127.0.0.1/", "http://127.0.0.1\\.a.test/"),
+    *("http://1.1.1.1 &@127.0.0.1# @2.2.2.2/", "http://a:80+&@127.0.0.1/#+@a:80/", "netdoc:///x"),
+    *("http://127.0.0.1%2523@a.test/", "http://a.test%2f@127.0.0.1/", "http://127.0.0.1&a.test/"),
+    *("http://[::ffff:127.0.0.1%25lo]@a/", "http://[::ffff:7f.0.0.1]/", "http://[::127.1]/"),
+    *("http://[0:0:0:0:0:0:0:0:1]/", "http://[::1]:80:80/", "http://[::1]@a/", "http://[::1]%2f/"),
+    *("sftp://127.0.0.1/", "tftp://127.0.0.1/x", "imap://127.0.0.1/", "smb://127.0.0.1/x"),
+    *("phar://x", "php://input", "view-source:http://127.0.0.1/", "blob:http://127.0.0.1/x"),
     *("http://a\u2100b/", "http://a\uff0fb/", "http://a\uff20127.0.0.1/", "http://a\uff1a80/"),
     *(
         "http://\U0001f4a9\u0000/",
@@ -192,6 +202,17 @@ FOUND = {
     "metadata.google.internal": ["169.254.169.254"],
     "host.docker.internal": ["172.17.0.1"],
     "kubernetes.default.svc": ["10.96.0.1"],
+    "instance-data": ["169.254.169.254"],
+    "instance-data.": ["169.254.169.254"],
+    "metadata.tencentyun.example": ["169.254.0.23"],
+    "alibaba.example": ["100.100.100.200"],
+    "azure.example": ["168.63.129.16"],
+    "ec2-six.example": ["fd00:ec2::254"],
+    "a9fea9fe.nip.example": ["169.254.169.254"],
+    "teredo.example": ["2001:0:7f00:1::"],
+    "compatible.example": ["::7f00:1"],
+    "site-local.example": ["fec0::1"],
+    "broadcast.example": ["255.255.255.255"],
 }
 REACHING = [
     *("127.0.0.1", "127.0.0.2", "127.1.2.3", "127.255.255.254", "0.0.0.0"),
@@ -199,6 +220,13 @@ REACHING = [
     *("[::ffff:7f00:1]", "[::FFFF:7F00:0001]", "[0:0:0:0:0:ffff:127.0.0.1]", "[::ffff:0.0.0.0]"),
     *("localtest.example", "six.example", "mapped.example", "zero.example", "zero6.example"),
     *("localhost", "LOCALHOST", "sub.localhost", "localhost.", "127.0.0.1.nip.example"),
+    *(
+        "127.127.127.127",
+        "\u24db\u24de\u24d2\u24d0\u24db\u24d7\u24de\u24e2\u24e3",
+        "[0::1]",
+        "[::ffff:0:0]",
+    ),
+    *("LocalTest.Example", "\uff11\uff12\uff17\uff0e\uff10\uff0e\uff10\uff0e\uff11"),
     *("two-of-two.example", "b\u00fccher.example", "\uff4c\uff4f\uff43\uff41lhost"),
     *(
         "\uff11\uff12\uff17.0.0.1",
@@ -217,5 +245,9 @@ NOT_REACHING = [
     ),
     *("one-of-two.example", "one-of-many.example", "metadata.google.internal"),
     *("host.docker.internal", "kubernetes.default.svc"),
+    *("instance-data", "metadata.tencentyun.example", "alibaba.example", "azure.example"),
+    *("ec2-six.example", "a9fea9fe.nip.example", "teredo.example", "compatible.example"),
+    *("site-local.example", "broadcast.example", "INSTANCE-DATA", "Instance-Data."),
+    *("\u2460\u2465\u2468.\u2461\u2464\u2463.169.254", "169\u3002254\u3002169\u3002254"),
 ]
 PATHS = ["/", "/latest/meta-data/", "/x?url=http://example.com/#example.com"]

@@ -43,6 +43,8 @@ async def test_a_header_in_another_encoding_is_text_all_the_same() -> None:
         ("deflate, gzip", lambda data: compressed(compressed(data, 15), 31)),
         ("identity", lambda data: data),
         ("br", lambda data: data),
+        ("zstd", lambda data: data),
+        ("gzip, br", lambda data: data),
     ],
 )
 async def test_compressed_answers(encoding: str, pack: Callable[[bytes], bytes]) -> None:
@@ -95,6 +97,30 @@ async def test_an_answer_without_end_is_cut_off() -> None:
 
     with pytest.raises(NoAnswer, match="over the limit"):
         await exchange(handle, max_bytes=100_000)
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n",
+    ],
+    ids=["head", "trailers"],
+)
+async def test_a_head_without_end_is_cut_off(begins: bytes) -> None:
+    sent = 0
+
+    async def handle(peer: Peer) -> None:
+        nonlocal sent
+        await peer.request()
+        await peer.say(begins)
+        while True:
+            await peer.say(b"".join(b"x-%d: y\r\n" % (sent + n) for n in range(1_000)))
+            sent += 1_000
+
+    with pytest.raises(NoAnswer, match="the answer breaks the HTTP protocol"):
+        await exchange(handle)
+    assert sent < 1_000_000
 
 
 BOMB = """

@@ -1,7 +1,9 @@
 """The real client against real sockets: what is sent, what is read, and what is made of faults."""
 
 import asyncio
+import contextlib
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from tests.unit.engine.raw_server import (
     response,
     sent,
 )
+from workflow_agents.engine import dialing
 from workflow_agents.engine.http_client import AiohttpOut
 from workflow_agents.engine.http_out import HttpRequest, NoAnswer
 
@@ -322,6 +325,43 @@ async def test_a_kept_connection_that_breaks_within_the_head_is_not_tried_again(
         await http.close()
 
     assert server.connections == 1
+
+
+async def test_a_kept_connection_that_breaks_in_the_middle_of_the_work_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever has worked on a request for a while has seen it, whatever became of him."""
+    monkeypatch.setattr(dialing, "STALE_S", 0.02)
+
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(OK)
+        await peer.request()
+        await asyncio.sleep(0.1)
+
+    assert await connections_for_two(Server(handle), None) == 1
+
+
+@pytest.mark.parametrize(("may", "connections"), [(True, 2), (False, 1)])
+async def test_a_request_that_may_not_be_repeated_is_not(may: bool, connections: int) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(OK)
+        await peer.request()
+
+    assert await connections_for_two(Server(handle), lambda: may) == connections
+
+
+async def connections_for_two(server: Server, may_repeat: Callable[[], bool] | None) -> int:
+    """Send two requests; how many connections there were. One: the second got no answer."""
+    http = AiohttpOut(1_000)
+    async with server.listening() as origin:
+        request = HttpRequest("POST", origin, {}, b"x", 5_000, may_repeat=may_repeat)
+        await http.send(request)
+        with contextlib.suppress(NoAnswer):
+            await http.send(request)
+        await http.close()
+    return server.connections
 
 
 async def test_connections_that_the_server_has_closed_are_not_used() -> None:

@@ -209,7 +209,7 @@ def test_a_value_of_a_callback_is_refused_with_its_message() -> None:
     with pytest.raises(ConfigurationError) as told:
         parse(Upstash_Callback="https://a.test", Upstash_Callback_Retries="x")
     assert told.value.where == "the headers Upstash-Callback-..."
-    assert "Upstash-Retries" in told.value.what
+    assert "Upstash-Callback-Retries" in told.value.what
 
 
 @pytest.mark.parametrize(
@@ -220,6 +220,7 @@ def test_a_value_of_a_callback_is_refused_with_its_message() -> None:
         "https://",
         "https://u:p@a.test",
         "https://a.test/a b",
+        "https://a.test/\ud800",
         "http://a\0b",
         "a/b",
     ],

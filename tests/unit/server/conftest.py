@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from workflow_agents.clock import SystemClock
+from workflow_agents.clock import Clock, SystemClock
 from workflow_agents.core.limits import Limits
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.engine.http_client import AiohttpOut
@@ -100,11 +100,12 @@ async def serving(
     settings: ServerSettings = SETTINGS,
     endpoints: Iterable[Endpoint] | None = None,
     limits: Limits | None = None,
+    clock: Clock | None = None,
 ) -> AsyncGenerator[Site]:
     limits = limits or Limits()
     engine = DurableEngine(
         SqliteStore(str(path)),
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         random_bytes=random.Random(1).randbytes,
         http=AiohttpOut(limits.result_bytes),
         environment=lambda _name: None,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
+from tests.fuzz.world import Asked, ask
 from tests.unit.server.conftest import READ_TOKEN, SETTINGS, Site
 from workflow_agents.core.limits import Limits
 from workflow_agents.errors import (
@@ -19,7 +20,9 @@ from workflow_agents.errors import (
     StoreError,
     WorkflowAgentsError,
 )
+from workflow_agents.server import waits
 from workflow_agents.server.answers import Json
+from workflow_agents.server.app import create_app
 from workflow_agents.server.routing import Call, Endpoint
 from workflow_agents.server.settings import DEV_ACCOUNTS, DEV_TOKEN, ServerSettings
 
@@ -266,12 +269,35 @@ async def test_what_nobody_expected_is_told_to_nobody_outside(
     assert "secret" in caplog.text
 
 
+async def test_a_query_that_is_no_text_is_one_like_any_other(site: Site) -> None:
+    """Even where a request fails: what is told in the log of its address is what can be read."""
+
+    async def fail(_call: Call) -> Response:
+        raise KeyError("secret")
+
+    failing = Endpoint("GET", "/v2/fail", fail, "Fails", public=True)
+    app = create_app(site.engine, SETTINGS, [*ECHO, *waits.endpoints, failing])
+    for path, status in (
+        (b"/v2/workflows/hooks/defaultUser/wfr_1/paid", 404),
+        (b"/v2/echo", 401),
+        (b"/v2/fail", 500),
+    ):
+        asked = Asked("GET", path + b"?a=\x98\xff", [(b"host", b"localhost")])
+        reply = await ask(app, asked)
+        assert (reply.status, b"error" in reply.body) == (status, True)
+
+
 async def test_there_is_nothing_elsewhere(site: Site) -> None:
     for target in ("/", "/v2", "/v2/nothing", "/v2/keys/"):
         reply = await site.ask("GET", target)
         assert reply.status == 404
         assert "error" in reply.json
-    assert (await site.ask("PUT", "/v2/keys")).status == 405
+
+
+async def test_a_method_that_an_address_has_not_is_refused_as_all_else_is(site: Site) -> None:
+    reply = await site.ask("PUT", "/v2/keys")
+    assert (reply.status, reply.headers["allow"]) == (405, "GET")
+    assert "error" in reply.json
 
 
 # The rooms of this part.

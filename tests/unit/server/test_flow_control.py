@@ -67,5 +67,8 @@ async def test_pinned_limits_stay_until_they_are_unpinned(site: Site, endpoints:
         9,
         False,
     )
-    for target in ("k/pin", "k/pin?rate=0", "k/pin?parallelism=x", "a%20b/pause", "k/unpin"):
+    # Nothing is named, as is the default of the documentation.
+    assert (await site.ask("POST", "/v2/flowControl/k/unpin")).status == 200
+    assert (await site.ask("GET", "/v2/flowControl/k")).json["isPinnedRate"] is True
+    for target in ("k/pin", "k/pin?rate=0", "k/pin?parallelism=x", "a%20b/pause"):
         assert (await site.ask("POST", f"/v2/flowControl/{target}")).status == 400, target

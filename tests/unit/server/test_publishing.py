@@ -134,14 +134,17 @@ async def test_a_batch_of_which_nothing_can_be_taken_is_refused(site: Site) -> N
 async def test_a_batch_with_a_step_that_cannot_be_taken_is_refused_as_a_whole(
     site: Site, endpoints: Endpoints
 ) -> None:
-    """An SDK looks at the status only: it would go on as if its run had the step."""
+    """An SDK looks at the status only: it would go on as if its run had the step.
+
+    400 tells it that the run is over, 412 that the run has to fail.
+    """
     run = {"Upstash-Workflow-RunId": "wfr_1", "Upstash-Workflow-Init": "false"}
     plain = {"destination": endpoints.url}
-    for headers in (run, {**run, "Upstash-Delay": "soon"}):
+    for headers, status in ((run, 400), ({**run, "Upstash-Delay": "soon"}, 412)):
         reply = await site.ask(
             "POST", "/v2/batch", [plain, {"destination": endpoints.url, "headers": headers}]
         )
-        assert reply.status == 400
+        assert reply.status == status
     assert not endpoints.seen
     assert (await site.ask("DELETE", "/v2/messages")).json == {"cancelled": 0}
 

@@ -5,15 +5,15 @@ The other half is in `test_run_seeds_too`, so that two processes can share the w
 
 import pytest
 
-from tests.simulation.wire.runs.seeds import BLOCKS, kept, play_block, played
+from tests.simulation.wire.runs.seeds import RUNS
 
 
-@pytest.mark.parametrize("seed", kept())
+@pytest.mark.parametrize("seed", RUNS.kept)
 def test_a_seed_that_once_failed(seed: int) -> None:
-    played(seed)
+    RUNS.play(seed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", BLOCKS[::2])
+@pytest.mark.parametrize("block", RUNS.blocks[::2])
 def test_a_block_of_seeds(block: int) -> None:
-    play_block(block)
+    RUNS.play_block(block)

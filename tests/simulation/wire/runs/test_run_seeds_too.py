@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.simulation.wire.runs.seeds import BLOCKS, play_block
+from tests.simulation.wire.runs.seeds import RUNS
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", BLOCKS[1::2])
+@pytest.mark.parametrize("block", RUNS.blocks[1::2])
 def test_a_block_of_seeds(block: int) -> None:
-    play_block(block)
+    RUNS.play_block(block)

@@ -1,0 +1,193 @@
+"""Python programs as processes, forked from one that has imported what they need.
+
+To a program it makes no difference; to a suite that starts hundreds, most of its time.
+"""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+PROGRAM = Path(__file__).with_name("nursery.py")
+ROOT = PROGRAM.parents[1]
+
+
+class Child:
+    """A process that was forked.
+
+    Attributes:
+        number: its process id.
+        out: the file with what it prints.
+        err: the file with its other output.
+    """
+
+    def __init__(self, out: Path, err: Path) -> None:
+        self.number = 0
+        self.out = out
+        self.err = err
+        self._code: int | None = None
+        self._began = threading.Event()
+        self._ended = threading.Event()
+
+    def began(self, number: int) -> None:
+        """Say so; to be called once."""
+        self.number = number
+        self._began.set()
+
+    def wait_until_begun(self) -> None:
+        """Return when its number is known."""
+        assert self._began.wait(60)
+
+    def ended(self, code: int) -> None:
+        """Say so; to be called once."""
+        self._code = code
+        self._ended.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self._ended.is_set()
+
+    def says(self, line: str, timeout: float = 60) -> None:
+        """Wait until it has printed this line."""
+        patience = time.monotonic() + timeout
+        while f"{line}\n" not in self.out.read_text(encoding="utf-8"):
+            if self.is_over or time.monotonic() > patience:
+                raise AssertionError(self.err.read_text(encoding="utf-8"))
+            time.sleep(0.002)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self.number, number)
+
+    def wait(self, timeout: float = 60) -> int:
+        """Its exit code; negative: the signal that ended it.
+
+        Raises:
+            TimeoutError: it goes on.
+        """
+        if not self._ended.wait(timeout):
+            raise TimeoutError(f"process {self.number} goes on")
+        assert self._code is not None
+        return self._code
+
+    def kill(self) -> int:
+        """End it at once, if it goes on; its exit code."""
+        if not self._ended.is_set():
+            self.send(signal.SIGKILL)
+        return self.wait()
+
+
+@dataclass(frozen=True)
+class Done:
+    """A process that has ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Nursery:
+    """The process that forks; see `nursery.py`.
+
+    Args:
+        modules: that it imports before.
+    """
+
+    def __init__(self, *modules: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(PROGRAM), *modules],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._asks: IO[str] = self._process.stdin
+        self._begun: queue.SimpleQueue[Child] = queue.SimpleQueue()
+        self._children: dict[int, Child] = {}
+        threading.Thread(target=self._hear, args=(self._process.stdout,), daemon=True).start()
+
+    def start(
+        self,
+        argv: Sequence[object],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path = ROOT,
+    ) -> Child:
+        """Begin a program: the path of a file, or the name of a module, and its arguments.
+
+        Args:
+            argv: the program.
+            log: what it prints is appended to this file, its other output to one beside it.
+            env: the whole environment; default: that of this process.
+            cwd: where it runs.
+        """
+        err = log.with_name(f"{log.name}.err")
+        log.touch()
+        err.touch()
+        asked = {
+            "argv": [*map(str, argv)],
+            "env": dict(os.environ if env is None else env),
+            "cwd": str(cwd),
+            "out": str(log),
+            "err": str(err),
+        }
+        child = Child(log, err)
+        self._begun.put(child)
+        print(json.dumps(asked), file=self._asks, flush=True)
+        child.wait_until_begun()
+        return child
+
+    def run(
+        self,
+        argv: Sequence[object],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path = ROOT,
+        timeout: float = 60,
+    ) -> Done:
+        """What `subprocess.run` does. Without an environment, that of this process."""
+        with tempfile.TemporaryDirectory() as folder:
+            child = self.start(argv, log=Path(folder) / "out", env=env, cwd=cwd)
+            try:
+                code = child.wait(timeout)
+            except TimeoutError:
+                child.kill()
+                raise TimeoutError(f"{argv[0]}: {child.err.read_text()}") from None
+            out, err = (file.read_text(encoding="utf-8") for file in (child.out, child.err))
+            return Done(code, out, err)
+
+    def close(self) -> None:
+        """Fork no more."""
+        self._asks.close()
+        self._process.wait(60)
+
+    def _hear(self, lines: IO[str]) -> None:
+        for line in lines:
+            match line.split():
+                case ["began", number]:
+                    child = self._children[int(number)] = self._begun.get()
+                    child.began(int(number))
+                case ["ended", number, code]:
+                    self._children.pop(int(number)).ended(int(code))
+                case _:
+                    raise AssertionError(line)
+
+
+@cache
+def nursery(*modules: str) -> Nursery:
+    """The one of this process that has imported these."""
+    return Nursery(*modules)

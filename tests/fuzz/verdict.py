@@ -1,0 +1,48 @@
+"""What every answer has to be, whatever was asked."""
+
+import json
+from typing import NoReturn
+
+from tests.fuzz.world import Asked, Reply
+from workflow_agents.server.settings import DEV_TOKEN
+
+SECONDS = 5.0
+"""Longer than this, and it hangs. Other processes share the machine: usual are milliseconds."""
+
+
+def faults(asked: Asked, reply: Reply, seconds: float) -> list[str]:
+    """What is wrong with an answer; [] if nothing is."""
+    found: list[str] = []
+    if seconds > SECONDS:
+        found.append(f"it took {seconds:.1f} s")
+    if not reply.status:
+        return found if asked.breaks_off else [*found, "there is no answer"]
+    if not 200 <= reply.status < 500:
+        found.append(f"status {reply.status}")
+    for name, value in reply.headers:
+        if set(name + value) & set(b"\r\n\x00"):
+            found.append(f"header {name!r} is more than one")
+    if b"Traceback" in reply.body or b'File "' in reply.body:
+        found.append("it shows a traceback")
+    if reply.status >= 400 and DEV_TOKEN.encode() in reply.body:
+        found.append("it shows a token")
+    if asked.method != "HEAD":
+        found += _not_json(reply)
+    return found
+
+
+def _not_json(reply: Reply) -> list[str]:
+    if reply.header(b"content-type") != b"application/json":
+        return [f"it is {reply.header(b'content-type')!r}, not JSON"]
+    try:
+        told = json.loads(reply.body.decode(), parse_constant=_no_constant)
+    except ValueError as error:
+        return [f"it is no JSON: {error}"]
+    refused = reply.status >= 300
+    if refused and not (isinstance(told, dict) and isinstance(told.get("error"), str)):
+        return ["it does not say what is wrong"]
+    return []
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
