@@ -33,9 +33,9 @@ async def listen(call: Call) -> Response:
 
 
 async def _gone(call: Call) -> None:
-    """Wait until whoever asks has hung up."""
-    while (await call.request.receive())["type"] != "http.disconnect":
-        pass
+    """Wait until whoever asks has hung up: that is all that comes behind the body."""
+    await call.body()
+    await call.request.receive()
 
 
 endpoints = (
