@@ -13,7 +13,7 @@ PACKAGE = ROOT / "workflow_agents"
 
 EVERYWHERE = {"errors", "error_codes", "config", "clock"}  # known to all rooms
 TOP = {"testing", "cli", "notebook"}  # on top: may know all
-PUBLIC = {"__init__", "fastapi", "flask"}  # names for users: may know all, hold no logic
+PUBLIC = {"__init__", "django", "fastapi", "flask"}  # names for users: may know all, hold no logic
 
 # room -> the rooms below it that it may know, besides itself and EVERYWHERE
 MAY_KNOW: dict[str, set[str]] = {

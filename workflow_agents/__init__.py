@@ -88,6 +88,18 @@ if TYPE_CHECKING:
         WebhookResult,
     )
     from workflow_agents.protocol.secrets import Secret
+    from workflow_agents.serve.middleware import (
+        AfterExecution,
+        BeforeExecution,
+        MiddlewareCallbacks,
+        RunCompleted,
+        RunError,
+        RunInfo,
+        RunStarted,
+        RunWarning,
+        WorkflowMiddleware,
+        logging_middleware,
+    )
     from workflow_agents.serve.neutral import async_serve, serve
     from workflow_agents.serve.serve import Engine
     from workflow_agents.serve.workflow import Workflow
@@ -97,6 +109,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AfterExecution",
     "Agent",
     "AgentStopped",
     "AgentTool",
@@ -107,6 +120,7 @@ __all__ = [
     "AsyncClient",
     "AsyncRunHandle",
     "AsyncWorkflowContext",
+    "BeforeExecution",
     "CallRecord",
     "CallRequest",
     "CallResponse",
@@ -132,6 +146,7 @@ __all__ = [
     "LangChainModel",
     "LimitError",
     "Limits",
+    "MiddlewareCallbacks",
     "Model",
     "ModelSettings",
     "NotFound",
@@ -141,9 +156,14 @@ __all__ = [
     "OutputMismatch",
     "Price",
     "RemoteError",
+    "RunCompleted",
+    "RunError",
     "RunFailed",
     "RunHandle",
+    "RunInfo",
     "RunLog",
+    "RunStarted",
+    "RunWarning",
     "Secret",
     "StateError",
     "StepFailed",
@@ -175,6 +195,7 @@ __all__ = [
     "WorkflowAbort",
     "WorkflowAgentsError",
     "WorkflowContext",
+    "WorkflowMiddleware",
     "WorkflowNonRetryableError",
     "WorkflowRetryAfterError",
     "WorkflowTool",
@@ -182,6 +203,7 @@ __all__ = [
     "async_serve",
     "durable_client",
     "durable_httpx_client",
+    "logging_middleware",
     "mcp_server",
     "messages_from_json",
     "messages_to_json",
@@ -253,6 +275,18 @@ _ROOMS = {
     ),
     "protocol.secrets": ("Secret",),
     "serve": ("serve",),
+    "serve.middleware": (
+        "AfterExecution",
+        "BeforeExecution",
+        "MiddlewareCallbacks",
+        "RunCompleted",
+        "RunError",
+        "RunInfo",
+        "RunStarted",
+        "RunWarning",
+        "WorkflowMiddleware",
+        "logging_middleware",
+    ),
     "serve.neutral": ("async_serve",),
     "serve.serve": ("Engine",),
     "serve.workflow": ("Workflow",),

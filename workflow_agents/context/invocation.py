@@ -18,9 +18,9 @@ This room knows no store and no HTTP: it asks a `Journal`, and is told by `deliv
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workflow_agents.context.branches import BRANCH, Branch
 from workflow_agents.context.misuse import NOT_ITS_OWN, misplaced, too_much, unfit_for
@@ -46,6 +46,9 @@ from workflow_agents.core.replay import Replay, describe, place
 from workflow_agents.errors import HistoryMismatch, LimitError, StepUsageError, WorkflowAbort
 from workflow_agents.protocol.codec import Unencodable, encode, is_text
 from workflow_agents.protocol.history import Recorded, StepKey, StepKind, Waiting
+
+if TYPE_CHECKING:
+    from workflow_agents.context.listener import Listener
 
 _REPLAYS_PER_TURN = 500
 """A long replay lets other work of the process run now and then."""
@@ -80,6 +83,7 @@ class Invocation:
         bodies: calls the bodies of synchronous steps.
         at_work: how many steps run their bodies or store what they wait for; it is not at rest.
         holds_thread: the function has a thread of its own, so that its task is not cheap to keep.
+        listener: is told of its steps.
     """
 
     def __init__(
@@ -97,6 +101,7 @@ class Invocation:
         self.loop = asyncio.get_running_loop()
         self.bodies: Bodies = in_pool
         self.holds_thread = False
+        self.listener: Listener | None = None
         self._steps = 0
         self._gate = gate
         self._groups = groups
@@ -116,6 +121,7 @@ class Invocation:
         self._ready: list[Waiting] = []
         self._dropped: set[StepKey] = set()
         self._closing: Ending | None = None
+        self._error: BaseException | None = None
         self._is_idle = False
         self._refused = 0
         self._replayed = 0
@@ -173,6 +179,15 @@ class Invocation:
 
     def body_starts(self, key: StepKey, name: str) -> None:
         """The body of a `run` step is about to be executed. Test kits listen here."""
+
+    async def hear(self, telling: Awaitable[None]) -> None:
+        """Let the listener be told of something, before the run parks."""
+        self.at_work += 1
+        try:
+            await telling
+        finally:
+            self.at_work -= 1
+            self.kick()
 
     async def begin(
         self, key: StepKey, kind: StepKind, name: str, plan: Plan | None = None
@@ -333,8 +348,7 @@ class Invocation:
         if head is not None and self._replay.replaying:
             asked = self._held[0].asked if self._held else None
             new = f"{describe(asked.kind, asked.name)} as {place(asked.key)}" if asked else ""
-            unfit = unfit_for(head, new or "the code waits for other steps")
-            self._close(Failed(failure_of(unfit)))
+            self._close(self._failed(unfit_for(head, new or "the code waits for other steps")))
         elif head is None and self._groups is not None:
             self._decide(self._groups)
         elif head is None and not self._is_idle:
@@ -351,7 +365,7 @@ class Invocation:
         try:
             decided = groups.decide([asked for asked, _ in held])
         except HistoryMismatch as mismatch:
-            self._close(Failed(failure_of(mismatch)))
+            self._close(self._failed(mismatch))
             return
         # An invocation comes to one new thing only.
         self._decided = decided is None or isinstance(decided, Start)
@@ -384,26 +398,33 @@ class Invocation:
         ending = self._closing
         if ending is None:
             if task.cancelled():
-                ending = Failed(failure_of(asyncio.CancelledError("it cancelled itself")))
+                ending = self._failed(asyncio.CancelledError("it cancelled itself"))
             elif (error := task.exception()) is not None:
-                ending = Failed(failure_of(error))
+                ending = self._failed(error)
             else:
-                ending = self._returned(task.result())
+                ending = self.ending_of(task.result())
             self._close(ending)
         elif not task.cancelled():
             task.exception()
+        if self.listener is not None and isinstance(ending, Failed) and self._error is not None:
+            self.listener.failed(self._error)
         self._keeper.ended(ending)
 
-    def _returned(self, value: object) -> Ending:
-        """The function returned: has it asked for all that its history holds?"""
+    def _failed(self, error: BaseException) -> Failed:
+        self._error = error
+        return Failed(failure_of(error))
+
+    def ending_of(self, value: object) -> Ending:
+        """The function returned this: has it asked for all that its history holds?"""
         for recorded in self._replay.unasked():
             if isinstance(recorded.key, int) or self._has_finished(recorded.key):
                 unfit = unfit_for(recorded, "the function returned without this step")
-                return Failed(failure_of(unfit))
+                return self._failed(unfit)
         if self._groups is not None and self._steps and (unfit := self._groups.left()):
-            return Failed(failure_of(unfit))
+            return self._failed(unfit)
         if not self._steps:
             refused = StepUsageError("WA209", found="expected a step, found a return without one")
+            self._error = refused
             return Failed(
                 Failure("AuthenticationFailed", EARLY_RETURN, 400, detail=refused.as_dict())
             )
@@ -411,10 +432,10 @@ class Invocation:
             data = encode(value)
         except Unencodable as error:
             found = StepUsageError("WA204", where=f"result, at {error.path}", found=error.reason)
-            return Failed(failure_of(found))
+            return self._failed(found)
         if len(data) > self.limits.result_bytes:
             size = f"expected at most {self.limits.result_bytes:,} bytes, found {len(data):,}"
-            return Failed(failure_of(LimitError("WA502", where="result", found=size)))
+            return self._failed(LimitError("WA502", where="result", found=size))
         return Completed(data)
 
     def _has_finished(self, key: str) -> bool:
@@ -441,7 +462,7 @@ class Invocation:
         raise WorkflowAbort("this invocation has ended: let asyncio.CancelledError pass")
 
     async def _mismatched(self, mismatch: HistoryMismatch) -> None:
-        self._close(Failed(failure_of(mismatch)))
+        self._close(self._failed(mismatch))
         await self.loop.create_future()
 
 

@@ -20,6 +20,7 @@ from workflow_agents.protocol.codec import Unencodable, decode, encode
 from workflow_agents.protocol.history import Recorded, StepKey, StepKind, Waiting
 
 if TYPE_CHECKING:
+    from workflow_agents.context.listener import Listener
     from workflow_agents.core.flow_control import FlowControl
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ async def run_step(
     flow_control: "FlowControl | None",
 ) -> Any:
     """Execute a body here, until it succeeds or its retries are spent; return its result."""
-    journal = invocation.journal
+    journal, listener = invocation.journal, invocation.listener
     step = await invocation.begin(key, StepKind.RUN, name)
     if step is None and flow_control is not None:
         step = await _planned(invocation, key, StepKind.RUN, name, Admission(flow_control))
@@ -45,6 +46,8 @@ async def run_step(
         attempts = step.attempts if step is not None else 0
         invocation.body_starts(key, name)
         try:
+            if listener is not None:
+                await invocation.hear(listener.before(StepKind.RUN, name))
             inside = InsideStep(name, key, attempts + 1)
             value = await _execute(invocation, body, inside)
             data = _encoded(value, name, invocation.limits.result_bytes)
@@ -56,6 +59,8 @@ async def run_step(
         except Exception as error:  # noqa: BLE001  # whatever a body raises is recorded
             failure = failure_of(error)
             again = _again(failure, attempts + 1, policy, flow_control)
+            if listener is not None:
+                _tell_failure(listener, name, error, again)
             if again is not None:
                 step = await _planned(invocation, key, StepKind.RUN, name, again)
                 continue
@@ -65,6 +70,9 @@ async def run_step(
         else:
             journal.record(key, StepKind.RUN, name, data, ok=True, waited=step is not None)
         step = await invocation.outcome(key, elsewhere=False)
+    if listener is not None:
+        done = step
+        listener.after(done, lambda: revive(body, _result(done)))
     return revive(body, _result(step))
 
 
@@ -79,8 +87,9 @@ async def wait_step(
     """Wait for an outcome that comes from elsewhere; `read` makes the result of it."""
     step = await invocation.begin(key, kind, name, plan)
     if step is None:
+        await _before(invocation, kind, name)
         step = await _planned(invocation, key, kind, name, plan)
-    return read(_result(cast("Recorded", step)))
+    return _given(invocation, cast("Recorded", step), read)
 
 
 async def notify_step(
@@ -94,9 +103,10 @@ async def notify_step(
     """Notify, and record what it did, in one change."""
     step = await invocation.begin(key, StepKind.NOTIFY, name)
     if step is None:
+        await _before(invocation, StepKind.NOTIFY, name)
         invocation.journal.notify(key, name, event_id, data, run_id)
         step = await invocation.outcome(key, elsewhere=False)
-    return _result(cast("Recorded", step))
+    return _given(invocation, cast("Recorded", step))
 
 
 async def recall_step(
@@ -105,13 +115,15 @@ async def recall_step(
     """Read a conversation; record up to where, and read that far again in a replay."""
     step = await invocation.begin(key, StepKind.RUN, name)
     if step is None:
+        await _before(invocation, StepKind.RUN, name)
         journal = invocation.journal
         up_to, messages = await journal.recall(conversation, up_to=None, last=last)
         data = encode({"conversation": conversation, "upTo": up_to})
         journal.record(key, StepKind.RUN, name, data, ok=True, waited=False)
-        await invocation.outcome(key, elsewhere=False)
+        step = await invocation.outcome(key, elsewhere=False)
+        _given(invocation, cast("Recorded", step))
     else:
-        up_to = _result(cast("Recorded", step))["upTo"]
+        up_to = _given(invocation, cast("Recorded", step))["upTo"]
         _, messages = await invocation.journal.recall(conversation, up_to=up_to, last=last)
     return [decode(message) for message in messages]
 
@@ -122,21 +134,23 @@ async def remember_step(
     """Append to a conversation, and record that, in one change."""
     step = await invocation.begin(key, StepKind.RUN, name)
     if step is None:
+        await _before(invocation, StepKind.RUN, name)
         invocation.journal.remember(key, name, conversation, messages)
         step = await invocation.outcome(key, elsewhere=False)
-    _result(cast("Recorded", step))
+    _given(invocation, cast("Recorded", step))
 
 
 async def create_webhook_step(invocation: Invocation, key: StepKey, name: str) -> Any:
     """Make up an address and record it."""
     step = await invocation.begin(key, StepKind.CREATE_WEBHOOK, name)
     if step is None:
+        await _before(invocation, StepKind.CREATE_WEBHOOK, name)
         event_id = invocation.journal.new_event_id()
         url = invocation.journal.webhook_url(event_id)
         data = encode({"webhookUrl": url, "eventId": event_id})
         invocation.journal.record(key, StepKind.CREATE_WEBHOOK, name, data, ok=True, waited=False)
         step = await invocation.outcome(key, elsewhere=False)
-    return _result(cast("Recorded", step))
+    return _given(invocation, cast("Recorded", step))
 
 
 async def _planned(
@@ -156,6 +170,27 @@ async def _planned(
         # As it may have kept the run from coming to rest, look again.
         invocation.kick()
         raise
+
+
+async def _before(invocation: Invocation, kind: StepKind, name: str) -> None:
+    if invocation.listener is not None:
+        await invocation.hear(invocation.listener.before(kind, name))
+
+
+def _given(
+    invocation: Invocation, step: Recorded, read: Callable[[Any], Any] = lambda data: data
+) -> Any:
+    """What the code gets of an outcome, of which the listener is told."""
+    if invocation.listener is not None:
+        invocation.listener.after(step, lambda: read(_result(step)))
+    return read(_result(step))
+
+
+def _tell_failure(listener: "Listener", name: str, error: Exception, again: Again | None) -> None:
+    listener.failed(error)
+    if again is not None:
+        wait = f"{again.after_ms} ms"
+        listener.warn(f"step {name!r}: attempt {again.attempts} failed; tried again in {wait}")
 
 
 def _again(

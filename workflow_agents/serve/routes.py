@@ -8,9 +8,9 @@ QStash server, which a client given to the route names, or the environment.
 """
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 from urllib.parse import urlsplit
 
 from workflow_agents import config
@@ -35,6 +35,9 @@ from workflow_agents.serve.workflow import (
     served_workflow,
 )
 
+if TYPE_CHECKING:
+    from workflow_agents.serve.middleware import WorkflowMiddleware
+
 HOOK_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 """A webhook takes each of these at /v2/workflows/hooks/{user}/{run_id}/{event_id}."""
 
@@ -43,7 +46,7 @@ _WIRE_FACTOR = 10
 
 
 class RouteOptions(TypedDict, total=False):
-    """What a route may be told; the first ten are those of `Engine.add`.
+    """What a route may be told; the first twelve are those of `Engine.add`.
 
     Attributes:
         retries: how often steps and the function are tried again; default 3.
@@ -56,6 +59,8 @@ class RouteOptions(TypedDict, total=False):
         initial_payload_parser: makes the payload of the body's text.
         env: what `context.env` is; its QSTASH_* variables count for the route.
         redact: what logs do not show.
+        middlewares: are told of its runs and steps, in this order.
+        verbose: adds `logging_middleware` to them.
         qstash_client: a `qstash.AsyncQStash` or `QStash`, whose server keeps the runs.
         receiver: a `qstash.Receiver`; requests that are not signed are refused. Default, where a
             QStash server keeps the runs: QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY,
@@ -74,6 +79,8 @@ class RouteOptions(TypedDict, total=False):
     initial_payload_parser: Callable[[str], Any] | None
     env: Mapping[str, str | None] | None
     redact: Mapping[str, Any] | None
+    middlewares: "Sequence[WorkflowMiddleware] | None"
+    verbose: bool
     qstash_client: Any
     receiver: Any
     url: str | None

@@ -6,7 +6,7 @@ and hands its Journal to their invocations.
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, get_args
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from workflow_agents.engine.http_out import HttpOut
     from workflow_agents.serve.agents import ServedAgent
     from workflow_agents.serve.endpoint import Accepting
+    from workflow_agents.serve.middleware import WorkflowMiddleware
     from workflow_agents.sync.client import Client
 
 
@@ -198,6 +199,8 @@ class Engine:
         initial_payload_parser: Callable[[str], Any] | None = None,
         env: Mapping[str, str | None] | None = None,
         redact: Mapping[str, Any] | None = None,
+        middlewares: "Sequence[WorkflowMiddleware] | None" = None,
+        verbose: bool = False,
     ) -> Workflow:
         """Serve a function under a path.
 
@@ -217,6 +220,8 @@ class Engine:
             initial_payload_parser: makes the payload of the body's text.
             env: what `context.env` is; default: the environment.
             redact: what logs do not show: {"body": True}.
+            middlewares: are told of its runs and steps, in this order.
+            verbose: adds `logging_middleware` to them.
 
         Raises:
             ConfigurationError: an option cannot be used; nothing is served.
@@ -235,6 +240,8 @@ class Engine:
             initial_payload_parser=initial_payload_parser,
             env=self._environment if env is None else env,
             redact=redact,
+            middlewares=middlewares,
+            verbose=verbose,
         )
         return self.include(workflow)
 

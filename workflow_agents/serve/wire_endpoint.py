@@ -161,7 +161,9 @@ class WireEndpoint:
             await self._trigger(run, options, by_sdk=True)
             return _done(run_id)
         if visit.repeated:
-            logger.warning("run %s: a step was delivered twice; this visit is left out", run_id)
+            text = "a step was delivered twice; this visit is left out"
+            logger.warning("run %s: %s", run_id, text)
+            await self.workflow.warn(run_id, text)
             return _done(run_id, "duplicate-step")
         return await self._advance(run, visit, request, _number(headers, "upstash-retried"))
 
@@ -196,6 +198,7 @@ class WireEndpoint:
             gone = error.status == 404 and send.request.method == "DELETE"
             if error.status == _OVER or gone:
                 logger.warning("run %s has ended meanwhile: %s", run.run_id, error.body)
+                await self.workflow.warn(run.run_id, f"has ended meanwhile: {error.body}")
                 return _done(run.run_id)
             if error.status == _QUOTA:
                 return self._failure(failure_of(error)._replace(final=True), run.run_id)
@@ -212,13 +215,16 @@ class WireEndpoint:
         )
         invocation = self.workflow.invoke(
             run, options, History([], []), journal, journal, groups=journal,
-            task_context=copy_context(),
+            known=journal.known, task_context=copy_context(),
         )  # fmt: skip
         try:
             return await journal.decided
         finally:
             invocation.close()
             await asyncio.wait({journal.over}, timeout=_PATIENCE_S)
+            if invocation.listener is not None:
+                # Once it has answered, the process may be stopped.
+                await invocation.listener.drained()
 
     def _journal(
         self, run: WireRun, steps: list[WireStep], retried: int, *, dry: bool = False

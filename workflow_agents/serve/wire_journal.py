@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow_agents.core.checks import checked_run_id
 from workflow_agents.core.failures import failure_of
@@ -41,6 +41,9 @@ from workflow_agents.qstash import requests
 from workflow_agents.qstash.connection import ServerRequest, plain_headers
 from workflow_agents.qstash.requests import RunAddress
 from workflow_agents.serve.wire_results import notify_out, recorded
+
+if TYPE_CHECKING:
+    from workflow_agents.serve.telling import Known
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +109,9 @@ class WireJournal:
     ) -> None:
         self._run = run
         self._steps = LockStep(steps)
+        self._known = len(steps)
+        self._newest = steps[-1] if steps else None
+        self._news: set[StepKey] = set()
         self._retried = retried
         self._webhook_base = webhook_base
         self._new_id = new_id
@@ -115,6 +121,13 @@ class WireJournal:
         loop = asyncio.get_running_loop()
         self.decided: asyncio.Future[Decided] = loop.create_future()
         self.over: asyncio.Future[None] = loop.create_future()
+
+    @property
+    def known(self) -> "Known | None":
+        """A visit brings the last step of its list, and with it what else its group has."""
+        from workflow_agents.serve.telling import Known
+
+        return None if self._dry else Known(self._known, lambda key: key in self._news)
 
     # Groups: what the code asks for once every branch has come to rest.
 
@@ -139,6 +152,8 @@ class WireJournal:
     def _outcomes(
         self, asked: Sequence[Asked], results: Sequence[tuple[int, WireStep]]
     ) -> Sequence[tuple[int, Recorded]] | None:
+        if any(step is self._newest for _, step in results):
+            self._news = {asked[index].key for index, _ in results}
         try:
             return [
                 (index, recorded(asked[index], step, self._child_of(asked[index], step.number)))

@@ -22,6 +22,8 @@ from workflow_agents.protocol.headers import Headers
 
 if TYPE_CHECKING:
     from workflow_agents.core.flow_control import FlowControl
+    from workflow_agents.serve.middleware import Middlewares, WorkflowMiddleware
+    from workflow_agents.serve.telling import Known, Memory
     from workflow_agents.sync.context import WorkflowContext
 
 FailureFunction = Callable[..., Any]
@@ -52,6 +54,8 @@ class Workflow:
         schema: Any = None,
         initial_payload_parser: Callable[[str], Any] | None = None,
         env: Mapping[str, str | None] | None = None,
+        middlewares: "Sequence[WorkflowMiddleware] | None" = None,
+        verbose: bool = False,
         limits: Limits,
     ) -> None:
         if not isinstance(path, str) or not path:  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
@@ -84,6 +88,8 @@ class Workflow:
         self._schema = schema if schema is not None else _declared(function, hints)
         self._env = env
         self._limits = limits
+        self._middlewares = _told(middlewares, verbose)
+        self._memory: Memory | None = None
         self.__name__ = getattr(function, "__name__", path)
         self.__doc__ = function.__doc__
 
@@ -112,6 +118,7 @@ class Workflow:
         """
         other = copy.copy(self)
         other.invocation_type = invocation_type
+        other._memory = None  # noqa: SLF001  # one of our own kind
         other._env = env if self._env is None else self._env  # noqa: SLF001  # one of our own kind
         return other
 
@@ -125,23 +132,79 @@ class Workflow:
         *,
         gate: Any = None,
         groups: Groups | None = None,
+        known: "Known | None" = None,
         task_context: Context,
     ) -> Invocation:
-        """Call the function. See `engine.served.Served`; `groups`: its history is in lock-step."""
+        """Call the function. See `engine.served.Served`.
+
+        Args:
+            run: its run.
+            options: of the run.
+            history: what is stored of it.
+            journal: keeps it.
+            keeper: is told what the invocation comes to.
+            gate: see `Served`.
+            groups: decides of its steps, where the history is in lock-step.
+            known: what middlewares may have been told; default: what follows from the history, and
+                in lock-step nothing is told.
+            task_context: the root task's.
+        """
         make = self.invocation_type
         invocation = make(journal, history, keeper, self._limits, gate=gate, groups=groups)
-        main = self._call(invocation, run, options)
+        if self._middlewares is None or (groups is not None and known is None):
+            main = self._call(invocation, run, options)
+        else:
+            from workflow_agents.serve.telling import known_of
+
+            known = known or known_of(history)
+            main = self._call_and_tell(invocation, run, options, known, task_context)
         invocation.start(main, task_context)
         return invocation
 
     async def _call(self, invocation: Invocation, run: StoredRun, options: RunOptions) -> object:
-        context = self._context(invocation, run, options)
+        return await self._called(invocation, self._context(invocation, run, options))
+
+    async def _call_and_tell(
+        self,
+        invocation: Invocation,
+        run: StoredRun,
+        options: RunOptions,
+        known: "Known",
+        task_context: Context,
+    ) -> object:
+        from workflow_agents.serve.telling import Memory, Teller
+
+        middlewares = self._middlewares
+        assert middlewares is not None  # noqa: S101  # for the type checker
+        try:
+            context = self._context(invocation, run, options)
+        except Exception as error:
+            from workflow_agents.serve.middleware import RunError
+
+            await middlewares.tell(RunError(run.run_id, error), run.run_id)
+            raise
+        if self._memory is None:
+            self._memory = Memory()
+        teller = Teller(middlewares, self._memory, context, known, task_context)
+        invocation.listener = teller
+        result = await self._called(invocation, context)
+        await invocation.hear(teller.completed(invocation.ending_of(result)))
+        return result
+
+    async def _called(self, invocation: Invocation, context: AsyncWorkflowContext[Any]) -> object:
         if self._is_async:
             return await self._function(context)
         from workflow_agents.sync.context import sync_face
 
         face, thread = sync_face(invocation, context)
         return await thread.call(lambda: self._function(face))
+
+    async def warn(self, run_id: str, text: str) -> None:
+        """Tell the middlewares of something that a run outlives."""
+        if self._middlewares is not None:
+            from workflow_agents.serve.middleware import RunWarning
+
+            await self._middlewares.tell(RunWarning(run_id, text), run_id)
 
     async def on_failure(
         self,
@@ -231,6 +294,8 @@ def served_workflow(
     initial_payload_parser: Callable[[str], Any] | None = None,
     env: Mapping[str, str | None] | None = None,
     redact: Mapping[str, Any] | None = None,
+    middlewares: "Sequence[WorkflowMiddleware] | None" = None,
+    verbose: bool = False,
 ) -> Workflow:
     """A workflow with its options as users give them; `Engine.add` tells of each.
 
@@ -252,8 +317,18 @@ def served_workflow(
         schema=schema,
         initial_payload_parser=initial_payload_parser,
         env=env,
+        middlewares=middlewares,
+        verbose=verbose,
         limits=limits,
     )
+
+
+def _told(middlewares: object, verbose: object) -> "Middlewares | None":
+    if not middlewares and not verbose:
+        return None
+    from workflow_agents.serve.middleware import checked_middlewares
+
+    return checked_middlewares(middlewares, verbose=verbose)
 
 
 def _check_schema(schema: Any) -> None:
