@@ -12,6 +12,7 @@ from workflow_agents.store.changes import (
     Applied,
     Change,
     Claim,
+    DropWaiter,
     EndRun,
     Guard,
     Hold,
@@ -23,7 +24,7 @@ from workflow_agents.store.changes import (
     Unpark,
     WaiterKind,
 )
-from workflow_agents.store.message_changes import Reachable
+from workflow_agents.store.message_changes import Adopt, Reachable
 from workflow_agents.store.sqlite import SqliteStore
 
 TOKEN = 7
@@ -38,6 +39,7 @@ CASES: dict[str, tuple[Event | set[Event], list[Op]]] = {
     "unpark": (Event.RESUME, [Unpark(1, TOKEN)]),
     "release": (Event.YIELD, [Release(1, TOKEN, 50)]),
     "retry": (Event.RETRY, [Guard(1, TOKEN), RetryRun(1, 50, 1, 9)]),
+    "adopt": (Event.ADOPT, [Adopt(1, TOKEN, 1, "{}")]),
     "succeed": (Event.SUCCEED, [Guard(1, TOKEN), EndRun(1, Phase.SUCCESS, 9)]),
     "cancel": (Event.CANCEL, [EndRun(1, Phase.CANCELED, 9)]),
     "wake": (Event.WAKE, [Resolve(1, 1, WaiterKind.TIMER, 9, b"null", must=True)]),
@@ -56,6 +58,14 @@ def store_with_a_run(phase: Phase) -> SqliteStore:
     return store
 
 
+def store_for(name: str, phase: Phase) -> SqliteStore:
+    """A run that waits for something; one that is to be adopted has only been begun."""
+    store = store_with_a_run(phase)
+    if name == "adopt":
+        store.apply([Change((DropWaiter(1, 1, 9),))])
+    return store
+
+
 @pytest.mark.parametrize("phase", Phase, ids=lambda phase: phase.name)
 @pytest.mark.parametrize("name", CASES)
 def test_sql_agrees_with_the_table(name: str, phase: Phase) -> None:
@@ -63,7 +73,7 @@ def test_sql_agrees_with_the_table(name: str, phase: Phase) -> None:
     if phase is Phase.REMOTE and name == "succeed":
         # Nobody has a lease of a remote run; its own endpoint says that it has ended.
         ops = [Reachable(1), EndRun(1, Phase.SUCCESS, 9, b"null")]
-    store = store_with_a_run(phase)
+    store = store_for(name, phase)
     [outcome] = store.apply([Change(ops)])
     row = store.run(1)
     assert row is not None
@@ -91,15 +101,23 @@ def test_sql_agrees_with_the_table(name: str, phase: Phase) -> None:
     store.close()
 
 
+def older_form(op: Op) -> Op:
+    if isinstance(op, Adopt):
+        return op._replace(token=TOKEN - 1)
+    op = copy(op)
+    if hasattr(op, "token"):
+        op.token = TOKEN - 1
+    return op
+
+
 @pytest.mark.parametrize("phase", Phase, ids=lambda phase: phase.name)
-@pytest.mark.parametrize("name", ["claim", "hold", "park", "unpark", "release", "retry", "succeed"])
+@pytest.mark.parametrize(
+    "name", ["claim", "hold", "park", "unpark", "release", "retry", "succeed", "adopt"]
+)
 def test_an_older_token_is_refused_in_every_phase(name: str, phase: Phase) -> None:
     _, ops = CASES[name]
-    store = store_with_a_run(phase)
-    older = [copy(op) for op in ops]
-    for op in older:
-        if hasattr(op, "token"):
-            op.token = TOKEN - 1
+    store = store_for(name, phase)
+    older = [older_form(op) for op in ops]
     [outcome] = store.apply([Change(older)])
     row = store.run(1)
     assert not isinstance(outcome, Applied)

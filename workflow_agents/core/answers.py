@@ -142,17 +142,21 @@ def after_answer(
     if status is not None and 200 <= status < 300 and not unproven:
         is_told = kind is MessageKind.FAILURE_VISIT and _says_true(headers, _NO_FUNCTION)
         return _unproven(headers, proof) or Delivered(unhandled=is_told)
-    refused = status == NON_RETRYABLE_STATUS and _says_true(headers, _NON_RETRYABLE)
-    is_final = refused or (final and status is None)
+    gives_up = is_final(status, headers) or (final and status is None)
     decision = after_failure(
         policy,
         failures=attempt,
         retry_after_ms=retry_after_ms(headers, now_ms),
-        non_retryable=is_final,
+        non_retryable=gives_up,
     )
     if isinstance(decision, Retry):
         return decision
-    return Failed(Cause.NON_RETRYABLE if is_final else Cause.EXHAUSTED, decision.reason)
+    return Failed(Cause.NON_RETRYABLE if gives_up else Cause.EXHAUSTED, decision.reason)
+
+
+def is_final(status: int | None, headers: Headers) -> bool:
+    """Whether an answer says that it would be the same another time."""
+    return status == NON_RETRYABLE_STATUS and _says_true(headers, _NON_RETRYABLE)
 
 
 def _unproven(headers: Headers, proof: Proof) -> Failed | None:

@@ -87,6 +87,9 @@ class Event(StrEnum):
     FAIL = "fail"
     """It failed for good."""
 
+    ADOPT = "adopt"
+    """Its endpoint answers the first visit with checkpoints: the run is kept like any other."""
+
     CANCEL = "cancel"
     """Somebody cancelled it."""
 
@@ -141,6 +144,7 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
         Event.CANCEL: Phase.CANCELED,
     },
     Phase.REMOTE: {
+        Event.ADOPT: Phase.LEASED,
         Event.WAKE: Phase.REMOTE,
         Event.SUCCEED: Phase.SUCCESS,
         Event.FAIL: Phase.FAILED,

@@ -27,6 +27,7 @@ class RunOptions:
         depth: how many runs above this one invoked each other.
         url: where the run was started from, as the workflow sees it.
         origin: the first of the runs that were resumed one after the other; None: this one.
+        checkpoints: its function is called elsewhere, and what that comes to is sent here.
     """
 
     retries: int | None = None
@@ -39,6 +40,7 @@ class RunOptions:
     depth: int = 0
     url: str | None = None
     origin: str | None = None
+    checkpoints: bool = False
 
     @classmethod
     def checked(
@@ -102,6 +104,7 @@ class RunOptions:
             depth=self.depth,
             url=self.url,
             origin=self.origin,
+            checkpoints=self.checkpoints,
         )
 
     @property

@@ -207,7 +207,12 @@ class Admin:
         return await self._engine.intake.trigger(
             row.workflow,
             row.input or b"" if body is None else body,
-            replace(options.over(stored), depth=stored.depth, url=stored.url),
+            replace(
+                options.over(stored),
+                depth=stored.depth,
+                url=stored.url,
+                checkpoints=stored.checkpoints,
+            ),
             inherit=Inheritance(row.id, left_out_from(recorded, key), lineage, instead),
         )
 

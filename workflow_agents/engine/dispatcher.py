@@ -132,8 +132,8 @@ class Dispatcher:
 
     def _invoke(self, row: RunRow, now: int) -> bool:
         engine = self._engine
-        served = engine.workflows.get(row.workflow)
-        if served is None:
+        options = engine.options_of(row)
+        if row.workflow not in engine.workflows and not options.checkpoints:
             if row.workflow not in self._unserved:
                 self._unserved.add(row.workflow)
                 logger.warning(
@@ -141,7 +141,6 @@ class Dispatcher:
                 )
             self._commit(row.run_id, Hold(row.id, row.token, now + _UNSERVED_MS))
             return True
-        options = engine.options_of(row)
         start: list[Op] = []
         flow = options.flow_control
         if flow is not None:

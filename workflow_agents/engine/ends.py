@@ -63,7 +63,7 @@ class Ends:
         ops: list[Op] = [EndRun(row.id, Phase.SUCCESS, now, data)]
         body = decode(data) if row.parent is not None else None
         self._tell_parent(ops, row, now, {"body": body})
-        self._free(ops, options, now)
+        self.free(ops, options, now)
         return ops, [Entry(row.id, now, EntryKind.RUN_SUCCESS)]
 
     def failed(
@@ -82,7 +82,7 @@ class Ends:
         if isinstance(decision, Retry):
             due_at = now + decision.after_ms
             ops: list[Op] = [RetryRun(row.id, due_at, failures, now)]
-            self._free(ops, options, now)
+            self.free(ops, options, now)
             told = encode({**data, "until": due_at})
             return ops, [Entry(row.id, now, EntryKind.RUN_RETRY, data=told)]
         return self.gave_up(row, options, data)
@@ -91,6 +91,8 @@ class Ends:
         self, row: RunRow, options: RunOptions, failure: dict[str, Any]
     ) -> tuple[list[Op], list[Entry]]:
         """The run failed for good: it becomes a dead letter, and those who asked are told."""
+        if options.checkpoints:
+            return self._engine.wire.checkpoints.gave_up(row, options, failure)
         now = self._engine.clock.now_ms()
         data = encode(failure)
         ops: list[Op] = [EndRun(row.id, Phase.FAILED, now, data)]
@@ -106,7 +108,7 @@ class Ends:
         if kind is not None:
             ops.append(AddDelivery(row.id, None, kind, now, data))
         self._tell_parent(ops, row, now, {"isFailed": True})
-        self._free(ops, options, now)
+        self.free(ops, options, now)
         return ops, [
             Entry(row.id, now, EntryKind.RUN_FAILED, data=data),
             Entry(row.id, now, EntryKind.DEAD_LETTER_ADDED, data=encode({"dlqId": letter_id})),
@@ -117,23 +119,31 @@ class Ends:
         now = self._engine.clock.now_ms()
         ops: list[Op] = [EndRun(row.id, Phase.CANCELED, now)]
         self._tell_parent(ops, row, now, {"isCanceled": True})
-        self._free(ops, self._engine.options_of(row), now)
+        self.free(ops, self._engine.options_of(row), now)
         return Change(ops, [Entry(row.id, now, EntryKind.RUN_CANCELED)])
 
     def _tell_parent(self, ops: list[Op], row: RunRow, now: int, how: dict[str, Any]) -> None:
         if row.parent is None or row.parent_step is None:
             return
-        if row.phase is Phase.REMOTE:
-            # Only remote runs invoke remote runs.
+        if row.is_remote:
             from workflow_agents.engine.remote_ends import told_to_parent
 
-            ops += told_to_parent(row.parent, row.parent_step, now, canceled=True)
+            ops += told_to_parent(
+                row.run_id,
+                row.parent,
+                row.parent_step,
+                now,
+                result=encode(how["body"]) if how.get("body") is not None else b"",
+                failed="isFailed" in how,
+                canceled="isCanceled" in how,
+            )
             return
         data = {"isCanceled": False, "isFailed": False, "workflowRunId": row.run_id, **how}
         ops.append(
             Resolve(row.parent, row.parent_step, WaiterKind.INVOKE, now, encode(data), late=True)
         )
 
-    def _free(self, ops: list[Op], options: RunOptions, now: int) -> None:
+    def free(self, ops: list[Op], options: RunOptions, now: int) -> None:
+        """Give back the slot that a run had."""
         if options.flow_control is not None:
             ops.append(FreeFlow(options.flow_control.key, now))

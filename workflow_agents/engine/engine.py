@@ -187,6 +187,8 @@ class DurableEngine:
         for live in [*self.live.values()]:
             live.release()
         await self.deliveries.close()
+        if "wire" in vars(self):
+            await self.wire.checkpoints.close()
         await self.commits.drain()
         await self.http.close()
         self.store.close()
@@ -255,11 +257,15 @@ class DurableEngine:
 
     def begin(self, row: RunRow, history: History | None = None) -> None:
         """Begin an invocation of a run that was just leased."""
-        served = self.workflows[row.workflow]
         options = self.opened(self.options_of(row))
         live = LiveRun(self, row, options)
         self.live[row.id] = live
-        live.invocation = served.invoke(row, options, history or History([], []), live, live, None)
+        known = history or History([], [])
+        if options.checkpoints:
+            live.invocation = self.wire.checkpoints.visit(live, known)
+        else:
+            served = self.workflows[row.workflow]
+            live.invocation = served.invoke(row, options, known, live, live, None)
 
     def claimed(self, row: RunRow) -> None:
         """The dispatcher has leased a run: go on with its task, or begin one."""
@@ -344,7 +350,7 @@ class DurableEngine:
             found = (given or DEFAULT_OPTIONS).over(served.options if served else DEFAULT_OPTIONS)
             if len(self._options) > 1_000:
                 self._options.clear()
-            if served is not None:
+            if served is not None or found.checkpoints:
                 self._options[key] = found
         return found
 

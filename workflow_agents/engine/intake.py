@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from workflow_agents.core.checks import checked_run_id, checked_size
 from workflow_agents.core.journal import Invoke
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.core.options import RunOptions
+from workflow_agents.core.options import DEFAULT_OPTIONS, RunOptions
 from workflow_agents.errors import LimitError, NotFound
-from workflow_agents.protocol.codec import Undecodable, decode, encode
+from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.history import EntryKind, Recorded, StepKey
 from workflow_agents.store.changes import (
     AddRun,
@@ -29,6 +29,7 @@ from workflow_agents.store.interface import RunRow
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
+    from workflow_agents.store.message_changes import AddMessage
 
 
 class Triggered(NamedTuple):
@@ -89,9 +90,8 @@ class Intake:
         """
         engine = self._engine
         now = engine.clock.now_ms()
-        served = engine.served(path)
+        effective = options.over(self._defaults(path, options))
         checked_size(len(body), engine.limits.payload_bytes, f"payload of {path}")
-        effective = options.over(served.options)
         at_once = (
             (not_before is None or not_before <= now)
             and effective.flow_control is None
@@ -106,11 +106,11 @@ class Intake:
             op.phase, op.due_at, op.token = Phase.LEASED, None, 1
         elif not_before is not None:
             op.due_at = max(not_before, now)
-        ops: tuple[Op, ...] = (op,)
+        ops = self._with_first_message(op, inherit, options)
         entries = _first_entries(inherit, now)
         if dead_letter is not None:
             dlq_id, dead = dead_letter
-            ops = (TakeDeadLetter(dlq_id), op)
+            ops = (TakeDeadLetter(dlq_id), *ops)
             heir = encode({"workflowRunId": op.run_id})
             entries = [*entries, Entry(dead, now, EntryKind.DEAD_LETTER_REMOVED, data=heir)]
         stored: asyncio.Future[Outcome] = engine.loop.create_future()
@@ -135,8 +135,10 @@ class Intake:
             raise outcome.error
         return Triggered(outcome.run, op.run_id, deduplicated=False)
 
-    def child(self, parent: RunRow, above: RunOptions, step: StepKey, plan: Invoke) -> AddRun:
-        """The run that a step invokes; it is due at once."""
+    def child(
+        self, parent: RunRow, above: RunOptions, step: StepKey, plan: Invoke
+    ) -> "tuple[AddRun, *tuple[AddMessage, ...]]":
+        """The run that a step invokes, due at once; if it is elsewhere, with its first visit."""
         engine = self._engine
         options = RunOptions.from_json(plan.options)
         depth = above.depth + 1
@@ -148,14 +150,16 @@ class Intake:
                 found=f"expected at most {engine.limits.invoke_depth} levels, found {depth}",
                 fix=("let a run end before the next one starts", "raise Limits.invoke_depth"),
             )
-        served = engine.served(plan.workflow)
         checked_size(len(plan.body), engine.limits.payload_bytes, f"payload of {plan.workflow}")
         options = replace(options, depth=depth, headers=plan.headers)
+        if above.checkpoints:
+            return engine.wire.runs.child(parent.id, step, plan, options)
+        served = engine.served(plan.workflow)
         op = self._add_run(plan.workflow, plan.body, options, plan.run_id, engine.clock.now_ms())
         flow = options.over(served.options).flow_control
         op.flow_key = None if flow is None else flow.key
         op.parent, op.parent_step = parent.id, step
-        return op
+        return (op,)
 
     def unstored(self, path: str, body: bytes, options: RunOptions) -> AddRun:
         """A run that is stored when its function asks for its first step."""
@@ -234,13 +238,9 @@ class Intake:
 
     def event_data(self, data: bytes) -> bytes:
         """A notification's data as the outcome of a wait."""
-        value: Any = None
-        if data:
-            try:
-                value = decode(data)
-            except Undecodable:
-                value = data.decode("utf-8", "replace")
-        return encode({"data": value, "timeout": False})
+        from workflow_agents.protocol.raw_steps import notified_here
+
+        return notified_here(data)
 
     def woken(self, applied: Applied) -> list[dict[str, Any]]:
         """The waiters that a notification woke, as JSON data."""
@@ -251,6 +251,18 @@ class Intake:
                 deadline = (woken.deadline or 0) // 1000
                 found.append({"workflowRunId": row.run_id, "deadline": deadline})
         return found
+
+    def _with_first_message(
+        self, op: AddRun, inherit: Inheritance | None, options: RunOptions
+    ) -> tuple[Op, ...]:
+        """A run that is elsewhere has one, from which its visits are made."""
+        if inherit is None or not options.checkpoints:
+            return (op,)
+        return op, self._engine.wire.run_letters.begun_like(inherit.run, op.created_at)
+
+    def _defaults(self, path: str, options: RunOptions) -> RunOptions:
+        """What holds for a workflow's runs where they do not say otherwise."""
+        return DEFAULT_OPTIONS if options.checkpoints else self._engine.served(path).options
 
     def _add_run(
         self, path: str, body: bytes, options: RunOptions, run_id: str | None, now: int
@@ -269,7 +281,7 @@ class Intake:
             created_at=now,
             input=body,
             options=json.dumps(given) if given else None,
-            labels=options.labels or engine.served(path).options.labels,
+            labels=options.labels or self._defaults(path, options).labels,
         )
 
 

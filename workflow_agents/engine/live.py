@@ -167,10 +167,11 @@ class LiveRun:
                 entry.data = encode({"eventId": event_id, "until": waiter.due_at, **told})
                 self._soon.add(key)
             case Invoke():
-                child = self._engine.intake.child(self.row, self.options, key, plan)
+                child, *more = self._engine.intake.child(self.row, self.options, key, plan)
                 waiter.kind = WaiterKind.INVOKE
-                ops.append(child)
-                entries.append(Entry(0, now, EntryKind.RUN_STARTED))
+                ops += [child, *more]
+                first_visit = -1 if more else None
+                entries.append(Entry(0, now, EntryKind.RUN_STARTED, message=first_visit))
                 entry.data = encode({"workflow": plan.workflow, "workflowRunId": child.run_id})
                 self._soon.add(key)
         if waiter.kind == WaiterKind.EVENT:
@@ -214,7 +215,7 @@ class LiveRun:
         ops: list[Op] = []
         if run_id is None or target is not None:
             run = None if target is None else target.id
-            ops.append(Notify(event_id, run, self._now(), told))
+            ops.append(Notify(event_id, run, self._now(), told, self._remote(data)))
 
         def result(applied: Applied) -> bytes:
             return encode(
@@ -230,6 +231,14 @@ class LiveRun:
         entry.outcome, entry.data = True, result
         recorded = Recorded(key, StepKind.NOTIFY, name, ok=True, data=b"")
         self._submit(ops, (entry,), recorded=recorded)
+
+    def _remote(self, data: bytes) -> bytes | None:
+        """A notification as remote runs are told of it, of which there are some on a server."""
+        if not self.options.checkpoints:
+            return None
+        from workflow_agents.protocol.raw_steps import notified
+
+        return notified(data)
 
     async def recall(
         self, conversation: str, *, up_to: int | None, last: int | None

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.checks import checked_size
-from workflow_agents.core.lifecycle import Phase
+from workflow_agents.core.lifecycle import Phase, is_ended
 from workflow_agents.engine.ends import CALLBACK_IN_PROGRESS
 from workflow_agents.engine.http_out import HttpResponse
 from workflow_agents.engine.remote_known import KnownRun
@@ -63,8 +63,7 @@ class RemoteEnds:
         now = engine.clock.now_ms()
         ops: list[Op] = [EndRun(run.id, Phase.SUCCESS, now, result or None)]
         if run.parent is not None and run.parent_step is not None:
-            text = result.decode("utf-8", "replace") if result else None
-            ops += told_to_parent(run.parent, run.parent_step, now, body=text)
+            ops += told_to_parent(run.run_id, run.parent, run.parent_step, now, result=result)
         change = Change(ops, [Entry(run.id, now, EntryKind.RUN_SUCCESS)])
         outcome = await engine.commits.store(change)
         if isinstance(outcome, Applied):
@@ -74,7 +73,7 @@ class RemoteEnds:
     async def cancel_many(self, which: RunFilter, limit: int) -> int:
         """End so many of these runs as cancelled; how many had not ended."""
         engine = self._engine
-        open_ones = replace(which, phases=(int(Phase.REMOTE),))
+        open_ones = replace(which, phases=tuple(p for p in Phase if not is_ended(p)))
         rows = engine.store.messages.remote.find(open_ones, before=None, limit=limit)
         return sum(await asyncio.gather(*(engine.admin.cancel(row.run_id) for row in rows)))
 
@@ -87,7 +86,10 @@ class RemoteEnds:
     def failed(
         self, run: KnownRun, message: MessageRow, spec: MessageSpec, attempt: Attempt
     ) -> tuple[list[Op], list[Entry], list[AddMessage]]:
-        """What a visit that failed for good writes, and the messages that it adds."""
+        """What a visit that failed for good writes, and the messages that it adds.
+
+        Those are to be begun by whoever stores them: `messages.begin`.
+        """
         now = attempt.at
         failure = failure_of(attempt)
         letter_id = f"{now}-{run.id}"
@@ -112,7 +114,7 @@ class RemoteEnds:
             entries += taking.entries
             added = taking.added
         if run.parent is not None and run.parent_step is not None:
-            ops += told_to_parent(run.parent, run.parent_step, now, failed=True)
+            ops += told_to_parent(run.run_id, run.parent, run.parent_step, now, failed=True)
         return ops, entries, added
 
     def _notice(
@@ -176,14 +178,41 @@ def answer_data(attempt: Attempt) -> dict[str, Any]:
 
 
 def told_to_parent(
+    run_id: str,
     parent: int,
     step: StepKey,
     now: int,
     *,
-    body: str | None = None,
+    result: bytes = b"",
     failed: bool = False,
     canceled: bool = False,
 ) -> list[Op]:
-    """The outcome of the step that invoked a run."""
-    outcome = invoked(body, failed=failed, canceled=canceled)
-    return [Resolve(parent, step, WaiterKind.REMOTE, now, outcome, late=True)]
+    """The outcome of the step that invoked a run, in the form of whichever run asked.
+
+    Args:
+        run_id: of the run that was invoked.
+        parent: the row of the run that asked.
+        step: of that.
+        now: Unix milliseconds.
+        result: what the workflow returned.
+        failed: it has failed.
+        canceled: it was cancelled.
+    """
+    text = result.decode("utf-8", "replace") if result else None
+    remote = invoked(text, failed=failed, canceled=canceled)
+    told: dict[str, Any] = {
+        "isCanceled": canceled,
+        "isFailed": failed,
+        "workflowRunId": run_id,
+    }
+    if not (failed or canceled):
+        told["body"] = None if text is None else _json_or_text(text)
+    kind = WaiterKind.INVOKE
+    return [Resolve(parent, step, kind, now, encode(told), late=True, remote=remote)]
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return decode(text)
+    except Undecodable:
+        return text

@@ -5,11 +5,14 @@ has a result is executed again.
 """
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from workflow_agents.core.lifecycle import Phase
 from workflow_agents.core.options import RunOptions
+from workflow_agents.core.resume import left_out
 from workflow_agents.engine.ends import CALLBACK_CANCELED, CALLBACK_FAIL, CALLBACK_IN_PROGRESS
 from workflow_agents.engine.remote_known import KnownRun
 from workflow_agents.engine.remote_runs import Accepted
@@ -95,6 +98,9 @@ class RemoteLetters:
         added: list[AddMessage] = []
         if resume:
             new.inherit = run.id
+            if run.options.checkpoints:
+                options = replace(run.options, origin=origin)
+                self._goes_on(new, run, engine.wire.checkpoints.options_of(config, options))
             ops.append(self._inherited(run, config, over, now))
         else:
             kind = MessageKind.VISIT if run.triggered else MessageKind.TRIGGER
@@ -124,12 +130,23 @@ class RemoteLetters:
         done = await asyncio.gather(*map(one, dict.fromkeys(letter_ids)))
         return [accepted for accepted in done if accepted is not None]
 
+    def _goes_on(self, new: AddRun, run: KnownRun, options: RunOptions) -> None:
+        """It is kept by checkpoints from its first visit on, as the failed one was."""
+        recorded = self._engine.store.history(run.id).recorded
+        new.leave_out = left_out(recorded)
+        new.phase, new.due_at = Phase.DUE, new.created_at
+        new.options = json.dumps(options.to_json())
+
+    def begun_like(self, run: int, now: int) -> InheritMessages:
+        """What lets a run with checkpoints begin with the first message of another one."""
+        return InheritMessages(run, now, {}, frozenset(), {}, None)
+
     def _inherited(
         self, run: KnownRun, config: MessageSpec, over: MessageSpec, now: int
     ) -> InheritMessages:
         messages = self._engine.wire.messages
         rows = self._engine.store.messages.of_run(run.id)
-        owed_rows, along = to_deliver_again(rows)
+        owed_rows, along = to_deliver_again([] if run.options.checkpoints else rows)
         owed: dict[int, int] = {}
         specs = {run.first: messages.stored(replace(config, delay_ms=None, not_before=None))}
         for row in owed_rows:

@@ -13,14 +13,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workflow_agents.core.checks import checked_run_id
+from workflow_agents.core.journal import Invoke
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.core.options import RunOptions
 from workflow_agents.engine.messages import Incoming, Published
 from workflow_agents.engine.remote_known import KnownRun, not_running
 from workflow_agents.errors import ConfigurationError, LimitError
 from workflow_agents.protocol.codec import encode
-from workflow_agents.protocol.history import EntryKind, StepKind
+from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.protocol.message import MessageSpec, WorkflowPart
+from workflow_agents.protocol.message_headers import canonical_name
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.protocol.run_messages import (
     rest_trigger,
@@ -275,6 +277,37 @@ class RemoteRuns:
         op = self.visit_op(kind, spec, spec, payload, now, run=0, step=0)
         op = op._replace(caller_ip=item.caller_ip, schedule=item.schedule)
         return _Part(run, op, Entry(0, now, EntryKind.RUN_STARTED), [run])
+
+    def child(
+        self, parent: int, step: StepKey, plan: Invoke, options: RunOptions
+    ) -> tuple[AddRun, AddMessage]:
+        """The run that a step of a run with checkpoints invokes, and its first visit.
+
+        Raises:
+            ConfigurationError: an option cannot be used.
+        """
+        now = self._engine.clock.now_ms()
+        flow = options.flow_control
+        headers = self._engine.opened(options).headers
+        given = MessageSpec(
+            url=plan.workflow,
+            headers={canonical_name(name): value for name, value in headers.items()},
+            retries=options.retries,
+            retry_delay=options.retry_delay,
+            flow_key=None if flow is None else flow.key,
+            flow_value=None if flow is None else flow.to_value(),
+            labels=options.labels,
+            failure_callback=options.failure_url,
+            redact=None if options.redact is None else {**options.redact},
+            workflow=WorkflowPart(run_id=plan.run_id, invoke_count=options.depth),
+        )
+        spec = rest_trigger(given, self._run_id(given))
+        item = Incoming(spec, plan.body)
+        self._check(item)
+        run = self.new_run(spec, plan.body, now)
+        run.parent, run.parent_step = parent, step
+        first = self._first(run, item, plan.body, now).op
+        return run, first._replace(due_at=now if first.due_at is None else first.due_at)
 
     def new_run(
         self, spec: MessageSpec, payload: bytes, now: int, origin: str | None = None

@@ -116,7 +116,8 @@ class RemoteWaits:
         """
         engine = self._engine
         row = engine.admin.heir(engine.admin.find(run_id))
-        if engine.wire.known.find(row.id) is None:
+        run = engine.wire.known.find(row.id)
+        if run is None or run.options.checkpoints:
             lowered = {name.lower(): values for name, values in request["header"].items()}
             await engine.intake.receive_webhook(run_id, event, {**request, "header": lowered})
             return

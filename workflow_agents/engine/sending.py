@@ -144,7 +144,6 @@ class Sending:
             own: headers that the server sets for this kind of message.
             may_repeat: see `HttpRequest`.
         """
-        engine = self._engine
         ours = dict(own or {})
         if message.url_group is not None:
             ours["Upstash-Topic-Name"] = message.url_group
@@ -152,6 +151,28 @@ class Sending:
             ours["Upstash-Schedule-Id"] = message.schedule
         if message.caller_ip is not None:
             ours["Upstash-Caller-Ip"] = message.caller_ip
+        return await self.request(spec, message.id, body, ours, row.attempt, may_repeat)
+
+    async def request(
+        self,
+        spec: MessageSpec,
+        message: int,
+        body: bytes,
+        own: dict[str, str],
+        attempt: int,
+        may_repeat: Callable[[], bool] | None = None,
+    ) -> Attempt:
+        """Make one signed request.
+
+        Args:
+            spec: how it is made.
+            message: which it is about.
+            body: that is sent.
+            own: headers that the server sets, beside those of every request.
+            attempt: its number, from 1.
+            may_repeat: see `HttpRequest`.
+        """
+        engine, ours = self._engine, dict(own)
         if engine.wire.signing is not None:
             now_s = engine.clock.now_ms() // 1000
             token_id = f"jwt_{engine.new_id(21)}"
@@ -161,8 +182,8 @@ class Sending:
             ours["Upstash-Signature"] = signed
         headers = delivered_headers(
             spec.headers,
-            message_id=engine.wire.messages.id_of(message.id),
-            retried=row.attempt - 1,
+            message_id=engine.wire.messages.id_of(message),
+            retried=attempt - 1,
             own=ours,
         )
         timeout_ms = spec.timeout_ms or engine.call_timeout_ms
@@ -173,10 +194,10 @@ class Sending:
             answer = await engine.http.send(request)
         except NoAnswer as error:
             at = engine.clock.now_ms()
-            return Attempt(row.attempt, None, str(error), error.final, at)
+            return Attempt(attempt, None, str(error), error.final, at)
         at = engine.clock.now_ms()
         error = "" if 200 <= answer.status < 300 else f"HTTP status {answer.status}"
-        return Attempt(row.attempt, answer, error, at=at)
+        return Attempt(attempt, answer, error, at=at)
 
     def after(
         self,

@@ -90,14 +90,18 @@ class Visits:
     ) -> None:
         body = self._body(message)
         sending = self._engine.wire.sending
+        checkpoints = self._engine.wire.checkpoints
         attempt = await sending.exchange(
             row,
             message,
             spec,
             body,
-            self.own_headers(run, spec),
+            self.own_headers(run, spec) | checkpoints.offer(run, message, row.attempt),
             may_repeat=lambda: not (self._is_of_no_use(message, run) or self._is_followed(message)),
         )
+        if checkpoints.offered(run, message, attempt):
+            await self._take(row, [_taken(message, attempt.number, attempt.at, attempt.status)])
+            return
         visited = partial(self._visited, row, message, run, spec, attempt)
         await self._engine.deliveries.recorded(row, visited)
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from workflow_agents.engine.checkpoints import Checkpoints
 from workflow_agents.engine.credentials import Credentials
 from workflow_agents.engine.failure_visits import FailureVisits
 from workflow_agents.engine.flow_keys import FlowKeys
@@ -42,6 +43,7 @@ class Wire:
         known: what never changes of remote runs.
         lists: what visits bring.
         visits: attempts to deliver messages of remote runs.
+        checkpoints: runs whose endpoints answer their visits with checkpoints.
         failures: tells of failed remote runs.
         remote_ends: how remote runs end.
         waits: what remote runs wait for.
@@ -63,6 +65,7 @@ class Wire:
         self.known = KnownRuns(engine)
         self.lists = VisitLists(engine)
         self.visits = Visits(engine)
+        self.checkpoints = Checkpoints(engine)
         self.failures = FailureVisits(engine)
         self.remote_ends = RemoteEnds(engine)
         self.waits = RemoteWaits(engine)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from workflow_agents.protocol.codec import encode
+from workflow_agents.protocol.codec import Undecodable, decode, encode
 
 
 def raw_step(message_id: str, body: bytes, call_type: str = "step") -> bytes:
@@ -42,6 +42,22 @@ def notified(body: bytes) -> bytes:
     """The outcome of a wait for an event that was notified with this body."""
     out = {"out": base64.b64encode(body).decode()} if body else {}
     return encode({**out, "waitTimeout": False})
+
+
+def notification(outcome: bytes) -> bytes:
+    """What `notified` made of a body, as our own context reads it."""
+    return notified_here(base64.b64decode(json.loads(outcome).get("out", "")))
+
+
+def notified_here(body: bytes) -> bytes:
+    """The outcome of a wait that was notified with this body, as our own context reads it."""
+    value: Any = None
+    if body:
+        try:
+            value = decode(body)
+        except Undecodable:
+            value = body.decode("utf-8", "replace")
+    return encode({"data": value, "timeout": False})
 
 
 def timed_out() -> bytes:

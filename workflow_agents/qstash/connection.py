@@ -7,13 +7,16 @@ import asyncio
 import math
 import secrets
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow_agents import config
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.errors import ConfigurationError, RemoteError
 from workflow_agents.protocol.codec import Undecodable, decode
 from workflow_agents.protocol.secrets import Secret
+
+if TYPE_CHECKING:
+    from workflow_agents.qstash.checkpoints import Lines
 
 DEFAULT_URL = "https://qstash.upstash.io"
 """Source: protocol 9."""
@@ -52,12 +55,24 @@ class Connection:
         self.base_url = base_url.rstrip("/")
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._lines: Lines | None = None
 
     async def send(self, request: ServerRequest) -> Any:
         """Ask, and return the JSON that is answered; None where the answer is no JSON.
 
         Raises:
             RemoteError: WA303; `status` is the server's, 0 where no answer came.
+        """
+        try:
+            return decode(await self.fetch(request))
+        except Undecodable:
+            return None
+
+    async def fetch(self, request: ServerRequest) -> bytes:
+        """Ask, and return the body that is answered.
+
+        Raises:
+            RemoteError: WA303, as `send`.
         """
         status, body = await self._exchange(request)
         if not 200 <= status < 300:
@@ -70,10 +85,7 @@ class Connection:
                 where=f"{request.method} {request.path.partition('?')[0]}"[:200],
                 found=f"expected a 2xx status, found {status}: {text}",
             )
-        try:
-            return decode(body)
-        except Undecodable:
-            return None
+        return body
 
     async def _exchange(self, request: ServerRequest) -> tuple[int, bytes]:
         import httpx2
@@ -114,8 +126,19 @@ class Connection:
             )
         return self._client
 
+    def lines(self) -> "Lines":
+        """By which our own server is told of the runs that are in hand on this loop."""
+        from workflow_agents.qstash.checkpoints import Lines
+
+        if self._lines is None or not self._lines.is_of_this_loop:
+            self._lines = Lines(self)
+        return self._lines
+
     async def close(self) -> None:
         """Close its connections; they open again with the next request."""
+        if self._lines is not None and self._lines.is_of_this_loop:
+            lines, self._lines = self._lines, None
+            await lines.close()
         if self._client is not None and self._loop is asyncio.get_running_loop():
             client, self._client = self._client, None
             await client.aclose()

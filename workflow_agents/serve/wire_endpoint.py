@@ -15,6 +15,9 @@ from typing import Any
 from workflow_agents.clock import Clock
 from workflow_agents.context.branches import install
 from workflow_agents.context.invocation import EARLY_RETURN
+from workflow_agents.core.checkpoint_json import NotFrames
+from workflow_agents.core.checkpoint_json import read_visit as read_kept_visit
+from workflow_agents.core.checkpoints import HEADER, VISIT, Adoption, Offer
 from workflow_agents.core.failures import failure_of
 from workflow_agents.core.journal import Completed, Failed, Failure, History
 from workflow_agents.core.options import RunOptions
@@ -32,6 +35,7 @@ from workflow_agents.protocol.wire_steps import (
 )
 from workflow_agents.qstash import requests
 from workflow_agents.qstash.connection import Connection, new_id
+from workflow_agents.serve.checkpoint_journal import CheckpointJournal
 from workflow_agents.serve.endpoint import NO_RUN, Request, Response, Verify, failed, refused
 from workflow_agents.serve.wire_journal import Decided, Nothing, Send, WireJournal, WireRun, user_of
 from workflow_agents.serve.wire_results import call_out
@@ -96,6 +100,8 @@ class WireEndpoint:
             return await self._run_failed(request, headers)
         if _is_true(headers, "upstash-workflow-callback"):
             return await self._call_answered(request, headers)
+        if headers.get(HEADER) == VISIT:
+            return await self._kept(request, headers)
         version = headers.get("upstash-workflow-sdk-version")
         if version is None:
             return await self._start(request)
@@ -160,12 +166,58 @@ class WireEndpoint:
             options = replace(RunOptions(), headers=forwardable(request.headers))
             await self._trigger(run, options, by_sdk=True)
             return _done(run_id)
+        offer = Offer.from_text(headers.get(HEADER, ""))
+        if offer is not None and not visit.steps and message_id:
+            adoption = Adoption(message_id, offer.attempt)
+            return await self._keep(run, request, offer, adoption, History([], []))
         if visit.repeated:
             text = "a step was delivered twice; this visit is left out"
             logger.warning("run %s: %s", run_id, text)
             await self.workflow.warn(run_id, text)
             return _done(run_id, "duplicate-step")
         return await self._advance(run, visit, request, _number(headers, "upstash-retried"))
+
+    # A run that is kept by checkpoints.
+
+    async def _kept(self, request: Request, headers: Headers) -> Response:
+        """A visit of a run whose history the server keeps as an engine does."""
+        try:
+            visit = read_kept_visit(request.body)
+        except NotFrames as error:
+            raise NotWire(str(error)) from error
+        run = self._run(visit.run_id, request.url, headers, visit.payload)
+        run = replace(run, created_at=visit.created_at)
+        return await self._keep(run, request, visit.offer, visit.token, visit.history)
+
+    async def _keep(
+        self,
+        run: WireRun,
+        request: Request,
+        offer: Offer,
+        by: int | Adoption,
+        history: History,
+    ) -> Response:
+        """Call the function until its run has parked or ended, or is somebody else's."""
+        install(asyncio.get_running_loop())
+        options = replace(
+            self._seen_options(run, request),
+            retries=offer.retries,
+            retry_delay=offer.retry_delay,
+            origin=offer.origin,
+        )
+        journal = CheckpointJournal(self.connection.lines(), run, by, self._hooks)
+        invocation = self.workflow.invoke(
+            run, options, history, journal, journal, task_context=copy_context()
+        )
+        journal.begun(invocation)
+        over = await journal.over
+        if invocation.listener is not None:
+            await invocation.listener.drained()
+        if over.failed is not None:
+            return self._failure(over.failed.failure, run.run_id)
+        if over.error is not None:
+            return self._failure(failure_of(over.error), run.run_id)
+        return _done(run.run_id)
 
     async def _advance(
         self, run: WireRun, visit: Visit, request: Request, retried: int
@@ -208,11 +260,7 @@ class WireEndpoint:
     async def _invoke(self, journal: WireJournal, run: WireRun, request: Request) -> Decided:
         """Call the function until it comes to something; then end it."""
         install(asyncio.get_running_loop())
-        headers = user_headers(request.headers)
-        labels = tuple(label.strip() for label in headers.get("upstash-label", "").split(","))
-        options = replace(
-            _UNLIMITED, headers=headers, url=run.url, labels=labels if labels[0] else ()
-        )
+        options = self._seen_options(run, request)
         invocation = self.workflow.invoke(
             run, options, History([], []), journal, journal, groups=journal,
             known=journal.known, task_context=copy_context(),
@@ -225,6 +273,11 @@ class WireEndpoint:
             if invocation.listener is not None:
                 # Once it has answered, the process may be stopped.
                 await invocation.listener.drained()
+
+    def _seen_options(self, run: WireRun, request: Request) -> RunOptions:
+        headers = user_headers(request.headers)
+        labels = tuple(label.strip() for label in headers.get("upstash-label", "").split(","))
+        return replace(_UNLIMITED, headers=headers, url=run.url, labels=labels if labels[0] else ())
 
     def _journal(
         self, run: WireRun, steps: list[WireStep], retried: int, *, dry: bool = False

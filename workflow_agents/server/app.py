@@ -20,6 +20,7 @@ from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import WorkflowAgentsError
 from workflow_agents.server import (
     auth,
+    checkpoints,
     dead_letters,
     flow_control,
     health,
@@ -47,6 +48,7 @@ logger = logging.getLogger(__name__)
 def all_endpoints() -> tuple[Endpoint, ...]:
     """The table: what is asked for most comes first."""
     return (
+        *checkpoints.endpoints,
         *publishing.endpoints,
         *workflows.endpoints,
         *waits.endpoints,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from http.client import responses
-from typing import Any
+from typing import Any, cast
 
 from workflow_agents.core.lifecycle import Phase, is_ended
 from workflow_agents.core.retry import DEFAULT_DELAY, DEFAULT_RETRIES
@@ -44,6 +44,7 @@ class RunFacts:
         children: the runs that it invoked, by step, each with its payload.
         letter: its dead letter.
         ids: what the wire calls its messages.
+        kept: by checkpoints: its feed tells of its steps, and not its messages.
     """
 
     run: RemoteRow
@@ -59,6 +60,7 @@ class RunFacts:
     )
     letter: LetterRow | None = None
     ids: Mapping[int, str] = field(default_factory=dict[int, str])
+    kept: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -147,9 +149,10 @@ def step_error(entry: FeedRow) -> dict[str, Any]:
 def data_of(entry: FeedRow) -> dict[str, Any]:
     """What an entry tells beside."""
     try:
-        return json.loads(entry.data) if entry.data else {}
+        data = json.loads(entry.data) if entry.data else None
     except ValueError:  # what came too late is kept in part
         return {}
+    return cast("dict[str, Any]", data) if isinstance(data, dict) else {}
 
 
 def shown_spec(stored: bytes) -> MessageSpec:
@@ -182,6 +185,7 @@ def facts_of(engine: DurableEngine, run: RemoteRow) -> RunFacts:
         children=children,
         letter=reads.remote.letter_of(run.id),
         ids={message.id: engine.wire.messages.id_of(message.id) for message in messages},
+        kept=row is not None and engine.options_of(row).checkpoints,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from starlette.responses import Response
 
 from workflow_agents.core.bad_options import wrong_option
-from workflow_agents.core.lifecycle import RUN_STATES, Phase, phases_of
+from workflow_agents.core.lifecycle import RUN_STATES, phases_of
 from workflow_agents.server.answers import page
 from workflow_agents.server.filters import count_of, cursor_of, run_filter, values_of
 from workflow_agents.server.routing import Call, Endpoint
@@ -74,7 +74,7 @@ def _runs(call: Call, which: RunFilter, trim: int) -> Response:
     query = call.query
     count = count_of(query, _MOST_RUNS, _MOST_RUNS)
     states = values_of(query, "state")
-    phases = {int(p) for s in states if s in RUN_STATES for p in phases_of(s) & _REMOTE}
+    phases = {int(p) for s in states if s in RUN_STATES for p in phases_of(s)}
     kinds = {int(kind) for kind, state in STATES.items() if state in states} - _OF_RUNS
     if states:
         which = replace(which, phases=tuple(phases), happened=tuple(kinds))
@@ -88,7 +88,6 @@ def _runs(call: Call, which: RunFilter, trim: int) -> Response:
     return page("runs", shown, cursor)
 
 
-_REMOTE = frozenset({Phase.REMOTE, Phase.SUCCESS, Phase.FAILED, Phase.CANCELED})
 _OF_RUNS = {int(kind) for kind, state in STATES.items() if state in RUN_STATES}
 
 

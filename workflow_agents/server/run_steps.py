@@ -15,6 +15,7 @@ from workflow_agents.core.redaction import redacted, redacted_headers
 from workflow_agents.protocol.history import EntryKind, StepKind
 from workflow_agents.protocol.message_headers import header_map
 from workflow_agents.protocol.message_kinds import MessageKind
+from workflow_agents.server.kept_steps import kept_groups, kept_step
 from workflow_agents.server.run_facts import RunFacts, data_of, shown_spec
 from workflow_agents.store.interface import FeedRow
 from workflow_agents.store.message_rows import MessageRow
@@ -29,12 +30,13 @@ _KEPT = ("sleepFor", "sleepUntil", "waitEventId", "waitTimeout")
 
 def step_groups(facts: RunFacts) -> list[dict[str, Any]]:
     """All groups of a run, in order."""
-    return _Steps(facts).groups()
+    steps = _Steps(facts)
+    return [_sequential(steps.init()), *kept_groups(facts)] if facts.kept else steps.groups()
 
 
 def step_of(facts: RunFacts, entry: FeedRow) -> Step | None:
     """The step that a feed entry is about."""
-    return _Steps(facts).of_entry(entry)
+    return kept_step(facts, entry) if facts.kept else _Steps(facts).of_entry(entry)
 
 
 class _Steps:
@@ -55,7 +57,7 @@ class _Steps:
         return entry.kind is EntryKind.STEP_WAITING and not mine
 
     def groups(self) -> list[dict[str, Any]]:
-        groups = [_sequential(self._init())]
+        groups = [_sequential(self.init())]
         members: list[Step] = []
         for row in self._facts.elements:
             if row.kind is MessageKind.PLAN:
@@ -87,7 +89,7 @@ class _Steps:
         if row is None:
             return None
         if row.id == facts.run.first:
-            return self._init()
+            return self.init()
         if row.kind is MessageKind.PLAN:
             return self._member(row, json.loads(row.body))
         if row.kind is MessageKind.VISIT:
@@ -97,7 +99,8 @@ class _Steps:
 
     # Single steps.
 
-    def _init(self) -> Step:
+    def init(self) -> Step:
+        """What the run was started with."""
         facts, row = self._facts, self._facts.first
         spec = shown_spec(row.spec)
         return {

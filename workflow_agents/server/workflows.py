@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from workflow_agents.core.lifecycle import is_ended
 from workflow_agents.engine.messages import Incoming
 from workflow_agents.engine.remote_runs import Accepted
 from workflow_agents.errors import NotFound
@@ -48,7 +49,8 @@ async def raw(call: Call) -> Response:
     run_id = call.parameter("run_id")
     reads, wire = call.engine.store.messages, call.engine.wire
     run = wire.known.named(run_id)
-    if not reads.remote.is_open(run.id):
+    row = call.engine.store.run(run.id)
+    if row is None or is_ended(row.phase):
         raise NotFound("WA606", f"workflow run {run_id} not found", found="it has ended")
     elements = [
         raw_step(wire.messages.id_of(row.id), row.body, row.kind.call_type)

@@ -211,7 +211,8 @@ class WaitForNotification(Operation):
 class Resolve(Operation):
     """A step's wait has an outcome, if it still waits: its run is woken.
 
-    Whoever removes the waiter wins; `late` tells of an outcome that came second.
+    Whoever removes the waiter wins; `late` tells of an outcome that came second. `remote` is
+    the outcome as a remote run has it, where it may be one that waits.
     """
 
     run: int
@@ -222,6 +223,7 @@ class Resolve(Operation):
     ok: bool = True
     late: bool = False
     must: bool = False
+    remote: bytes | None = None
 
 
 class Notify(Operation):

@@ -72,6 +72,22 @@ class Unasked(NamedTuple):
     step: StepKey
 
 
+class Adopt(NamedTuple):
+    """Must: a remote run has only been begun. From now on it is leased, as `token + 1`.
+
+    Attributes:
+        run: its row.
+        token: its fencing token.
+        message: its first visit, which is being delivered; the run takes over its slot.
+        options: JSON of what holds for the run now.
+    """
+
+    run: int
+    token: int
+    message: int
+    options: str
+
+
 class InheritMessages(NamedTuple):
     """The run that the same change adds takes over the elements of another one (resume).
 
@@ -136,6 +152,7 @@ MessageOp = (
     AddMessage
     | Reachable
     | Unasked
+    | Adopt
     | InheritMessages
     | DropMessage
     | DropMessages

@@ -4,6 +4,7 @@ import sqlite3
 
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.message_kinds import MessageKind
+from workflow_agents.protocol.raw_steps import notification
 from workflow_agents.store import message_changes as message_ops
 from workflow_agents.store.changes import Applied
 from workflow_agents.store.sqlite_writes import Write
@@ -23,6 +24,12 @@ _OWE = (
     "INSERT INTO deliveries (run, kind, leased, due_at, attempt, flow_key, data, message,"
     " not_before) VALUES (?, 4, 0, ?, 0, ?, x'', ?, ?)"
 )
+_ADOPT = (
+    f"UPDATE runs SET phase = {int(Phase.LEASED)}, token = token + 1, due_at = NULL, options = ?1"
+    f" WHERE id = ?2 AND token = ?3 AND phase = {int(Phase.REMOTE)}"
+    " AND NOT EXISTS (SELECT 1 FROM messages WHERE run = ?2 AND step != 0)"
+    " AND NOT EXISTS (SELECT 1 FROM waiters WHERE run = ?2)"
+)
 
 
 def _reachable(db: sqlite3.Connection, op: message_ops.Reachable, _applied: Applied) -> bool:
@@ -34,6 +41,18 @@ def _reachable(db: sqlite3.Connection, op: message_ops.Reachable, _applied: Appl
 
 def _unasked(db: sqlite3.Connection, op: message_ops.Unasked, _applied: Applied) -> bool:
     return bool(db.execute(_UNASKED, (op.run, op.step)).fetchone()[0])
+
+
+def _adopt(db: sqlite3.Connection, op: message_ops.Adopt, _applied: Applied) -> bool:
+    if db.execute(_ADOPT, (op.options, op.run, op.token)).rowcount != 1:
+        return False
+    db.execute("UPDATE deliveries SET flow_key = NULL WHERE message = ?", (op.message,))
+    kept = db.execute("SELECT id, data FROM notifications WHERE run = ?", (op.run,)).fetchall()
+    for notification_id, data in kept:
+        # They were kept for a run whose endpoint reads another form.
+        told = notification(data)
+        db.execute("UPDATE notifications SET data = ? WHERE id = ?", (told, notification_id))
+    return True
 
 
 def _inherit(db: sqlite3.Connection, op: message_ops.InheritMessages, applied: Applied) -> bool:
@@ -58,6 +77,7 @@ def _inherit(db: sqlite3.Connection, op: message_ops.InheritMessages, applied: A
 REMOTE_WRITES: dict[type, Write] = {
     message_ops.Reachable: _reachable,
     message_ops.Unasked: _unasked,
+    message_ops.Adopt: _adopt,
     message_ops.InheritMessages: _inherit,
 }
 """By type of operation."""

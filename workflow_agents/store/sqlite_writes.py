@@ -279,6 +279,10 @@ def _wait_for_notification(
 def _resolve(db: sqlite3.Connection, op: ops.Resolve, applied: Applied) -> bool:
     if _settle(db, op.run, op.step, op.kind, op.at, op.data, op.ok, applied):
         return True
+    if op.remote is not None and _settle(
+        db, op.run, op.step, WaiterKind.REMOTE, op.at, op.remote, op.ok, applied
+    ):
+        return True
     if op.late:
         db.execute(
             f"{_ENTRY} VALUES (?, ?, ?, NULL, ?, NULL, ?, NULL, NULL, NULL, NULL)",

@@ -76,6 +76,7 @@ def test_only_a_lease_lets_an_invocation_end():
         Phase.DUE,
         Phase.LEASED,
         Phase.PARKED,
+        Phase.REMOTE,
     ]
     assert Phase.LEASED not in {
         after for event, after in TRANSITIONS[Phase.LEASED].items() if event is not Event.WAKE
