@@ -88,19 +88,20 @@ class Connection:
         return body
 
     async def _exchange(self, request: ServerRequest) -> tuple[int, bytes]:
-        import httpx2
+        import aiohttp
+        from yarl import URL
 
-        client = self._open()
+        session = self._open()
         headers = {"authorization": f"Bearer {self.token}", **request.headers}
+        # As it is written: parts of a path are encoded by whoever knows what they are.
+        url = URL(self.base_url + request.path, encoded=True)
         for attempt in range(1 + _RETRIES):
             try:
-                answer = await client.request(
-                    request.method,
-                    self.base_url + request.path,
-                    headers=[(n.encode(), v.encode()) for n, v in headers.items()],
-                    content=request.body,
-                )
-            except httpx2.TransportError as error:
+                async with session.request(
+                    request.method, url, headers=headers, data=request.body, allow_redirects=False
+                ) as answer:
+                    return answer.status, await answer.read()
+            except (aiohttp.ClientError, TimeoutError) as error:
                 if attempt == _RETRIES:
                     raise RemoteError(
                         "WA303",
@@ -110,21 +111,32 @@ class Connection:
                     ) from error
                 # Source: protocol 6.1.
                 await asyncio.sleep(0.05 * math.exp(attempt))
-            else:
-                return answer.status_code, answer.content
         raise AssertionError("unreachable")
 
     def _open(self) -> Any:
         """The HTTP client of the loop that runs; connections belong to their loop."""
-        import httpx2
+        import aiohttp
 
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
             self._loop = loop
-            self._client = httpx2.AsyncClient(
-                trust_env=False, follow_redirects=False, timeout=_TIMEOUT_S
+            self._client = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=self._trusted()),
+                timeout=aiohttp.ClientTimeout(_TIMEOUT_S),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("content-type",),
             )
         return self._client
+
+    def _trusted(self) -> Any:
+        """Whose certificates are accepted: those that the machine accepts."""
+        if not self.base_url.startswith("https"):
+            return True
+        import ssl
+
+        import truststore
+
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     def lines(self) -> "Lines":
         """By which our own server is told of the runs that are in hand on this loop."""
@@ -141,7 +153,7 @@ class Connection:
             await lines.close()
         if self._client is not None and self._loop is asyncio.get_running_loop():
             client, self._client = self._client, None
-            await client.aclose()
+            await client.close()
 
 
 def plain_headers(headers: Mapping[str, str | Secret]) -> dict[str, str]:
