@@ -7,6 +7,7 @@ noise from the beginning. A route without a shape of its own gets a body of text
 import random
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from starlette.routing import Route
 
@@ -45,10 +46,12 @@ def weight_of(route: Route) -> float:
 def asked_of(
     seed: int, number: int, routes: Sequence[Route], known: Known, origin: str
 ) -> tuple[Route, Asked]:
-    """The request, and the route that it was drawn for."""
+    """The request, and the route that it was drawn for: at first each once."""
     chance = random.Random(f"{seed}:{number}")
     make = Maker(chance, known, origin)
     [route] = chance.choices(routes, [weight_of(route) for route in routes])
+    if number < len(routes):
+        route = routes[number]
     if make.sometimes(0.05):
         return route, _noise(make)
     methods = sorted(route.methods or ())
@@ -66,6 +69,8 @@ def _content(make: Maker, path: str, method: str) -> tuple[Pairs, bytes]:
     match path:
         case "/v2/batch" | "/v2/batch/trigger":
             return [], make.json([make.item() for _ in range(make.chance.randrange(1, 4))])
+        case "/v2/workflows/checkpoints":
+            return [], make.json({"endpoint": make.name(), "runs": [_said(make, known_run)]})
         case "/v2/queues":
             name, most = make.name(), make.chance.randrange(1, 5)
             return [], make.json({"queueName": name, "parallelism": most, "paused": False})
@@ -90,6 +95,14 @@ def _content(make: Maker, path: str, method: str) -> tuple[Pairs, bytes]:
             return _of_a_run(make, known_run)
         case _:
             return [*_content_type(make), *make.settings()], make.text()
+
+
+def _said(make: Maker, run_id: str) -> list[Any]:
+    """What an endpoint says of a run that it has, or believes that it has, in hand."""
+    by = make.chance.choice((0, 1, 2, -1, ["msg_1", 0], ["msg_2", 1], 2**70))
+    frames = (["record", 1, "Run", "a", "1", True, False], ["rest"], ["cancel"], ["none"], [], 7)
+    said = [make.chance.choice(frames) for _ in range(make.chance.randrange(3))]
+    return [run_id, by, make.chance.choice((0, 1, 9)), make.chance.choice((0, 1, 9)), said]
 
 
 def _of_a_run(make: Maker, run_id: str) -> tuple[Pairs, bytes]:

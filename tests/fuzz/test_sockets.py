@@ -16,7 +16,7 @@ from tests.fuzz.test_requests import routes_of
 from tests.fuzz.world import Asked, World, listening, open_world
 from workflow_agents.server.settings import DEV_TOKEN
 
-CONNECTIONS = int(os.environ.get("FUZZ_CONNECTIONS", "300"))
+CONNECTIONS = int(os.environ.get("FUZZ_CONNECTIONS", "200"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 AT_ONCE = 20
 PATIENCE_S = 20

@@ -101,9 +101,10 @@ async def ask(app: Any, asked: Asked) -> Reply:
             part = parts.pop(0)
             more = bool(parts) or asked.breaks_off
             return {"type": "http.request", "body": part, "more_body": more}
-        if asked.breaks_off:
-            return {"type": "http.disconnect"}
-        return {"type": "http.request", "body": b"", "more_body": False}
+        # Whoever has asked all waits for an answer a while, then hangs up.
+        if not asked.breaks_off:
+            await asyncio.sleep(_PATIENCE_S)
+        return {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
@@ -114,6 +115,8 @@ async def ask(app: Any, asked: Asked) -> Reply:
     body = b"".join(message.get("body", b"") for message in sent[1:])
     return Reply(sent[0]["status"], list(sent[0]["headers"]), body)
 
+
+_PATIENCE_S = 0.05
 
 # What deliveries come to.
 

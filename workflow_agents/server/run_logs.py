@@ -131,7 +131,7 @@ def _trimmed(data: Any, trim: int) -> Any:
 
 
 def _cut(text: str, most: int) -> str:
-    return text.encode()[:most].decode("utf-8", "ignore")
+    return text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
 
 
 endpoints = (

@@ -72,4 +72,7 @@ async def test_half_a_character_in_what_is_said_of_a_run_is_refused(
     assert (told.status, len(told.json)) == (200, 1)
     [_, result] = (await site.ask("GET", "/v2/workflows/runs/wfr_1")).json
     assert "out" not in json.loads(base64.b64decode(result["body"]))
-    assert (await site.ask("POST", f"/v2/publish/{url}", step(stepId=2, out=HALF))).status == 200
+    result = step(stepId=2, out=f"{HALF}abc")
+    assert (await site.ask("POST", f"/v2/publish/{url}", result, headers=of_run)).status == 200
+    for query in ("", "?trimBody=2", "?groupBy=workflowRunId&trimBody=2"):
+        assert (await site.ask("GET", f"/v2/workflows/logs{query}")).status == 200
