@@ -10,7 +10,6 @@ it starts or ends: the engine starts with the first request for a workflow, or w
 import asyncio
 import functools
 import inspect
-import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar, Unpack, cast
 
@@ -27,6 +26,7 @@ from workflow_agents.serve.routes import (
     RouteOptions,
     Routes,
     check_route,
+    ensure_open,
     receive_webhook,
     too_large,
 )
@@ -73,7 +73,6 @@ class Serve:
     @names_options
     def __init__(self, *, engine: Engine | None = None, store: str | None = None) -> None:
         self._routes = Routes(engine, store)
-        self._starting = threading.Lock()
         self._patterns: list[URLPattern | URLResolver] = []
         if self._routes.embedded:
             self._patterns.append(path(HOOK_PATH, _view(self._receive_webhook, HOOK_METHODS)))
@@ -99,10 +98,8 @@ class Serve:
         Raises:
             StoreError: the store cannot be used; WA601: another process has it.
         """
-        if self._routes.embedded and not self.engine.running:
-            with self._starting:
-                if not self.engine.running:
-                    self.engine.open()
+        if self._routes.embedded:
+            ensure_open(self.engine)
 
     def stop(self) -> None:
         """Park every run and close the store; done anyway when the process ends."""

@@ -7,7 +7,6 @@ with `serve.start()`, and is closed when the process ends.
 import functools
 import inspect
 import logging
-import threading
 from collections.abc import Callable
 from typing import Any, Unpack, cast
 
@@ -22,6 +21,7 @@ from workflow_agents.serve.routes import (
     RouteOptions,
     Routes,
     check_route,
+    ensure_open,
     receive_webhook,
     too_large,
 )
@@ -68,7 +68,6 @@ class Serve:
             raise wrong_option("app", "a Flask app", app)
         self._routes = Routes(engine, store)
         self._app = app
-        self._starting = threading.Lock()
         if self._routes.embedded:
             app.before_request(self._try_to_start)
             app.add_url_rule(
@@ -98,7 +97,7 @@ class Serve:
             StoreError: the store cannot be used; WA601: another process has it.
         """
         if self._routes.embedded and not config.only_reloads():
-            self._ensure_started()
+            ensure_open(self.engine)
 
     def stop(self) -> None:
         """Park every run and close the store; done anyway when the process ends."""
@@ -165,7 +164,7 @@ class Serve:
     ) -> flask.Response:
         try:
             if needs_engine:
-                self._ensure_started()
+                ensure_open(self.engine)
             response = too_large(flask.request.headers.get("content-length"))
             response = answer() if response is None else response
         except WorkflowAgentsError as error:
@@ -178,15 +177,9 @@ class Serve:
     def _try_to_start(self) -> None:
         """With a request for anything. Where it fails, requests for workflows say so."""
         try:
-            self._ensure_started()
+            ensure_open(self.engine)
         except WorkflowAgentsError as error:
             logger.warning("the engine cannot start: %s", error)
-
-    def _ensure_started(self) -> None:
-        if not self.engine.running:
-            with self._starting:
-                if not self.engine.running:
-                    self.engine.open()
 
     def _in_app(self, function: Any) -> Any:
         """The function in the app's context; what it is annotated with stays to be seen."""

@@ -10,13 +10,12 @@ under "handler", as there.
 import asyncio
 import inspect
 import json
-import threading
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypedDict, Unpack, cast
 
 from workflow_agents.core.bad_options import unknown_option, wrong_option
 from workflow_agents.serve.endpoint import Request, Response
-from workflow_agents.serve.routes import Route, RouteOptions, Routes, check_route
+from workflow_agents.serve.routes import Route, RouteOptions, Routes, check_route, ensure_open
 from workflow_agents.serve.serve import Engine
 from workflow_agents.serve.workflow import ServedFunction, Workflow
 from workflow_agents.sync.loop_thread import LOOP_THREAD
@@ -79,7 +78,7 @@ def async_serve(function: ServedFunction, **options: Unpack[NeutralOptions]) -> 
 
     async def handler(request: Any) -> Response:
         if route.needs_engine and not routes.engine.running:
-            await asyncio.to_thread(_ensure_started, routes.engine)
+            await asyncio.to_thread(ensure_open, routes.engine)
         return await _answer(route, request)
 
     return {"handler": handler, "workflow": route.workflow, "close": routes.close_connections}
@@ -99,7 +98,7 @@ def serve(function: ServedFunction, **options: Unpack[NeutralOptions]) -> Served
 
     def handler(request: Any) -> Response:
         if route.needs_engine:
-            _ensure_started(routes.engine)
+            ensure_open(routes.engine)
         return LOOP_THREAD.wait(_answer(route, request))
 
     def close() -> None:
@@ -108,16 +107,7 @@ def serve(function: ServedFunction, **options: Unpack[NeutralOptions]) -> Served
     return {"handler": handler, "workflow": route.workflow, "close": close}
 
 
-_starting = threading.Lock()
 _of_the_process: list[Routes] = []
-
-
-def _ensure_started(engine: Engine) -> None:
-    """Start it on the loop in the background, which outlives whoever asks first."""
-    if not engine.running:
-        with _starting:
-            if not engine.running:
-                engine.open()
 
 
 def _route(function: ServedFunction, options: Any, where: str) -> tuple[Routes, Route]:

@@ -8,6 +8,7 @@ QStash server, which a client given to the route names, or the environment.
 """
 
 import base64
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
@@ -105,6 +106,23 @@ class Route(Protocol):
     def too_large(self, content_length: str | None) -> Response | None:
         """The answer to a body that says it is over the limit, which is then not read."""
         ...
+
+
+_opening = threading.Lock()
+
+
+def ensure_open(engine: Engine) -> None:
+    """Start an engine on the loop in the background, which outlives whoever asks first.
+
+    From any thread, and once, whichever of the doors that share it are asked at a time.
+
+    Raises:
+        StoreError: the store cannot be used; WA601: another process has it.
+    """
+    if not engine.running:
+        with _opening:
+            if not engine.running:
+                engine.open()
 
 
 class Routes:
