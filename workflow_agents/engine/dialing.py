@@ -13,7 +13,7 @@ import errno
 import socket
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import cache, partial
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -195,16 +195,6 @@ def _socket(policy: EgressPolicy, info: tuple[Any, ...]) -> socket.socket:
     check(str(address[0]), int(address[1]), policy, str(address[0]))
     _dialled.get().append(str(address[0]))
     return socket.socket(family=family, type=type_, proto=proto)
-
-
-@cache
-def tls() -> Any:
-    """The certificates that the operating system trusts, on every system."""
-    import ssl
-
-    import truststore
-
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def refused(error: RemoteError) -> NoAnswer:

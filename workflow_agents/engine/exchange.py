@@ -12,13 +12,13 @@ from functools import lru_cache, partial
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from workflow_agents.certificates import tls
 from workflow_agents.engine.decoding import ACCEPTED, BrokenEncoding, Decoder
 from workflow_agents.engine.dialing import (
     no_answer,
     open_session,
     refused,
     send_again_if_stale,
-    tls,
     url_of,
 )
 from workflow_agents.engine.egress import OPEN, EgressPolicy, checked_url

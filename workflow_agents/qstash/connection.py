@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow_agents import config
+from workflow_agents.certificates import tls
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.errors import ConfigurationError, RemoteError
 from workflow_agents.protocol.codec import Undecodable, decode
@@ -121,22 +122,14 @@ class Connection:
         if self._client is None or self._loop is not loop:
             self._loop = loop
             self._client = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._trusted()),
+                connector=aiohttp.TCPConnector(
+                    ssl=tls() if self.base_url.startswith("https") else True
+                ),
                 timeout=aiohttp.ClientTimeout(_TIMEOUT_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("content-type",),
             )
         return self._client
-
-    def _trusted(self) -> Any:
-        """Whose certificates are accepted: those that the machine accepts."""
-        if not self.base_url.startswith("https"):
-            return True
-        import ssl
-
-        import truststore
-
-        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     def lines(self) -> "Lines":
         """By which our own server is told of the runs that are in hand on this loop."""
