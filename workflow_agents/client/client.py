@@ -52,7 +52,7 @@ class AsyncClient:
 
     Args:
         backend: the token of a QStash server, a client of the `qstash` package, or whatever
-            else keeps runs; default: what QSTASH_TOKEN and QSTASH_URL name.
+            else keeps runs; default: what QSTASH_TOKEN and QSTASH_URL name, or QSTASH_DEV.
         token: of the server, in place of the first argument.
         base_url: of the server; default: QSTASH_URL, then https://qstash.upstash.io.
 
@@ -362,15 +362,18 @@ def _backend(backend: Any, token: Any, base_url: str | None) -> Backend:
     from workflow_agents import config
     from workflow_agents.clock import SystemClock
     from workflow_agents.qstash.backend import OverHttp
-    from workflow_agents.qstash.connection import Connection, connection_of
+    from workflow_agents.qstash.connection import Connection, connection_from, connection_of
+    from workflow_agents.qstash.environment import URL, server_variables
 
     if backend is not None and not isinstance(backend, str):
         return OverHttp(connection_of(backend), SystemClock())
-    environment = config.environment()
-    token = backend or token or environment.get("QSTASH_TOKEN")
-    if not isinstance(token, str):
+    if given := backend or token:
+        where = base_url or server_variables(config.environment()).get(URL)
+        return OverHttp(Connection(given, where), SystemClock())
+    connection = connection_from({**config.environment(), **({URL: base_url} if base_url else {})})
+    if connection is None:
         raise ConfigurationError("WA106", where="AsyncClient()", found="no token was given")
-    return OverHttp(Connection(token, base_url or environment.get("QSTASH_URL")), SystemClock())
+    return OverHttp(connection, SystemClock())
 
 
 def _notified(waiters: Sequence[Mapping[str, Any]]) -> "list[NotifiedWaiter]":
