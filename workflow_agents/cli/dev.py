@@ -35,6 +35,9 @@ class Development:
     store: str
     allow_networks: tuple[str, ...]
     hosts: frozenset[str]
+    reload: bool = True
+    as_json: bool = False
+    until_stdin_closes: bool = False
 
 
 def run(asked: Development) -> None:

@@ -65,7 +65,7 @@ def listen(host: str, port: int) -> socket.socket:
             "WA123",
             f"port {port} is taken",
             where=f"{host}:{port}",
-            found=_holder(port) or str(error),
+            found=holder_of(port) or str(error),
             fix=(f"use another: --port {free}", "end the other process"),
         ) from None
 
@@ -92,7 +92,7 @@ def _next_free(host: str, port: int) -> int:
     return 0
 
 
-def _holder(port: int) -> str:
+def holder_of(port: int) -> str:
     """Which process listens there, where the system tells: "python (pid 12)"."""
     from pathlib import Path
 

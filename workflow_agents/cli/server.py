@@ -38,6 +38,7 @@ class Serving:
     hosts: frozenset[str] = frozenset()
     rate: float | None = None
     retention: str | None = None
+    as_json: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class Connection:
     Args:
         token: of the server.
         base_url: of the server.
+        retries: of a request to which no answer came.
         dev: is started before the first request, where nobody answers.
 
     Raises:
@@ -51,7 +52,12 @@ class Connection:
     """
 
     def __init__(
-        self, token: str, base_url: str | None = None, *, dev: "DevServer | None" = None
+        self,
+        token: str,
+        base_url: str | None = None,
+        *,
+        retries: int = _RETRIES,
+        dev: "DevServer | None" = None,
     ) -> None:
         if not isinstance(token, str) or not token:  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise ConfigurationError("WA106", found=f"expected a token, found {token!r}"[:80])
@@ -63,6 +69,7 @@ class Connection:
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lines: Lines | None = None
+        self._retries = retries
         self._dev = dev
 
     async def send(self, request: ServerRequest) -> Any:
@@ -103,7 +110,7 @@ class Connection:
         headers = {"authorization": f"Bearer {self.token}", **request.headers}
         # As it is written: parts of a path are encoded by whoever knows what they are.
         url = URL(self.base_url + request.path, encoded=True)
-        for attempt in range(1 + _RETRIES):
+        for attempt in range(1 + self._retries):
             if self._dev is not None:
                 await self._dev.ready()
             try:
@@ -114,7 +121,7 @@ class Connection:
             except (aiohttp.ClientError, TimeoutError) as error:
                 if self._dev is not None:
                     self._dev.lost()
-                if attempt == _RETRIES:
+                if attempt == self._retries:
                     raise RemoteError(
                         "WA303",
                         "the QStash server cannot be reached",

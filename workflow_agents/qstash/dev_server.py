@@ -9,14 +9,13 @@ import atexit
 import subprocess
 import sys
 import tempfile
-import time
 from typing import IO
 
 from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.dev_credentials import DEV_KEYS, DEV_TOKEN
 
-_STARTS_S = 20.0
 _LOOK_S = 0.05
+_LOOKS = 400
 _ANSWERS_S = 5.0
 _ENDS_S = 5.0
 
@@ -78,7 +77,7 @@ class DevServer:
 
     async def _start(self) -> None:
         said = tempfile.TemporaryFile()  # noqa: SIM115 -- the child writes to it
-        child = subprocess.Popen(  # noqa: ASYNC220 -- it outlives this loop
+        child = subprocess.Popen(  # noqa: ASYNC220, S603 -- our own program, outlives this loop
             [*_COMMAND, "--port", str(self._port), "--until-stdin-closes"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -86,10 +85,11 @@ class DevServer:
             start_new_session=True,  # Ctrl-C is for this program, which then ends the server
         )
         atexit.register(_end, child)
-        patience = time.monotonic() + _STARTS_S
+        looked = 0
         while not await self._ask():
+            looked += 1
             # A child that has ended found the port taken, perhaps by one that is just starting.
-            if time.monotonic() > patience or (child.poll() is not None and not await self._ask()):
+            if looked > _LOOKS or (child.poll() is not None and not await self._ask()):
                 _end(child)
                 raise ConfigurationError(
                     "WA123",
