@@ -89,15 +89,22 @@ def dev(
     store: Annotated[
         str | None, typer.Option(help="A path, sqlite:///path or :memory:. Kept between restarts.")
     ] = None,
-    reload: Annotated[bool, typer.Option(help="Start the app again when its files change.")] = True,
+    reload: Annotated[
+        bool | None,
+        typer.Option(help="Start the app again when its files change. Default: in a terminal."),
+    ] = None,
+    lines: Annotated[
+        bool | None, typer.Option(help="Tell of runs and steps. Default: in a terminal.")
+    ] = None,
     allow_network: Annotated[list[str] | None, typer.Option(help=_ALLOW_NETWORK)] = None,
     allowed_host: Annotated[list[str] | None, typer.Option(help=_ALLOWED_HOST)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     until_stdin_closes: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Run a server for development, with well-known credentials, on this machine only."""
-    _title("dev", as_json=as_json)
+    _check_packages("dev")
     from workflow_agents import config
+    from workflow_agents.cli import output
     from workflow_agents.cli.configuration import Configuration
     from workflow_agents.cli.dev import Development, run
 
@@ -121,7 +128,8 @@ def dev(
             store=settings["store"] or config.store_path_or("dev"),
             allow_networks=tuple(settings["allow_networks"]),
             hosts=frozenset(settings["allowed_hosts"]),
-            reload=reload,
+            reload=output.is_terminal() if reload is None else reload,
+            lines=output.is_terminal() if lines is None else lines,
             as_json=as_json,
             until_stdin_closes=until_stdin_closes,
         )
@@ -146,7 +154,7 @@ def server(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Run a server. QSTASH_TOKEN and the signing keys are taken from the environment, or made."""
-    _title("server", as_json=as_json)
+    _check_packages("server")
     from workflow_agents import config
     from workflow_agents.cli.configuration import Configuration
     from workflow_agents.cli.server import Serving, run
@@ -176,15 +184,13 @@ def server(
     )
 
 
-def _title(command: str, *, as_json: bool) -> None:
-    """Something to read at once; what follows takes a moment to import.
+def _check_packages(command: str) -> None:
+    """Look for what a server is made of.
 
     Raises:
-        ConfigurationError: WA108, a package that the server needs is missing.
+        ConfigurationError: WA108, a package is missing.
     """
     from importlib.util import find_spec
-
-    from workflow_agents.cli.screen import Screen, version_of_this
 
     missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     if missing:
@@ -194,8 +200,6 @@ def _title(command: str, *, as_json: bool) -> None:
             found=f"not installed: {', '.join(missing)}",
             fix=("pip install 'workflow-agents[server]'",),
         )
-    if not as_json:
-        Screen().title(f"workflow-agents {version_of_this()} · {command}")
 
 
 @app.command()
@@ -214,6 +218,11 @@ def version(
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command `workflow-agents`: an error of ours is told in its five parts."""
     given = [*sys.argv[1:]] if arguments is None else [*arguments]
+    if given[:1] in (["dev"], ["server"]) and not {"--json", "--help"} & {*given}:
+        # Something to read at once; what follows takes a moment to import.
+        from workflow_agents.cli.screen import Screen, version_of_this
+
+        Screen().title(f"workflow-agents {version_of_this()} · {given[0]}")
     try:
         app(given)
     except WorkflowAgentsError as error:
