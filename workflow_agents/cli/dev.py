@@ -51,7 +51,11 @@ def run(asked: Development) -> None:
         StoreError: the store cannot be used.
     """
     if not is_loopback(asked.host):
-        raise ConfigurationError("WA122", where=f"--host {asked.host}")
+        raise ConfigurationError(
+            "WA122",
+            where=f"--host {asked.host}",
+            found="expected an address of this machine only, found one that others may reach",
+        )
     target = None if asked.application is None else import_string(asked.application)
     listener = running.listen(asked.host, asked.port)
     if target is not None:

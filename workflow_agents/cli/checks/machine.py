@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,11 +46,15 @@ def _place(path: Path) -> Finding:
     folder = path.parent
     while not folder.exists():
         folder = folder.parent
-    for place in (path, folder):
-        if place.exists() and not os.access(place, os.W_OK):
-            fix = f"chmod u+w {place}", "keep the store elsewhere: --store PATH"
-            return fault("folder", "WA603", f"{place} cannot be written by this user", *fix)
-    return ok("folder", f"{folder} can be written")
+    fix = f"chmod u+w {folder}", "keep the store elsewhere: --store PATH"
+    if path.exists() and not os.access(path, os.W_OK):
+        return fault("folder", "WA603", f"{path} cannot be written by this user", *fix)
+    try:
+        # Asked by doing it: what the system says of rights is not all that counts.
+        with tempfile.TemporaryFile(dir=folder):
+            return ok("folder", f"{folder} can be written")
+    except OSError as error:
+        return fault("folder", "WA603", f"{folder} cannot be written: {error.strerror}", *fix)
 
 
 def _disk(path: Path, free: int | None) -> Finding:

@@ -86,8 +86,12 @@ async def check_server(
         yield ok("token", "it is taken")
         yield _clock(date, now_ms)
         yield _same_keys(keys, environment)
-        yield await _round_trip(session, place, keys, now_ms)
-        yield await _stream(session, place)
+        for name, check in (("signature", _round_trip), ("stream", _stream)):
+            try:
+                yield await check(session, place, keys, now_ms)
+            except (aiohttp.ClientError, TimeoutError) as error:
+                told = f"{place.url} ends the connection: {type(error).__name__}"
+                yield fault(name, "WA303", told)
 
 
 def _unreached(place: ServerPlace, error: Exception) -> Finding:
@@ -179,7 +183,7 @@ async def _round_trip(session: Any, place: ServerPlace, keys: SigningKeys, now_m
     return ok("signature", "a message came, signed with the server's key")
 
 
-async def _stream(session: Any, place: ServerPlace) -> Finding:
+async def _stream(session: Any, place: ServerPlace, _keys: SigningKeys, _now_ms: int) -> Finding:
     """Whether the first bytes of a stream come while it goes on."""
     try:
         async with session.get(f"{place.url}{STREAM}") as answer:
