@@ -212,7 +212,8 @@ async def test_deliveries_that_others_have_signed(site: World, ask) -> None:
     assert_fault(await ask("doctor", "--json"), "signature", "WA402", "not signed")
 
 
-async def test_streams_that_a_proxy_holds_back(answers: Answers, ask) -> None:
+async def test_streams_that_a_proxy_holds_back(answers: Answers, ask, monkeypatch) -> None:
+    monkeypatch.setattr("workflow_agents.cli.checks.server._FIRST_BYTES_S", 0.3)
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
     answers.paths["/v2/workflows/stream"] = lambda: head
     done = await ask("doctor", "--json", "--server", answers.url)
@@ -226,10 +227,18 @@ async def test_a_certificate_that_nobody_trusts(ask, tmp_path) -> None:
     async with answering(self_signed(tmp_path)) as answers:
         done = await ask("doctor", "--json", "--server", answers.url, "--token", "x")
         assert_fault(done, "server", "WA306")
-    async with answering() as plain:
-        url = plain.url.replace("http:", "https:")
+
+
+async def test_a_server_that_speaks_no_tls(ask) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         done = await ask("doctor", "--json", "--server", url, "--token", "x")
-        assert_fault(done, "server", "WA306", "TLS")
+    assert_fault(done, "server", "WA306", "TLS")
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:
