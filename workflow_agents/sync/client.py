@@ -191,9 +191,10 @@ class Client:
 
     Args:
         client: an `AsyncClient`, or what `AsyncClient` is made with; `options` go with it.
+            Default: the server that the environment names.
     """
 
-    def __init__(self, client: Any, **options: Any) -> None:
+    def __init__(self, client: Any = None, **options: Any) -> None:
         self._client = client if isinstance(client, AsyncClient) else AsyncClient(client, **options)
         self.dlq = DeadLetters(self._client.dlq)
         self.approvals = Approvals(self._client.approvals)
