@@ -8,10 +8,9 @@ import sys
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workflow_agents.cli import running
-from workflow_agents.cli.app_beside import AppBeside, Application
-from workflow_agents.cli.dev_keys import DevKeys
 from workflow_agents.cli.dev_screen import DevScreen
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.engine.engine import DurableEngine
@@ -23,6 +22,11 @@ from workflow_agents.server.settings import (
     ServerSettings,
     is_loopback,
 )
+
+if TYPE_CHECKING:
+    from workflow_agents.cli.app_beside import AppBeside
+    from workflow_agents.cli.dev_keys import DevKeys
+    from workflow_agents.cli.live_lines import LiveLines
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ async def _until_ended(asked: Development, target: str | None, listener: socket.
     async with contextlib.AsyncExitStack() as stack:
         if target is not None:
             # Outside of the engine: what is being delivered when it stops still has its app.
+            from workflow_agents.cli.app_beside import AppBeside, Application
+
             application = Application(target, asked.host, asked.app_port, asked.reload)
             app = AppBeside(application, variables, screen.note, ended)
             await stack.enter_async_context(app.running())
@@ -103,7 +109,7 @@ async def _until_ended(asked: Development, target: str | None, listener: socket.
 
 async def _serve(
     asked: Development,
-    app: AppBeside | None,
+    app: "AppBeside | None",
     target: str | None,
     listener: socket.socket,
     ended: asyncio.Event,
@@ -114,28 +120,47 @@ async def _serve(
     path = running.store_path_of(asked.store)
     async with running.engine_on(path, settings) as engine:
         engine.wire.signing = DEV_KEYS  # also where they were rotated: clients look for these
-        keys = DevKeys(engine, screen, ended, settings, app, path)
-        async with _following(engine, keys, screen):
-            with keys.listening() as can_press:
-                screen.show(settings, path, target, asked, can_press=can_press)
-                await running.serve(engine, settings, listener, ended)
-    return keys.wipe
+        async with _following(engine, screen) as live, contextlib.AsyncExitStack() as stack:
+            keys = _keys(engine, screen, ended, settings, app, path, live)
+            can_press = keys is not None and stack.enter_context(keys.listening())
+            screen.show(settings, path, target, asked, can_press=can_press)
+            await running.serve(engine, settings, listener, ended)
+    return keys is not None and keys.wipe
+
+
+def _keys(
+    engine: DurableEngine,
+    screen: DevScreen,
+    ended: asyncio.Event,
+    settings: ServerSettings,
+    app: "AppBeside | None",
+    path: str,
+    live: "LiveLines | None",
+) -> "DevKeys | None":
+    """What keys do; None: there is nobody to press any."""
+    from workflow_agents.cli.key_presses import is_keyboard
+
+    if not is_keyboard():
+        return None
+    from workflow_agents.cli.dev_keys import DevKeys
+
+    return DevKeys(engine, screen, ended, settings, app, path, live)
 
 
 @contextlib.asynccontextmanager
 async def _following(
-    engine: DurableEngine, keys: DevKeys, screen: DevScreen
-) -> AsyncGenerator[None]:
+    engine: DurableEngine, screen: DevScreen
+) -> "AsyncGenerator[LiveLines | None]":
     """While it lasts, what happens is told; nothing is read where nobody wants to know."""
     if not screen.lines:
-        yield
+        yield None
         return
     from workflow_agents.cli.live_lines import LiveLines
 
-    keys.live = LiveLines(engine, screen.event)
-    following = asyncio.create_task(keys.live.follow())
+    live = LiveLines(engine, screen.event)
+    following = asyncio.create_task(live.follow())
     try:
-        yield
+        yield live
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)

@@ -25,7 +25,6 @@ class DevKeys:
     """See the module.
 
     Attributes:
-        live: the lines that are told, if there are any.
         wipe: a fresh store was asked for.
     """
 
@@ -37,6 +36,7 @@ class DevKeys:
         settings: ServerSettings,
         app: "AppBeside | None",
         path: str,
+        live: "LiveLines | None",
     ) -> None:
         self._engine = engine
         self._screen = screen
@@ -46,7 +46,7 @@ class DevKeys:
         self._path = path
         self._asked = ""
         self._tasks: set[asyncio.Task[None]] = set()
-        self.live: LiveLines | None = None
+        self._live = live
         self.wipe = False
 
     @contextlib.contextmanager
@@ -81,9 +81,9 @@ class DevKeys:
                 command = self._screen.command(self._settings)
                 self._screen.copy(command)
                 self._screen.note("copied", command)
-            case "l" if self.live is not None:
-                self.live.shown = not self.live.shown
-                self._screen.note("lines", "on" if self.live.shown else "off")
+            case "l" if self._live is not None:
+                self._live.shown = not self._live.shown
+                self._screen.note("lines", "on" if self._live.shown else "off")
             case "x":
                 self._asked = "x"
                 self._screen.note("data", f"remove all of {self._path}? y removes it")
@@ -111,7 +111,7 @@ class DevKeys:
             self._begin(self._trigger(url, {}))
 
     async def _rerun(self) -> None:
-        last = None if self.live is None else self.live.last_run
+        last = None if self._live is None else self._live.last_run
         row = None if last is None else self._engine.store.run(last)
         if row is None:
             self._screen.note("rerun", "no run has begun yet")

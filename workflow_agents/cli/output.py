@@ -4,17 +4,12 @@ The JSON has the names of the values' attributes and is stable. Colours only for
 only if nobody minds (NO_COLOR).
 """
 
-import base64
-import dataclasses
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from workflow_agents import config
-from workflow_agents.core.logs import RunLog
-from workflow_agents.display import runs as words
-from workflow_agents.protocol.signature import SigningKeys
 
 _WIDEST = 60
 _COLOURS = {
@@ -44,26 +39,30 @@ def line(text: str = "") -> None:
 
 def data_of(value: Any) -> Any:
     """A value as JSON data: attributes by name, bytes in base64."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    import dataclasses
+
+    from workflow_agents.core.logs import RunLog
+    from workflow_agents.protocol.signature import SigningKeys
+
     if isinstance(value, SigningKeys):
         return {"current": value.current, "next": value.following}
-    if isinstance(value, RunLog):
-        return _run(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {one.name: data_of(getattr(value, one.name)) for one in dataclasses.fields(value)}
+        # `invoker` is a row of the store, and means nothing outside.
+        hidden = {"invoker"} if isinstance(value, RunLog) else set[str]()
+        names = (one.name for one in dataclasses.fields(value))
+        return {name: data_of(getattr(value, name)) for name in names if name not in hidden}
     if isinstance(value, bytes):
+        import base64
+
         return {"base64": base64.b64encode(value).decode()}
     if isinstance(value, Mapping):
         given = cast("Mapping[Any, Any]", value)
         return {str(name): data_of(one) for name, one in given.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence):
         return [data_of(one) for one in cast("Sequence[Any]", value)]
     return value
-
-
-def _run(log: RunLog) -> dict[str, Any]:
-    data = {one.name: data_of(getattr(log, one.name)) for one in dataclasses.fields(log)}
-    del data["invoker"]
-    return data
 
 
 def show_json(value: Any) -> None:
@@ -177,4 +176,6 @@ def took(ms: int | None) -> str:
 
 def state(name: str) -> str:
     """A state as people say it."""
-    return words.word(name)
+    from workflow_agents.display import runs
+
+    return runs.word(name)
