@@ -9,6 +9,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from workflow_agents.operations.events import ABORT
+
 HEAD_SECONDS = 30.0
 """From the first byte of a connection, or of a further request, to the end of the head."""
 
@@ -55,6 +57,9 @@ class Connection(HttpToolsProtocol):
         self._expect_nothing()
         self._in_body, self._led_to_nothing = True, 0
         super().on_headers_complete()
+        # By which a stream whose reader is frozen is cut: its last bytes would never leave.
+        extensions: dict[str, Any] = {ABORT: self.transport.abort}
+        self.scope["extensions"] = extensions
 
     def on_body(self, body: bytes) -> None:
         """A part of the body came, whose time and size the app looks at."""
