@@ -41,8 +41,9 @@ _LAST_WORDS_S = 1.0
 """How long a reader may take for what it is told at the end of the process."""
 
 _LOOK_EVERY_S = 0.5
-ABORT = "workflow_agents.abort"
-"""The extension of a scope by which our own server cuts a connection whose reader is frozen."""
+STREAMING = "workflow_agents.streaming"
+"""The extension of a scope by which our own server serves a stream: `narrow` bounds what the
+system buffers of it; `abort` cuts it, because the last bytes for a frozen reader never leave."""
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -121,6 +122,9 @@ class Stream:
         subscription = self._subscription
         gone = asyncio.ensure_future(_gone(receive))
         gone.add_done_callback(lambda _gone: subscription.wake())
+        means = (scope.get("extensions") or {}).get(STREAMING)
+        if means is not None:
+            means["narrow"]()
         try:
             await self._tell(subscription, gone, send)
         except TimeoutError:
@@ -132,9 +136,8 @@ class Stream:
                 client,
                 subscription.position,
             )
-            abort = scope.get("extensions", {}).get(ABORT)
-            if abort is not None:
-                abort()
+            if means is not None:
+                means["abort"]()
                 await asyncio.sleep(0)
         except StoreError as error:
             logger.error("a stream of events is closed: %s", error)

@@ -26,7 +26,7 @@ async def stream(call: Call) -> Response:
     """Tell of a run, of the runs with a label, or of everything."""
     asked = Asked.of(call.query, call.request.headers.get("last-event-id"))
     try:
-        return _Told(Stream(call.engine, asked))
+        return _Told(Stream(call.engine, asked, patience_s=call.server.settings.stream_seconds))
     except (LimitError, StoreError) as error:
         return refusal(status_of(error), error.what, {"Retry-After": "5"})
 

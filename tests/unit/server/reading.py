@@ -6,17 +6,21 @@ from typing import Any, NamedTuple
 
 
 class Event(NamedTuple):
+    """As it came."""
+
     id: int | None
     name: str
     data: Any
 
 
 class StreamReader:
-    """Attributes:
-    status: of the answer.
-    events: that have come.
-    comments: heartbeats that have come.
-    last_id: what it would come back with.
+    """See the module.
+
+    Attributes:
+        status: of the answer.
+        events: that have come.
+        comments: heartbeats that have come.
+        last_id: what it would come back with.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -47,6 +51,12 @@ class StreamReader:
     def freeze(self) -> None:
         """Take nothing more, and leave the connection open."""
         self._writer.transport.pause_reading()
+
+    async def thaw(self) -> None:
+        """Take what is there, and wait for the end that a whole answer has."""
+        self._writer.transport.resume_reading()
+        async with asyncio.timeout(10):
+            await self.read_on(lambda _reader: False)
 
     async def read_on(self, until: Any, seconds: float = 20) -> None:
         """Read until `until(self)` holds, or the stream ends."""

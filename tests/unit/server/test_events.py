@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.unit.server.conftest import READ_TOKEN, Endpoints, Site
+from tests.unit.server.conftest import READ_TOKEN, SETTINGS, Endpoints, Site, Starting
 from tests.unit.server.reading import StreamReader
 from workflow_agents.engine import broadcast
 from workflow_agents.operations import events
@@ -181,21 +182,22 @@ async def test_a_reader_who_was_too_slow_for_its_buffer_misses_nothing(
 
 
 async def test_a_frozen_reader_is_closed_and_the_log_says_so(
-    site: Site,
-    endpoints: Endpoints,
-    readers: Readers,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    start: Starting, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(events.Stream.__init__, "__defaults__", (0.02, 0.3))
+    site = await start(settings=replace(SETTINGS, stream_seconds=0.2))
+    monkeypatch.setattr(events.Stream.__init__, "__defaults__", (0.02, 20.0))
     # Heartbeats alone would take hours to fill the buffers of the sockets.
-    monkeypatch.setattr(events, "mark", lambda position: b":" + b"x" * 2_000_000 + b"\n\n")
-    reader = await readers.open()
+    monkeypatch.setattr(events, "mark", lambda position: b":" + b"x" * 1_000_000 + b"\n\n")
+    reader = await Readers(site).open()
     reader.freeze()
     async with asyncio.timeout(10):
         while len(site.engine.broadcast):
             await asyncio.sleep(0.02)
     assert "its reader at 127.0.0.1 is frozen" in caplog.text
+    # Nothing more would ever leave for it: the connection is cut, not merely closed.
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await reader.thaw()
+    reader.close()
 
 
 async def test_streams_end_when_the_engine_stops(site: Site, readers: Readers) -> None:
