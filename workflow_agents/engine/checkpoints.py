@@ -75,10 +75,14 @@ class Checkpoints:
         self._polls: dict[str, asyncio.Event] = {}
         self._hung_up: set[str] = set()
 
-    async def close(self) -> None:
-        """Abandon the visits: their runs are visited again when the engine starts."""
+    def hang_up(self) -> None:
+        """Whoever waits for news is answered: the engine stops soon."""
         for event in self._polls.values():
             event.set()
+
+    async def close(self) -> None:
+        """Abandon the visits: their runs are visited again when the engine starts."""
+        self.hang_up()
         for task in self._visits:
             task.cancel()
         await asyncio.gather(*self._visits, return_exceptions=True)
@@ -211,7 +215,7 @@ class Checkpoints:
         mine = [one for one in self._invocations.values() if one.endpoint == endpoint]
         for invocation in mine:
             invocation.heard()
-        if any(invocation.unseen for invocation in mine):
+        if self._engine.stopping or any(invocation.unseen for invocation in mine):
             return
         event = self._polls.setdefault(endpoint, asyncio.Event())
         try:

@@ -75,6 +75,7 @@ class DurableEngine:
         base_url: what webhook addresses begin with.
 
     Attributes:
+        stopping: it claims nothing more, and stops soon.
         on_commit: hears of every batch that was stored; for test kits.
     """
 
@@ -111,6 +112,7 @@ class DurableEngine:
         self.admin = Admin(self)
         self.streams = Streams()
         self.running = False
+        self.stopping = False
         self.on_commit: Committed | None = None
         self._random_bytes = random_bytes
         self._retention_ms = retention_ms
@@ -174,17 +176,30 @@ class DurableEngine:
             raise
         if recovered:
             logger.info("%d runs that a stopped process had in hand go on", recovered)
-        self.running = True
+        self.running, self.stopping = True, False
         self.dispatcher.start()
         if not self._inline:
             from workflow_agents.engine.housekeeping import keep_house
 
             self._housekeeping.add(self.spawn(keep_house(self, self._retention_ms)))
 
+    def hang_up(self) -> None:
+        """It stops soon: claim nothing more, and let go of whoever waits for news.
+
+        What is in hand goes on until `stop`.
+        """
+        self.stopping = True
+        self.dispatcher.halt()
+        if "broadcast" in vars(self):
+            self.broadcast.close("the engine stops")
+        if "wire" in vars(self):
+            self.wire.checkpoints.hang_up()
+
     async def stop(self) -> None:
         """Claim nothing more, end the invocations, and close the store. Loses nothing."""
         if not self.running:
             return
+        self.hang_up()
         self.running = False
         await self.dispatcher.stop()
         for task in self._housekeeping:
@@ -198,6 +213,7 @@ class DurableEngine:
         await self.commits.drain()
         await self.http.close()
         self.store.close()
+        vars(self).pop("broadcast", None)
         self.streams.wake_all()
         for event in [e for events in self._watchers.values() for e in events]:
             event.set()

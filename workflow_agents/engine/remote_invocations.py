@@ -29,6 +29,7 @@ from workflow_agents.core.checkpoints import (
     Taken,
     Told,
     Withdrawn,
+    Yield,
 )
 from workflow_agents.core.checks import checked_size
 from workflow_agents.core.failures import failure_of
@@ -186,6 +187,9 @@ class RemoteInvocation:
                 live.cancel()
             case Rest():
                 live.idle()
+            case Yield():
+                logger.info("run %s: its endpoint stops", live.row.run_id)
+                live.release()
             case End(ending):
                 size = len(ending.data) if isinstance(ending, Completed) else 0
                 checked_size(size, self._most, f"result of run {live.row.run_id}")

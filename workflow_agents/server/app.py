@@ -5,6 +5,7 @@ how many requests there were, the token, the body. Nothing is decided twice: a r
 check are one object, so that no path can be reached past it.
 """
 
+import asyncio
 import logging
 import math
 from collections.abc import Iterable, Sequence
@@ -197,7 +198,13 @@ class _Guarded:
         self._largest = settings.batch_bytes if endpoint.batch else limits.payload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._answer(Request(scope, receive))
+        try:
+            response = await self._answer(Request(scope, receive))
+        except asyncio.CancelledError:
+            if not self._gate.server.engine.stopping:
+                raise
+            # It took longer than the server, which stops, could wait.
+            response = refusal(503, "the server stops", {"Retry-After": "1"})
         if response is not None:
             await response(scope, receive, send)
 
