@@ -110,10 +110,10 @@ class Stream:
     ) -> None:
         engine.ensure_running()
         run = None if asked.run_id is None else engine.admin.find(asked.run_id).id
-        self._engine = engine
         self._heartbeat_s = heartbeat_s
         self._patience_s = patience_s
-        self._subscription = engine.broadcast.subscribe(
+        self._broadcast = engine.broadcast
+        self._subscription = self._broadcast.subscribe(
             run=run, label=asked.label, after=asked.after, words=asked.words
         )
 
@@ -148,7 +148,7 @@ class Stream:
     async def _tell(
         self, subscription: Subscription, gone: "asyncio.Future[None]", send: Send
     ) -> None:
-        broadcast = self._engine.broadcast
+        broadcast = self._broadcast
         frames = subscription.take()
         if not frames and subscription.over:
             # Whoever comes back by itself, as browsers do, is told by this that it need not.
@@ -174,7 +174,7 @@ class Stream:
     async def _send(self, send: Send, body: bytes) -> None:
         async with asyncio.timeout(self._patience_s) as patience:
             sending = {"type": "http.response.body", "body": body, "more_body": True}
-            if self._engine.broadcast.closed:
+            if self._broadcast.closed:
                 patience.reschedule(asyncio.get_running_loop().time() + _LAST_WORDS_S)
             await send(sending)
 

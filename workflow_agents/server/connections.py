@@ -61,7 +61,7 @@ class Connection(HttpToolsProtocol):
         self._expect_nothing()
         self._in_body, self._led_to_nothing = True, 0
         super().on_headers_complete()
-        means: dict[str, Any] = {"abort": self.transport.abort, "narrow": self._narrow}
+        means: dict[object, object] = {"abort": self.transport.abort, "narrow": self._narrow}
         self.scope["extensions"] = {STREAMING: means}
 
     def on_body(self, body: bytes) -> None:
