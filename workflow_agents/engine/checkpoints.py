@@ -121,7 +121,7 @@ class Checkpoints:
         return now is not None and now.options.checkpoints
 
     def _over(self, invocation: RemoteInvocation, attempt: Attempt) -> None:
-        if attempt.answer is None and not attempt.final:
+        if attempt.answer is None and not attempt.final and not attempt.unsent:
             invocation.broke_off()
             self._if_dead(invocation)
         else:

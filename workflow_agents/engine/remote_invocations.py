@@ -52,6 +52,9 @@ IMPATIENCE_S = 7.0
 _REST_S = 0.1
 """How long an endpoint that wants to park waits for the answer in the same request."""
 
+_GONE_MS = 500
+"""How long an endpoint that says that it stops may still take visits, which nobody would answer."""
+
 _UNHEARD = Failure("NoAnswer", "the endpoint was not heard of any more", 504)
 GONE = Failure("NoAnswer", "the endpoint's process is gone", 504)
 
@@ -189,7 +192,7 @@ class RemoteInvocation:
                 live.idle()
             case Yield():
                 logger.info("run %s: its endpoint stops", live.row.run_id)
-                live.release()
+                live.release(_GONE_MS)
             case End(ending):
                 size = len(ending.data) if isinstance(ending, Completed) else 0
                 checked_size(size, self._most, f"result of run {live.row.run_id}")
