@@ -122,7 +122,8 @@ class Stream:
         subscription = self._subscription
         gone = asyncio.ensure_future(_gone(receive))
         gone.add_done_callback(lambda _gone: subscription.wake())
-        means = (scope.get("extensions") or {}).get(STREAMING)
+        extensions: dict[str, Any] = scope.get("extensions") or {}
+        means = extensions.get(STREAMING)
         if means is not None:
             means["narrow"]()
         try:

@@ -31,4 +31,4 @@ async def stream(call: Call) -> Response:
         return refusal(status_of(error), error.what, {"Retry-After": "5"})
 
 
-endpoints = (Endpoint("GET", PATH, stream, "What happens, as server-sent events"),)
+endpoints = (Endpoint("GET", PATH, stream, "What happens, as server-sent events", lasts=True),)

@@ -161,7 +161,10 @@ class Census(NamedTuple):
         queues: how many requests wait in each.
         dead_letters: how many there are.
         overdue: what is due and was not taken up, by kind.
-        entries: of the feed, by kind.
+        entries: of the feed, behind the place that was asked for: by kind, and of steps by what
+            they do.
+        last_seq: the place of the last of them.
+        bytes: of the whole store.
     """
 
     runs: dict[Phase, int]
@@ -170,7 +173,9 @@ class Census(NamedTuple):
     queues: dict[str, int]
     dead_letters: int
     overdue: dict[str, int]
-    entries: dict[EntryKind, int]
+    entries: dict[tuple[EntryKind, StepKind | None], int]
+    last_seq: int
+    bytes: int
 
 
 class Overview(Protocol):
@@ -186,8 +191,13 @@ class Overview(Protocol):
         """The place of the newest entry; 0: there is none."""
         ...
 
-    def census(self, now: int) -> Census:
-        """Count what is stored; what should have been taken up before `now` is overdue."""
+    def census(self, now: int, after: int) -> Census:
+        """Count what is stored, at one instant; from any thread, and beside all writing.
+
+        Args:
+            now: what should have been taken up before is overdue.
+            after: entries of the feed are counted from here on.
+        """
         ...
 
 

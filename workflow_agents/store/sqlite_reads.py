@@ -102,7 +102,7 @@ class SqliteReads:
         """See `Store.overview`."""
         from workflow_agents.store.sqlite_overview import SqliteOverview
 
-        return SqliteOverview(self.all)
+        return SqliteOverview(self.all, self.path)
 
     def all(self, sql: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
         """Every row of a query."""
