@@ -12,7 +12,7 @@ comes back, misses nothing and is told nothing twice; and one that is frozen cos
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,7 @@ _GATHER_S = 0.02
 _PAGE = 200
 _AGAIN_S = 1.0
 _KNOWN_LABELS = 10_000
+Watcher = Callable[[FeedEvent], None]
 _ENDS = frozenset({EntryKind.RUN_SUCCESS, EntryKind.RUN_FAILED, EntryKind.RUN_CANCELED})
 
 
@@ -67,6 +68,7 @@ class Broadcast:
         self._by_topic: dict[int | str | None, set[Subscription]] = {}
         self._labels: OrderedDict[int, tuple[str, ...]] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
+        self._watchers: list[tuple[Watcher, Callable[[], Awaitable[None]]]] = []
         self.position = 0
         self.reads = 0
         self.closed = ""
@@ -78,6 +80,27 @@ class Broadcast:
     def __iter__(self) -> "Iterator[Subscription]":
         """Each who follows."""
         return iter([*self._readers])
+
+    def begin(self) -> None:
+        """The engine starts: what is stored by now is nobody's news."""
+        self.closed = ""
+        self.position = self._engine.store.overview.last_seq()
+
+    def watch(self, told: "Watcher", finish: "Callable[[], Awaitable[None]]") -> None:
+        """Call `told` with each entry from now on, and `finish` before the store is closed."""
+        if self._engine.running and not self._readers and not self._watchers:
+            self.position = self._engine.store.overview.last_seq()
+        self._watchers.append((told, finish))
+
+    async def finish(self) -> None:
+        """Tell the last entries to those who watch, and wait until they are done with them."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._watchers:
+            self.read()
+            for _, finish in self._watchers:
+                await finish()
 
     def subscribe(
         self,
@@ -106,7 +129,7 @@ class Broadcast:
             found = f"expected at most {MOST_READERS} streams, found as many"
             raise LimitError("WA506", found=found)
         newest = self._engine.store.overview.last_seq()
-        if not self._readers:
+        if not self._readers and not self._watchers:
             self.position = newest
         if after is None:
             after = 0 if run is not None else newest
@@ -126,7 +149,7 @@ class Broadcast:
 
     def committed(self) -> None:
         """The feed may have grown."""
-        if self._readers and self._timer is None:
+        if self._timer is None and (self._readers or self._watchers):
             self._timer = self._engine.loop.call_later(_GATHER_S, self._read_soon)
 
     def _read_soon(self) -> None:
@@ -143,7 +166,7 @@ class Broadcast:
         Raises:
             StoreError: the store cannot be read.
         """
-        if self._readers:
+        if self._readers or self._watchers:
             full = True
             while full:
                 page = self._engine.store.overview.events(
@@ -171,6 +194,10 @@ class Broadcast:
 
     def _tell(self, event: FeedEvent) -> None:
         self.position = event.seq
+        for watcher, _ in self._watchers:
+            watcher(event)
+        if not self._readers:
+            return
         told = self.told(event)
         topics: list[int | str | None] = [None]
         if event.run:

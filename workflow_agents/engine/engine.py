@@ -177,6 +177,8 @@ class DurableEngine:
         if recovered:
             logger.info("%d runs that a stopped process had in hand go on", recovered)
         self.running, self.stopping = True, False
+        if "broadcast" in vars(self):
+            self.broadcast.begin()
         self.dispatcher.start()
         if not self._inline:
             from workflow_agents.engine.housekeeping import keep_house
@@ -211,9 +213,10 @@ class DurableEngine:
         if "wire" in vars(self):
             await self.wire.checkpoints.close()
         await self.commits.drain()
+        if "broadcast" in vars(self):
+            await self.broadcast.finish()
         await self.http.close()
         self.store.close()
-        vars(self).pop("broadcast", None)
         self.streams.wake_all()
         for event in [e for events in self._watchers.values() for e in events]:
             event.set()
