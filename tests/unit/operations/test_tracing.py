@@ -60,7 +60,7 @@ async def test_twenty_replays_give_the_same_spans_and_no_more(
         total = 0
         for number in range(replays):
             total += await context.run(f"add {number}", lambda: 1)
-            await context.sleep(f"nap {number}", 0.001)
+            await context.sleep(f"nap {number}", 0.02)
         return total
 
     trace(engine, tracer_provider=collector.provider)
