@@ -71,6 +71,7 @@ class Checkpoints:
         self._engine = engine
         self._invocations: dict[str, RemoteInvocation] = {}
         self._offers: dict[str, _Offered] = {}
+        self._accepted: set[_Offered] = set()
         self._visits: set[asyncio.Task[None]] = set()
         self._polls: dict[str, asyncio.Event] = {}
         self._hung_up: set[str] = set()
@@ -107,11 +108,14 @@ class Checkpoints:
 
     def offered(self, run: KnownRun, message: MessageRow, attempt: Attempt) -> bool:
         """The visit is over; whether the run was adopted by it."""
-        if self._offers.get(run.run_id) == _Offered(message.id, attempt.number):
+        offered = _Offered(message.id, attempt.number)
+        if self._offers.get(run.run_id) == offered:
             del self._offers[run.run_id]
         invocation = self._invocations.get(run.run_id)
         if invocation is not None and invocation.message == message.id:
             self._over(invocation, attempt)
+        if offered in self._accepted:
+            self._accepted.remove(offered)
             return True
         now = self._engine.wire.known.find(run.run_id)
         return now is not None and now.options.checkpoints
@@ -177,10 +181,12 @@ class Checkpoints:
         live = LiveRun(engine, row, options)
         engine.live[row.id] = live
         live.invocation = invocation = self._begun(live, offered.message)
+        self._accepted.add(offered)
 
         def told(outcome: Outcome) -> None:
             engine.wire.known.forget(run_id)
             if not isinstance(outcome, Applied):
+                self._accepted.discard(offered)
                 live.close()
 
         engine.commits.submit(change, told)

@@ -8,6 +8,7 @@ check are one object, so that no path can be reached past it.
 import logging
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from starlette.applications import Starlette
@@ -20,6 +21,7 @@ from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import WorkflowAgentsError
 from workflow_agents.server import (
     auth,
+    checkpoint_channel,
     checkpoints,
     dead_letters,
     flow_control,
@@ -48,6 +50,7 @@ logger = logging.getLogger(__name__)
 def all_endpoints() -> tuple[Endpoint, ...]:
     """The table: what is asked for most comes first."""
     return (
+        *checkpoint_channel.endpoints,
         *checkpoints.endpoints,
         *publishing.endpoints,
         *workflows.endpoints,
@@ -120,6 +123,12 @@ class _Door:
         self._app = app
         self._settings = settings
 
+        @lru_cache(256)
+        def is_known(host: str | None) -> bool:
+            return auth.is_known_host(host, settings)
+
+        self._is_known = is_known
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused = self._refused(scope) if scope["type"] == "http" else None
         await (refused or self._app)(scope, receive, send)
@@ -133,7 +142,7 @@ class _Door:
         if sum(len(name) + len(value) for name, value in headers) > settings.header_bytes:
             return refusal(431, f"the headers have more than {settings.header_bytes} bytes")
         host = next((v.decode("latin-1") for n, v in headers if n == b"host"), None)
-        if not auth.is_known_host(host, settings):
+        if not self._is_known(host):
             return refusal(421, auth.WRONG_HOST)
         return None
 
