@@ -25,6 +25,8 @@ checkpoints, `VISIT`.
 
 VISIT = "visit"
 PATH = "/v2/workflows/checkpoints"
+CHANNEL = f"{PATH}/channel"
+"""Where a request is opened that goes on: a batch is a line of its body, the answer another."""
 
 
 # Frames: what the endpoint says.

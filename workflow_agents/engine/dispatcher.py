@@ -273,7 +273,8 @@ class Dispatcher:
 
         margin = margin_ms(flow) if elsewhere else 0
         starting = self._admitting[flow.key]
-        slots, starts = self._engine.store.flow(flow.key, now - flow.period_ms - margin)
+        since = None if flow.rate is None else now - flow.period_ms - margin
+        slots, starts = self._engine.store.flow(flow.key, since)
         decision = admit(
             flow,
             in_flight=slots + len(starting),
@@ -300,7 +301,7 @@ class Dispatcher:
                 self._free(PauseFlow(key, False, now))
             elif held.for_slot:
                 flow = limits.of(key)
-                slots, _ = self._engine.store.flow(key, now)
+                slots, _ = self._engine.store.flow(key, None)
                 taken = slots + len(self._admitting.get(key, ()))
                 if flow is not None and taken < (flow.parallelism or 0):
                     self._free(FreeFlow(key, now))

@@ -3,7 +3,7 @@
 All of them share one line of requests: the next one leaves when the former is answered, and
 carries whatever the code of all of them has come to meanwhile. While invocations are in hand
 for longer than a moment, the process also waits for news in a request of its own, which is its
-sign of life.
+sign of life, and what it says goes over a channel, if there is one to be had.
 
 Only the journal of an invocation knows what is said here. Source: `core.checkpoints`.
 """
@@ -13,10 +13,11 @@ import logging
 from collections import deque
 from collections.abc import Coroutine
 from contextvars import copy_context
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from workflow_agents.core.checkpoint_json import NotFrames, read_answer, write_batch
 from workflow_agents.core.checkpoints import (
+    CHANNEL,
     PATH,
     Adoption,
     Batch,
@@ -36,6 +37,9 @@ from workflow_agents.core.journal import Call, Completed, Invoke
 from workflow_agents.errors import RemoteError
 from workflow_agents.qstash.connection import Connection, ServerRequest, new_id
 from workflow_agents.stopping import process_stops
+
+if TYPE_CHECKING:
+    from workflow_agents.qstash.checkpoint_channel import Channel
 
 logger = logging.getLogger(__name__)
 
@@ -172,6 +176,9 @@ class Lines:
         self._lines: dict[str, Line] = {}
         self._speaking: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._channel: Channel | None = None
+        self._no_channels = False
         self._called = False
         self._all = False
         self._looks = False
@@ -237,10 +244,8 @@ class Lines:
 
     async def _exchange(self, batch: list[tuple[Line, Said]]) -> None:
         body = write_batch(Batch(self._name, [said for _, said in batch]))
-        headers = {"content-type": "application/json"}
         try:
-            answer = await self._connection.fetch(ServerRequest("POST", PATH, headers, body))
-            told = read_answer(answer)
+            told = read_answer(await self._ask(body))
         except (RemoteError, NotFrames) as error:
             logger.error("runs in hand are left to the server: %s", error)
             for line in [*self._lines.values()]:
@@ -262,6 +267,31 @@ class Lines:
         for line in [*self._lines.values()]:
             line.give_back()
             self._loop.call_later(_LAST_WORDS_S, line.close)
+
+    async def _ask(self, body: bytes) -> bytes:
+        if self._channel is not None:
+            answer = await self._channel.exchange(body)
+            if answer is not None:
+                return answer
+            # Whether it was heard or not: it is said again as it is.
+            self._hang_up()
+        elif self._opening is None and not self._no_channels:
+            self._opening = self._task(self._open_channel())
+        headers = {"content-type": "application/json"}
+        return await self._connection.fetch(ServerRequest("POST", PATH, headers, body))
+
+    async def _open_channel(self) -> None:
+        try:
+            self._channel = await self._connection.open_channel(CHANNEL)
+            self._no_channels = self._channel is None
+        finally:
+            self._opening = None
+
+    def _hang_up(self) -> None:
+        if self._channel is not None:
+            self._no_channels = self._channel.broken
+            self._channel.close()
+            self._channel = None
 
     def _listen(self) -> None:
         """Listen as long as invocations are in hand, and are so for more than a moment."""
@@ -296,10 +326,13 @@ class Lines:
             await self._emptied.wait()
         for line in [*self._lines.values()]:
             line.close()
-        tasks = [task for task in (self._speaking, self._listening) if task is not None]
+        tasks = [
+            task for task in (self._speaking, self._listening, self._opening) if task is not None
+        ]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._hang_up()
 
 
 def size_of(frame: Frame) -> int:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import ConfigurationError, WorkflowAgentsError
 from workflow_agents.server import (
     auth,
+    checkpoint_channel,
     checkpoints,
     dead_letters,
     events,
@@ -55,6 +57,7 @@ logger = logging.getLogger(__name__)
 def all_endpoints() -> tuple[Endpoint, ...]:
     """The table: what is asked for most comes first."""
     return (
+        *checkpoint_channel.endpoints,
         *checkpoints.endpoints,
         *publishing.endpoints,
         *workflows.endpoints,
@@ -140,6 +143,12 @@ class _Door:
         self._app = app
         self._settings = settings
 
+        @lru_cache(256)
+        def is_known(host: str | None) -> bool:
+            return auth.is_known_host(host, settings)
+
+        self._is_known = is_known
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused = self._refused(scope) if scope["type"] == "http" else None
         await (refused or self._app)(scope, receive, send)
@@ -153,7 +162,7 @@ class _Door:
         if sum(len(name) + len(value) for name, value in headers) > settings.header_bytes:
             return refusal(431, f"the headers have more than {settings.header_bytes} bytes")
         host = next((v.decode("latin-1") for n, v in headers if n == b"host"), None)
-        if not auth.is_known_host(host, settings):
+        if not self._is_known(host):
             return refusal(421, auth.WRONG_HOST)
         return None
 
@@ -229,7 +238,15 @@ class _Guarded:
             route, took = self._endpoint.path, perf_counter() - began
             measured.answered(scope["method"], route, status, took)
         if response is not None:
+            await self._send(response, scope, receive, send)
+
+    async def _send(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
             await response(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._gate.server.engine.stopping:
+                raise
+            logger.warning("an answer is cut off: the server stops")
 
     async def _answer(self, request: Request) -> Response | None:
         target = Target.of(request.scope)

@@ -289,8 +289,11 @@ class Store(Protocol):
         """One of them."""
         ...
 
-    def flow(self, flow_key: str, since: int) -> tuple[int, list[int]]:
-        """Of a flow control key: how many hold a slot, and when those since then began."""
+    def flow(self, flow_key: str, since: int | None) -> tuple[int, list[int]]:
+        """Of a flow control key: how many hold a slot, and when those since then began.
+
+        None: that is not asked.
+        """
         ...
 
     def flow_key(self, flow_key: str) -> "FlowKeyRow | None":

@@ -339,7 +339,7 @@ class SqliteReads:
         )
         return None if row is None else DeadLetterRow(*row)
 
-    def flow(self, flow_key: str, since: int) -> tuple[int, list[int]]:
+    def flow(self, flow_key: str, since: int | None) -> tuple[int, list[int]]:
         """See `Store.flow`."""
         return flow(self.all, flow_key, since)
 
