@@ -19,6 +19,7 @@ from workflow_agents.protocol.secrets import Secret
 from workflow_agents.qstash.environment import TOKEN, URL, dev_port, server_variables
 
 if TYPE_CHECKING:
+    from workflow_agents.qstash.checkpoint_channel import Channel
     from workflow_agents.qstash.checkpoints import Lines
     from workflow_agents.qstash.dev_server import DevServer
 
@@ -148,6 +149,13 @@ class Connection:
                 skip_auto_headers=("content-type",),
             )
         return self._client
+
+    async def open_channel(self, path: str) -> "Channel | None":
+        """A request that goes on; None: there is none to be had."""
+        from workflow_agents.qstash.checkpoint_channel import Channel
+
+        headers = {"authorization": f"Bearer {self.token}"}
+        return await Channel.open(self._open(), self.base_url + path, headers)
 
     def lines(self) -> "Lines":
         """By which our own server is told of the runs that are in hand on this loop."""
