@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,14 +88,10 @@ async def _until_ended(asked: Development, target: str | None, listener: socket.
     if asked.until_stdin_closes:
         await _end_with_stdin(ended)
     variables = screen.variables_of(_settings(asked).url, DEV_TOKEN, DEV_KEYS)
-    app: AppBeside | None = None
     async with contextlib.AsyncExitStack() as stack:
-        if target is not None:
-            # Outside of the engine: what is being delivered when it stops still has its app.
-            from workflow_agents.cli.app_beside import AppBeside, Application
-
-            application = Application(target, asked.host, asked.app_port, asked.reload)
-            app = AppBeside(application, variables, screen.note, ended)
+        # Outside of the engine: what is being delivered when it stops still has its app.
+        app = None if target is None else _app(asked, target, variables, screen, ended)
+        if app is not None:
             await stack.enter_async_context(app.running())
         while True:
             wiped = await _serve(asked, app, target, listener, ended, screen)
@@ -105,6 +101,19 @@ async def _until_ended(asked: Development, target: str | None, listener: socket.
             ended.clear()
             screen.note("data", "wiped")
             listener = running.listen(asked.host, asked.port)
+
+
+def _app(
+    asked: Development,
+    target: str,
+    variables: Mapping[str, str],
+    screen: DevScreen,
+    ended: asyncio.Event,
+) -> "AppBeside":
+    from workflow_agents.cli.app_beside import AppBeside, Application
+
+    application = Application(target, asked.host, asked.app_port, asked.reload)
+    return AppBeside(application, variables, screen.note, ended)
 
 
 async def _serve(
