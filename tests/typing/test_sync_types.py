@@ -10,7 +10,6 @@ from workflow_agents import (
     AsyncWorkflowContext,
     CallResponse,
     Client,
-    DeadLetter,
     DeadLetters,
     Engine,
     EventResult,
@@ -26,6 +25,9 @@ from workflow_agents import (
     Workflow,
     WorkflowContext,
 )
+from workflow_agents.core.dead_letters import DeadLetterList
+from workflow_agents.core.logs import RunLogList
+from workflow_agents.core.resources import Queue
 from workflow_agents.flask import Serve
 
 
@@ -104,11 +106,12 @@ def runs(client: Client) -> None:
     assert_type(run.log(), RunLog)
     assert_type(run.feed(), Iterator[FeedEntry])
     assert_type(run.cancel(), bool)
-    assert_type(client.logs(label="a"), list[RunLog])
+    assert_type(client.logs(label="a"), RunLogList)
     assert_type(client.notify("event"), list[NotifiedWaiter])
     assert_type(client.dlq, DeadLetters)
-    assert_type(client.dlq.list(), list[DeadLetter])
+    assert_type(client.dlq.list(), DeadLetterList)
     assert_type(client.dlq.resume("1"), RunHandle)
+    assert_type(client.queues.list(), list[Queue])
 
 
 def mistakes(context: WorkflowContext[Any], client: Client, agent: Agent) -> None:
