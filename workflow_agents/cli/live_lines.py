@@ -98,7 +98,7 @@ class LiveLines:
                 "name": row.name,
                 "state": state,
             }
-            self._say(f"{_clock(row.at)}  {text}", data)
+            self._say(f"{_clock(row.at)}  {text.rstrip()}", data)
 
     def _lines(self, row: FeedRow) -> Iterator[tuple[str, str]]:
         workflow, run_id = self._name(row.run)

@@ -75,10 +75,10 @@ async def follow(handle: AsyncRunHandle, *, as_json: bool) -> RunLog:
         from rich.live import Live
         from rich.text import Text
 
-        with Live(console=output.console(), refresh_per_second=10) as live:
+        with Live(console=output.console(), auto_refresh=False) as live:
 
             def redraw(log: RunLog) -> None:
-                live.update(Text.from_ansi("\n".join(lines_of(log))))
+                live.update(Text.from_ansi("\n".join(lines_of(log))), refresh=True)
 
             return await _until_ended(handle, redraw)
     return await _until_ended(handle, _Changes(as_json=as_json))
