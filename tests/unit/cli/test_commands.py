@@ -1,6 +1,7 @@
 """The command line as people and launchers use it: processes, their output and their end."""
 
 import asyncio
+import json
 import os
 import re
 import shlex
@@ -222,6 +223,17 @@ async def test_a_server_makes_its_credentials_once(start: Start, tmp_path: Path)
     assert "sig_" not in output
     stored = b"".join(file.read_bytes() for file in tmp_path.glob("shop.db*"))
     assert made["QSTASH_TOKEN"].encode() not in stored
+
+
+async def test_a_server_tells_programs_where_it_is(start: Start) -> None:
+    server = await start("server", "--store", "own.db", "--port", "0", "--json")
+    await server.until("ready")
+    told = json.loads(server.lines[-1])
+    assert told["server"].startswith("http://127.0.0.1:")
+    assert set(told["made"]) == {
+        *("QSTASH_URL", "QSTASH_TOKEN", "QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY")
+    }
+    assert (await keys(told["server"], told["made"]["QSTASH_TOKEN"])).status_code == 200
 
 
 async def test_a_server_takes_the_credentials_of_its_environment(start: Start) -> None:
