@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         TextDelta,
         ToolCallDelta,
     )
+    from workflow_agents.core.workflow_events import WorkflowEvent
     from workflow_agents.errors import (
         AgentStopped,
         ConfigurationError,
@@ -195,6 +196,7 @@ __all__ = [
     "WorkflowAbort",
     "WorkflowAgentsError",
     "WorkflowContext",
+    "WorkflowEvent",
     "WorkflowMiddleware",
     "WorkflowNonRetryableError",
     "WorkflowRetryAfterError",
@@ -252,6 +254,7 @@ _ROOMS = {
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
     "core.logs": ("RunLog",),
+    "core.workflow_events": ("WorkflowEvent",),
     "core.step_logs": ("CallRequest", "FeedEntry", "StepLog"),
     "core.stream_events": (
         "StreamEnded",

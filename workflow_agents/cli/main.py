@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 
 _ALLOW_NETWORK = "A private network that messages may go to, as 10.0.0.0/8. Repeatable."
+_LOG_FORMAT = "How logs are written to standard error: text, or json, an object a line."
+_LOG_LEVEL = "debug, info, warning or error. From info on, also what happens to runs."
 _ALLOWED_HOST = "A further name under which it may be asked for. Repeatable."
 
 
@@ -41,9 +43,12 @@ def dev(
     ] = None,
     allow_network: Annotated[list[str] | None, typer.Option(help=_ALLOW_NETWORK)] = None,
     allowed_host: Annotated[list[str] | None, typer.Option(help=_ALLOWED_HOST)] = None,
+    log_format: Annotated[str, typer.Option(help=_LOG_FORMAT)] = "text",
+    log_level: Annotated[str, typer.Option(help=_LOG_LEVEL)] = "warning",
 ) -> None:
     """Run a server for development, with well-known credentials, on this machine only."""
     _title("dev")
+    _configure_logging(log_format, log_level)
     from workflow_agents.cli.dev import Development, run
 
     run(
@@ -74,9 +79,12 @@ def server(
     retention: Annotated[
         str | None, typer.Option(help="How long what has ended is kept, as 30d. Default: for ever.")
     ] = None,
+    log_format: Annotated[str, typer.Option(help=_LOG_FORMAT)] = "text",
+    log_level: Annotated[str, typer.Option(help=_LOG_LEVEL)] = "warning",
 ) -> None:
     """Run a server. QSTASH_TOKEN and the signing keys are taken from the environment, or made."""
     _title("server")
+    _configure_logging(log_format, log_level)
     from workflow_agents.cli.server import Serving, run
 
     run(
@@ -90,6 +98,12 @@ def server(
             retention=retention,
         )
     )
+
+
+def _configure_logging(log_format: str, level: str) -> None:
+    from workflow_agents.operations.logs import configure_logging
+
+    configure_logging(log_format, level)
 
 
 def _title(command: str) -> None:

@@ -10,16 +10,18 @@ comes back, misses nothing and is told nothing twice; and one that is frozen cos
 """
 
 import asyncio
+import json
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.feed_events import ENTRY, FeedEvent, frame, words_frame
 from workflow_agents.core.stream_events import ReplyEvent, StreamGap
 from workflow_agents.errors import LimitError, StoreError
 from workflow_agents.protocol.history import EntryKind
+from workflow_agents.protocol.sse import EventParser
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
@@ -334,6 +336,12 @@ class Subscription:
         self._buffer.clear()
         self.buffered = 0
         return frames
+
+    def take_told(self) -> list[dict[str, Any]]:
+        """The same as JSON; of what is said in replies, nothing."""
+        parser = EventParser()
+        events = [event for told in self.take() for event in parser.feed(told)]
+        return [json.loads(event.data) for event in events if event.kind == ENTRY]
 
     @property
     def over(self) -> bool:

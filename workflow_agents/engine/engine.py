@@ -310,7 +310,7 @@ class DurableEngine:
                 begin(row)
                 return
         except Exception:  # the edge of one run: it stays due, and the engine goes on
-            logger.exception("run %s cannot begin now", row.run_id)
+            logger.exception("run %s cannot begin", row.run_id, extra={"run_id": row.run_id})
         self._give_back(row)
 
     def _begin_claimed(self, row: RunRow) -> None:

@@ -16,6 +16,7 @@ from workflow_agents.core.logs import RunLog
 from workflow_agents.core.options import RunOptions
 from workflow_agents.core.step_logs import FeedEntry
 from workflow_agents.core.stream_events import StreamEvent
+from workflow_agents.core.workflow_events import WorkflowEvent
 from workflow_agents.errors import ConfigurationError, NotFound, RemoteError, StateError
 from workflow_agents.protocol.approvals import OpenWait
 from workflow_agents.protocol.history import StepKey
@@ -250,6 +251,15 @@ class OverHttp:
         """
         del limit
         raise _not_offered("waits", prefix, "notify the event: await client.notify(event_id, ...)")
+
+    async def events(
+        self, run_id: str | None, label: str | None, after: int | None
+    ) -> AsyncIterator[WorkflowEvent]:
+        """See `qstash.events`; only our own server has a stream."""
+        from workflow_agents.qstash.events import follow
+
+        async for event in follow(self._connection, run_id, label, after):
+            yield event
 
     async def stream(self, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
         """A QStash server passes no stream on.
