@@ -2,6 +2,7 @@
 
 import asyncio
 import builtins
+import re
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -128,6 +129,21 @@ async def test_every_metric_of_the_table_is_told_and_no_other(tmp_path: Path) ->
         told = Told(await Metrics(engine).text())
     table = {PREFIX + metric.name: metric.kind for metric in (*COUNTED, *MEASURED)}
     assert told.kinds == table
+
+
+def test_the_guide_lists_every_metric() -> None:
+    guide = Path(__file__).parents[3] / "docs" / "guides" / "operations.md"
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) ?\| (.+) \|$", guide.read_text("utf-8"), re.M)
+    expected = [
+        (
+            metric.name + ("_total" if metric.kind == "counter" else ""),
+            metric.kind,
+            ", ".join(f"`{label}`" for label in metric.labels),
+            metric.help,
+        )
+        for metric in (*COUNTED, *MEASURED)
+    ]
+    assert rows == expected
 
 
 async def test_the_server_tells_who_has_a_token(site: Site, endpoints: Endpoints) -> None:
