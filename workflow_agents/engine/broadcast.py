@@ -197,7 +197,10 @@ class Broadcast:
     def _tell(self, event: FeedEvent) -> None:
         self.position = event.seq
         for watcher, _ in self._watchers:
-            watcher(event)
+            try:
+                watcher(event)
+            except Exception:  # whoever looks on must not keep others from being told
+                logger.exception("who watches the feed raised")
         if not self._readers:
             return
         told = self.told(event)

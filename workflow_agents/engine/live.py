@@ -209,7 +209,7 @@ class LiveRun:
             target = self._engine.store.run(run_id) if run_id is not None else None
         except StoreError as error:
             # The code of a branch could only fail of it, while others wait for what it would do.
-            logger.error("run %s: %s", self.row.run_id, error, extra={"run_id": self.row.run_id})
+            logger.error("run %s: %s", self.row.run_id, error)
             self._later(lambda: self.notify(key, name, event_id, data, run_id))
             return
         ops: list[Op] = []
@@ -248,9 +248,7 @@ class LiveRun:
             try:
                 found = self._engine.store.conversation(conversation, up_to=up_to, last=last)
             except StoreError as error:
-                logger.error(
-                    "run %s: %s", self.row.run_id, error, extra={"run_id": self.row.run_id}
-                )
+                logger.error("run %s: %s", self.row.run_id, error)
                 await asyncio.sleep(_STORE_RETRY_S)
             else:
                 return (found[-1][0] if found else 0), [data for _, data in found]
@@ -474,7 +472,7 @@ class LiveRun:
                     if stored.key == recorded.key:
                         self.invocation.deliver(stored)
         except StoreError as error:
-            logger.error("run %s: %s", self.row.run_id, error, extra={"run_id": self.row.run_id})
+            logger.error("run %s: %s", self.row.run_id, error)
             self._later(lambda: self._refused(leased, refused, used))
             return
         if planned is not None and not planned.future.done():

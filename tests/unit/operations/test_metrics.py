@@ -131,6 +131,36 @@ async def test_every_metric_of_the_table_is_told_and_no_other(tmp_path: Path) ->
     assert told.kinds == table
 
 
+async def test_runs_that_a_dead_process_left_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    def engine() -> Engine:
+        made = Engine(str(path))
+
+        @made.workflow("/long")
+        async def long(context: AsyncWorkflowContext[Any]) -> None:
+            await context.run("wait", asyncio.Event().wait)
+
+        return made
+
+    first = engine()
+    async with first:
+        run = await first.client.trigger("/long")
+        while not first.core.live:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        # What a death leaves: a run that is leased, and nobody who has it.
+        copy = sqlite3.connect(tmp_path / "dead.db")
+        first.core.store.db.backup(copy)
+        copy.close()
+    path = tmp_path / "dead.db"
+    again = engine()
+    async with again:
+        told = Told(await Metrics(again).text())
+        assert told.value("runs_recovered_total") == 1
+        await again.client.cancel(run.run_id)
+
+
 def test_the_guide_lists_every_metric() -> None:
     guide = Path(__file__).parents[3] / "docs" / "guides" / "operations.md"
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) ?\| (.+) \|$", guide.read_text("utf-8"), re.M)
