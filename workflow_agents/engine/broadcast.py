@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.feed_events import ENTRY, FeedEvent, frame, words_frame
-from workflow_agents.core.stream_events import ReplyEvent, StreamGap
+from workflow_agents.core.stream_events import ReplyEvent, StreamEnded, StreamGap
 from workflow_agents.errors import LimitError, StoreError
 from workflow_agents.protocol.history import EntryKind
 from workflow_agents.protocol.sse import EventParser
@@ -281,9 +281,13 @@ class Subscription:
         self._news.set()
 
     def hear(self, event: ReplyEvent) -> None:
-        """Something is said. What was stored before it comes before it."""
+        """Something is said. What was stored before it comes before it.
+
+        Of a reply that has ended, the entry is just being stored: it comes behind.
+        """
         try:
-            self._broadcast.read()
+            if not isinstance(event, StreamEnded):
+                self._broadcast.read()
         except StoreError:
             self._fall_behind()
         if not self._behind:
