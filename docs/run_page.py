@@ -5,6 +5,7 @@
 Agents on the page reach a scripted model on loopback. If the page makes a FastAPI `app`, it is
 started, and sent what the page's curl commands send. A block that is not to be run says so:
 ```python no-run
+One with a title is a file, which `walk.py` makes.
 """
 
 import ast
@@ -22,6 +23,8 @@ from workflow_agents.testing.model_server import CallTools, RecordedRequest, Rep
 BLOCK = re.compile(r"^```python *(?P<options>[^\n]*)\n(?P<code>.*?)^```$", re.M | re.S)
 CURL = re.compile(r"^curl -X POST localhost:8000(?P<path>\S+)(?P<rest>.*?)(?:#.*)?$", re.M)
 
+VALUES: dict[Any, Any] = {"integer": 12, "number": 30.0, "boolean": True}
+
 
 def blocks(page: Path) -> list[tuple[int, str]]:
     """Line and code of each block that is to be run."""
@@ -29,7 +32,7 @@ def blocks(page: Path) -> list[tuple[int, str]]:
     return [
         (text.count("\n", 0, match.start("code")), match["code"])
         for match in BLOCK.finditer(text)
-        if "no-run" not in match["options"]
+        if "no-run" not in match["options"] and "title=" not in match["options"]
     ]
 
 
@@ -83,7 +86,8 @@ def obliging(request: RecordedRequest) -> Reply | str:
     tool = request.body["tools"][0]
     function = tool.get("function", tool)
     schema = function.get("parameters") or function["input_schema"]
-    return CallTools(((function["name"], dict.fromkeys(schema["properties"], "x")),))
+    arguments = {name: VALUES.get(value.get("type"), "x") for name, value in schema["properties"].items()}
+    return CallTools(((function["name"], arguments),))
 
 
 if __name__ == "__main__":
