@@ -1,6 +1,6 @@
 """What `python [-i] [FILE]` does with lines that somebody types: see `walk.py`.
 
-    python -m docs.typed '{"file": "shop.py", "lines": ["1 + 1"], "stay": false}'
+python -m docs.typed '{"file": "shop.py", "lines": ["1 + 1"], "stay": false}'
 """
 
 import code

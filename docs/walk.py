@@ -89,6 +89,16 @@ def commands(text: str) -> list[Command]:
     return found
 
 
+def shell_lines(page: Path) -> Iterator[str]:
+    """Each line that the page says to type in a shell, whether it is followed or only shown."""
+    for fence in FENCE.finditer(page.read_text(encoding="utf-8")):
+        if fence["kind"] == "console":
+            yield from (command.line for command in commands(fence["text"]))
+        elif fence["kind"] == "sh":
+            lines = fence["text"].replace("\\\n", "").splitlines()
+            yield from (line for line in lines if line.strip() and not line.startswith("#"))
+
+
 def follow(page: Path, folder: Path, nursery: Nursery, environment: dict[str, str]) -> None:
     """Do all that the page says, in an empty folder.
 
