@@ -2,7 +2,7 @@
 
     python -m docs.run_page README.md
 
-Agents on the page reach the model that the environment names. If the page makes a FastAPI `app`, it is
+Agents on the page reach the model that the environment names. If it makes a FastAPI `app`, that is
 started, and sent what the page's curl commands send. A block that is not to be run says so:
 ```python no-run
 One with a title is a file, which `walk.py` makes.

@@ -1,9 +1,9 @@
 """Follow a page at a terminal: make its files, type its commands, compare what they print.
 
-A block ```` ```python title="shop.py" ```` is a file. A block ```` ```console ```` is a terminal: `$ `
+A Python block with `title="shop.py"` is a file. A block of the kind `console` is a terminal: `$ `
 begins a command, `>>> ` a line that is typed into the Python which that has started, and all else
-is printed. `...` stands for anything, on a line of its own for any lines. A last line `Killed` says that somebody kills the process as
-soon as it has printed what stands above.
+is printed. `...` stands for anything, on a line of its own for any lines. A last line `Killed`
+says that somebody kills the process as soon as it has printed what stands above.
 """
 
 import json

@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import upstash_workflow
 from docs import generate, run_page, walk
+from docs.causes import CAUSES
 from tests.forks import Nursery, nursery
 from workflow_agents.cli.main import app as cli
+from workflow_agents.error_codes import CODES
 from workflow_agents.testing import ScriptedModel
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +46,24 @@ def environment() -> Iterator[dict[str, str]]:
 
 
 def forking() -> Nursery:
-    return nursery("docs.run_page", "fastapi", "uvicorn")
+    """Has imported what most pages need."""
+    return nursery(
+        "docs.run_page",
+        "fastapi",
+        "uvicorn",
+        "aiohttp",
+        "genai_prices",
+        "pydantic",
+        "pytest",
+        "workflow_agents.agents.models.openai",
+        "workflow_agents.agents.workflow",
+        "workflow_agents.engine.http_client",
+        "workflow_agents.serve.agents",
+        "workflow_agents.sync.client",
+        "workflow_agents.sync.context",
+        "workflow_agents.testing.crashes",
+        "workflow_agents.testing.environment",
+    )
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if run_page.blocks(p)], ids=name)
@@ -175,3 +195,34 @@ def test_the_files_that_the_architecture_names_exist() -> None:
     gone = [name for name in named if not any((place / name).exists() for place in places)]
     assert named
     assert not gone
+
+
+def test_the_variables_that_are_told_of_are_those_that_are_read() -> None:
+    mine = re.compile(r'"((?:QSTASH|UPSTASH|WORKFLOW_AGENTS|OPENAI|ANTHROPIC)_[A-Z_]+)"')
+    sources = (ROOT / "workflow_agents").rglob("*.py")
+    read = {found for path in sources for found in mine.findall(path.read_text(encoding="utf-8"))}
+    told = generate.VARIABLES.keys() - {"NO_COLOR"}
+    assert told == read - {"ANTHROPIC_AUTH_TOKEN"}, "see VARIABLES in docs/generate.py"
+
+
+def test_the_causes_are_of_codes_that_exist() -> None:
+    assert CAUSES.keys() <= CODES.keys()
+
+
+def test_the_tests_that_promises_name_exist() -> None:
+    page = (ROOT / "docs" / "concepts" / "guarantees.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:\w+/)*test_\w+\.py)`", page)
+    assert len(named) > 10
+    assert not [test for test in named if not (ROOT / "tests" / test).exists()]
+
+
+def test_names_of_the_other_package_have_a_counterpart() -> None:
+    """What `guides/migrating.md` replaces is all that the other package has, and is here."""
+    page = (ROOT / "docs" / "guides" / "migrating.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| `from upstash_workflow(\S*) import ([\w, ]+)` \| `(.+)` \|$", page, re.M
+    )
+    replaced = {one for module, names, _ in rows if not module for one in names.split(", ")}
+    assert replaced == set(upstash_workflow.__all__)
+    for *_, ours in rows:
+        exec(ours, {})
