@@ -12,9 +12,9 @@ CAUSES: dict[str, tuple[str, ...]] = {
         "The path has another prefix or a slash at its end: it is compared as text.",
     ),
     "WA108": ("The package was installed in another environment than the one that runs.",),
-    "WA109": ("The variable is set in a shell, and the service that runs the engine has its own.",),
+    "WA109": ("The variable is set in a shell; the service that runs the engine has its own.",),
     "WA110": (
-        "A notebook cell that defines a workflow was run again: make a new engine, or another path.",
+        "A notebook cell that defines a workflow was run again: use a new engine, or another path.",
         "A module was imported under two names.",
     ),
     "WA111": (
@@ -83,5 +83,6 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "WA704": ("A tool's answer tells the model nothing new, so that it asks again.",),
     "WA705": ("The tool's description does not say what its arguments look like.",),
     "WA711": ("The type is deep or has many alternatives, and the model is small.",),
-    "WA713": ("Prices are unknown and the limit is in dollars: then every call is over it.",),
+    "WA702": ("Money is limited, and the price of the model is not known: give `prices=`.",),
+    "WA713": ("The agent goes round in circles; look at the steps of the run.",),
 }

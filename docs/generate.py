@@ -97,8 +97,8 @@ def commands_page() -> str:
         "",
         NOTE,
         "",
-        "`pip install '.[cli,server]'` brings the command `workflow-agents`. `--help` tells each option",
-        "too; a variable in the last column sets the option where it is not given.",
+        "`pip install '.[cli,server]'` brings the command `workflow-agents`. `--help` tells each",
+        "option too; a variable in the last column sets the option where it is not given.",
         "",
     ]
     for path, command in sorted(commands("workflow-agents", get_command(cli))):
@@ -155,7 +155,7 @@ def settings_page() -> str:
         "| --- | --- |",
         *(f"| `{name}` | {told} |" for name, told in VARIABLES.items()),
         "",
-        "The keys of other providers are read from the usual variables, such as `GROQ_API_KEY`; see",
+        "Keys of other providers are read from the usual variables, such as `GROQ_API_KEY`; see",
         "[Models](../guides/models.md).",
         "",
         "## Limits",
@@ -203,13 +203,14 @@ VARIABLES = {
 def llms_page(made: Mapping[Path, str]) -> str:
     """The pages and what each is about, for language models: https://llmstxt.org."""
     index = (DOCS / "index.md").read_text(encoding="utf-8")
+    about = " ".join(index.split("\n\n")[1].split())
     lines = [
         "# workflow-agents",
         "",
-        f"> {' '.join(index.split(chr(10) * 2)[1].split())}",
+        f"> {about}",
         "",
-        "Everything is imported from `workflow_agents`. Every Python block of these pages runs as it",
-        "stands, with await at the top level; in a script it belongs into `async def main()`.",
+        "Everything is imported from `workflow_agents`. Every Python block of these pages runs as",
+        "it stands, with await at the top level; in a script it belongs into `async def main()`.",
         "`llms-full.txt` beside this file has all pages in one.",
     ]
     for title, folder in SECTIONS.items():
