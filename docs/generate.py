@@ -52,7 +52,7 @@ def errors_page() -> str:
         "An error says what happened, where, what was expected and found, why, and what to do.",
         "Its code never changes its meaning. This page has the standing part of each, and what",
         "usually lies behind it; the error itself adds the step, the value and the run.",
-        "`workflow-agents explain WA201` tells the same in a terminal.",
+        "`workflow-agents explain WA201` tells the first part in a terminal.",
         "",
     ]
     hundred = ""
