@@ -50,7 +50,8 @@ def environment(model: ScriptedModel) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI", "QSTASH"))}
     keys = {"OPENAI_API_KEY": "none-needed", "ANTHROPIC_API_KEY": "none-needed"}
     urls = {"OPENAI_BASE_URL": model.base_url, "ANTHROPIC_BASE_URL": model.anthropic_url}
-    return kept | keys | urls | {"PYTHONPATH": str(ROOT)}
+    quick = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # of the pytest that a page starts
+    return kept | keys | urls | quick | {"PYTHONPATH": str(ROOT)}
 
 
 def forking() -> Nursery:
