@@ -60,11 +60,17 @@ def named(part: Any) -> Iterator[str]:
 def expanded(part: Any, taken: set[str]) -> list[Any]:
     """A part of the nav, with the pages that its globs stand for."""
     if isinstance(part, str):
-        found = [path for path in paths() if fnmatch(path, part) and path not in taken]
-        return found if "*" in part else [part]
+        return (
+            [part] if "*" not in part else [p for p in paths() if fits(p, part) and p not in taken]
+        )
     if isinstance(part, dict):
         return [{title: expanded(inner, taken) for title, inner in part.items()}]
     return [entry for inner in part for entry in expanded(inner, taken)]
+
+
+def fits(path: str, pattern: str) -> bool:
+    """Whether a glob means it: a `*` does not reach into folders."""
+    return path.count("/") == pattern.count("/") and fnmatch(path, pattern)
 
 
 def paths() -> list[str]:
