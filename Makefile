@@ -52,7 +52,7 @@ examples: $(INSTALLED) ## run the examples and compare what they print
 
 docs: $(INSTALLED) ## write the generated pages, build the site, run the code of README and docs
 	@$(BIN)/python -m docs.generate
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@$(PYTEST) tests/test_docs.py
 
 notebooks: $(INSTALLED) ## execute the notebooks
