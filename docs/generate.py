@@ -101,7 +101,9 @@ def commands_page() -> str:
         "option too; a variable in the last column sets the option where it is not given.",
         "",
     ]
-    for path, command in sorted(commands("workflow-agents", get_command(cli))):
+    for path, command in sorted(
+        commands("workflow-agents", get_command(cli)), key=lambda found: found[0]
+    ):
         lines += [f"## {path}", "", command.help or "", ""]
         rows = [row for parameter in command.params if (row := parameter_row(parameter))]
         if rows:
@@ -116,12 +118,12 @@ def commands_page() -> str:
 
 def commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     """A command and those below it, each with what is typed."""
-    inner = getattr(command, "commands", None)
-    if inner is None:
-        yield path, command
+    if hasattr(command, "list_commands"):
+        context = command.make_context(path, [], resilient_parsing=True)
+        for name in command.list_commands(context):
+            yield from commands(f"{path} {name}", command.get_command(context, name))
     else:
-        for name, below in inner.items():
-            yield from commands(f"{path} {name}", below)
+        yield path, command
 
 
 def parameter_row(parameter: Any) -> str:
@@ -193,7 +195,9 @@ VARIABLES = {
     "QSTASH_READONLY_TOKEN": "of `workflow-agents server`: a token that may read and no more",
     "QSTASH_CURRENT_SIGNING_KEY": "the key that deliveries are verified, or signed, with",
     "QSTASH_NEXT_SIGNING_KEY": "the key that comes after it",
+    "QSTASH_DEV": "`true`: clients start and join a server for development",
     "QSTASH_DEV_PORT": "the port of `workflow-agents dev`",
+    "QSTASH_REGION": "which of several hosted servers is used",
     "UPSTASH_WORKFLOW_URL": "where a server reaches this app; what webhook addresses begin with",
     "NO_COLOR": "if it is set, commands print without colours",
 }
