@@ -18,12 +18,12 @@ from workflow_agents import (
     NotifiedWaiter,
     NotifyResult,
     RunLog,
+    RunLogList,
     Secret,
     Webhook,
     WebhookResult,
     Workflow,
 )
-from workflow_agents.core.logs import RunLogList
 from workflow_agents.core.resources import PublishedMessage
 
 

@@ -10,6 +10,7 @@ from workflow_agents import (
     AsyncWorkflowContext,
     CallResponse,
     Client,
+    DeadLetterList,
     DeadLetters,
     Engine,
     EventResult,
@@ -20,13 +21,12 @@ from workflow_agents import (
     NotifyResult,
     RunHandle,
     RunLog,
+    RunLogList,
     Webhook,
     WebhookResult,
     Workflow,
     WorkflowContext,
 )
-from workflow_agents.core.dead_letters import DeadLetterList
-from workflow_agents.core.logs import RunLogList
 from workflow_agents.core.resources import Queue
 from workflow_agents.flask import Serve
 
