@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from workflow_agents.client import AsyncClient, AsyncRunHandle, RunFailed
     from workflow_agents.context.context import AsyncWorkflowContext
     from workflow_agents.context.current_step import CurrentStep
-    from workflow_agents.core.dead_letters import DeadLetter
+    from workflow_agents.core.dead_letters import DeadLetter, DeadLetterList
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.limits import Limits
-    from workflow_agents.core.logs import RunLog
+    from workflow_agents.core.logs import RunLog, RunLogList
     from workflow_agents.core.resources import GroupEndpoint
     from workflow_agents.core.step_logs import CallRequest, FeedEntry, StepLog
     from workflow_agents.core.stream_events import (
@@ -133,6 +133,7 @@ __all__ = [
     "Conversation",
     "CurrentStep",
     "DeadLetter",
+    "DeadLetterList",
     "DeadLetters",
     "Engine",
     "EventResult",
@@ -165,6 +166,7 @@ __all__ = [
     "RunHandle",
     "RunInfo",
     "RunLog",
+    "RunLogList",
     "RunStarted",
     "RunWarning",
     "Secret",
@@ -252,12 +254,12 @@ _ROOMS = {
     "client": ("AsyncClient", "AsyncRunHandle", "RunFailed"),
     "context.context": ("AsyncWorkflowContext",),
     "context.current_step": ("CurrentStep",),
-    "core.dead_letters": ("DeadLetter",),
+    "core.dead_letters": ("DeadLetter", "DeadLetterList"),
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
-    "core.logs": ("RunLog",),
-    "core.workflow_events": ("WorkflowEvent",),
+    "core.logs": ("RunLog", "RunLogList"),
     "core.resources": ("GroupEndpoint",),
+    "core.workflow_events": ("WorkflowEvent",),
     "core.step_logs": ("CallRequest", "FeedEntry", "StepLog"),
     "core.stream_events": (
         "StreamEnded",

@@ -100,14 +100,13 @@ def dev(
     ] = None,
     allow_network: Annotated[list[str] | None, typer.Option(help=_ALLOW_NETWORK)] = None,
     allowed_host: Annotated[list[str] | None, typer.Option(help=_ALLOWED_HOST)] = None,
-    log_format: Annotated[str, typer.Option(help=_LOG_FORMAT)] = "text",
-    log_level: Annotated[str, typer.Option(help=_LOG_LEVEL)] = "warning",
+    log_format: Annotated[str | None, typer.Option(help=_LOG_FORMAT)] = None,
+    log_level: Annotated[str | None, typer.Option(help=_LOG_LEVEL)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     until_stdin_closes: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Run a server for development, with well-known credentials, on this machine only."""
     _check_packages("dev")
-    _configure_logging(log_format, log_level)
     from workflow_agents import config
     from workflow_agents.cli import output
     from workflow_agents.cli.configuration import Configuration
@@ -122,8 +121,11 @@ def dev(
             "store": store,
             "allow_networks": allow_network,
             "allowed_hosts": allowed_host,
+            "log_format": log_format,
+            "log_level": log_level,
         }
     )
+    _configure_logging(settings["log_format"], settings["log_level"])
     run(
         Development(
             application=settings["app"],
@@ -156,13 +158,12 @@ def server(
     retention: Annotated[
         str | None, typer.Option(help="How long what has ended is kept, as 30d. Default: for ever.")
     ] = None,
-    log_format: Annotated[str, typer.Option(help=_LOG_FORMAT)] = "text",
-    log_level: Annotated[str, typer.Option(help=_LOG_LEVEL)] = "warning",
+    log_format: Annotated[str | None, typer.Option(help=_LOG_FORMAT)] = None,
+    log_level: Annotated[str | None, typer.Option(help=_LOG_LEVEL)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Run a server. QSTASH_TOKEN and the signing keys are taken from the environment, or made."""
     _check_packages("server")
-    _configure_logging(log_format, log_level)
     from workflow_agents import config
     from workflow_agents.cli.configuration import Configuration
     from workflow_agents.cli.server import Serving, run
@@ -176,8 +177,11 @@ def server(
             "allowed_hosts": allowed_host,
             "rate": rate,
             "retention": retention,
+            "log_format": log_format,
+            "log_level": log_level,
         }
     )
+    _configure_logging(settings["log_format"], settings["log_level"])
     run(
         Serving(
             store=settings["store"] or config.store_path_or("server"),

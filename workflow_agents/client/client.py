@@ -20,6 +20,8 @@ from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.times import duration_ms, instant_ms
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from workflow_agents.approvals import AsyncApprovals
     from workflow_agents.client.messages import AsyncMessages, AsyncSchedules
     from workflow_agents.client.resources import (
