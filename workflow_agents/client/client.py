@@ -4,7 +4,7 @@ It speaks to a `Backend`: the embedded engine of this process, or a QStash serve
 decided here: each method checks what it is given, asks once, and gives back values.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack

@@ -90,6 +90,8 @@ async def test_a_reader_who_comes_back_goes_on_behind_what_it_has_seen(
     assert seen + again.entries() == whole.entries()
     from_the_start = await readers.open("?after=0")
     await from_the_start.read_on(has(4))
+    # Who loses the connection right behind the first event has seen nothing yet.
+    assert from_the_start.events[0].id == 0
     assert from_the_start.entries()[-4:] == whole.entries()
 
 
