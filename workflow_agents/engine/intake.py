@@ -154,8 +154,8 @@ class Intake:
         options = replace(options, depth=depth, headers=plan.headers)
         if above.checkpoints:
             return engine.wire.runs.child(parent.id, step, plan, options)
-        served = engine.served(plan.workflow)
-        op = self._add_run(plan.workflow, plan.body, options, plan.run_id, engine.clock.now_ms())
+        served = engine.served(engine.named_by(parent.workflow, plan.workflow))
+        op = self._add_run(served.path, plan.body, options, plan.run_id, engine.clock.now_ms())
         flow = options.over(served.options).flow_control
         op.flow_key = None if flow is None else flow.key
         op.parent, op.parent_step = parent.id, step
