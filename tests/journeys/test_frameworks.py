@@ -95,8 +95,7 @@ async def test_a_journey(site: Site, web: Web) -> None:
         return web.to("https://ship.example/")
 
     [told_of] = await site.until(told)
-    async with http() as outside:
-        answered = await outside.post(told_of.body.decode(), content="on its way")
+    answered = await site.ask("POST", told_of.body.decode(), content="on its way")
     assert answered.status_code == 200, answered.text
     assert await site.ended(run) == ["chair", 2, 30, "on its way"]
 
@@ -128,9 +127,3 @@ async def refuses(site: Site) -> None:
     assert (large.status_code, large.json()["code"]) == (413, "WA501")
     unknown = await site.request("/v2/workflows/hooks/local/wfr_none/evt_none")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "WA606")
-
-
-def http() -> Any:
-    import httpx2
-
-    return httpx2.AsyncClient(trust_env=False)
