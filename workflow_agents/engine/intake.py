@@ -155,6 +155,7 @@ class Intake:
         if above.checkpoints:
             return engine.wire.runs.child(parent.id, step, plan, options)
         served = engine.served(engine.named_by(parent.workflow, plan.workflow))
+        options = replace(options, url=_beside(above.url, parent.workflow, served.path))
         op = self._add_run(served.path, plan.body, options, plan.run_id, engine.clock.now_ms())
         flow = options.over(served.options).flow_control
         op.flow_key = None if flow is None else flow.key
@@ -299,3 +300,9 @@ def _first_entries(inherit: Inheritance | None, now: int) -> list[Entry]:
         step.outcome = True
         entries.append(step)
     return entries
+
+
+def _beside(url: str | None, own: str, other: str) -> str | None:
+    """The address of a path, from that of another one of the same app; None: none is known."""
+    bare = (url or "").partition("?")[0]
+    return bare.removesuffix(own) + other if bare.endswith(own) else None
