@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import workflow_agents
+from docs.parity import parity_page
 from tests.official.endpoints import ENDPOINTS
 from tests.rest import test_headers as headers
 from tests.rest.delivered_headers import OF_ANSWERS, OF_DELIVERIES, OF_VISITS
@@ -182,6 +183,7 @@ def pages() -> dict[Path, str]:
         DOCS / "errors.md": errors_page(),
         DOCS / "api.md": api_page(),
         DOCS / "endpoints.md": endpoints_page(),
+        DOCS / "parity.md": parity_page(NOTE),
     }
 
 

@@ -102,6 +102,7 @@ if TYPE_CHECKING:
         logging_middleware,
     )
     from workflow_agents.serve.neutral import async_serve, async_serve_many, serve, serve_many
+    from workflow_agents.serve.options import RouteOptions
     from workflow_agents.serve.serve import Engine
     from workflow_agents.serve.workflow import Workflow
     from workflow_agents.sync.client import Client, DeadLetters, RunHandle
@@ -158,6 +159,7 @@ __all__ = [
     "OutputMismatch",
     "Price",
     "RemoteError",
+    "RouteOptions",
     "RunCompleted",
     "RunError",
     "RunFailed",
@@ -294,6 +296,7 @@ _ROOMS = {
     ),
     "serve.many": ("InvokableWorkflow", "create_workflow"),
     "serve.neutral": ("async_serve", "async_serve_many", "serve_many"),
+    "serve.options": ("RouteOptions",),
     "serve.serve": ("Engine",),
     "serve.workflow": ("Workflow",),
     "sync.client": ("Client", "DeadLetters", "RunHandle"),

@@ -42,8 +42,8 @@ ONLY_THEIRS = {
     **{
         f"upstash-forward-{name}": TRANSPORT
         for name in (
-            "accept-encoding", "connection", "content-length", "content-type", "host", "upstash-signature",
-            "user-agent",
+            "accept-encoding", "connection", "content-length", "content-type", "host",
+            "upstash-signature", "user-agent",
         )
     },
     "content-type": FETCH,
