@@ -1,7 +1,7 @@
 """What the official JavaScript SDK offers, and what of ours does the same: the table of a page.
 
 The table is `parity.txt`. A row is `theirs | ours | shown by`; the last may be left out where that
-of its section holds. Ours is a name to be found by `resolve`: "Engine", "RunLog.state" for a member,
+of its section holds. Ours is a name that `resolve` finds: "Engine", "RunLog.state" for a member,
 "AsyncClient.notify(event_data)" for an argument or an option. A dash and a reason: it is not needed
 here. A question mark and a reason: it is not there yet.
 """

@@ -228,11 +228,6 @@ class DurableEngine:
             )
         return found
 
-    def named_by(self, path: str, name: str) -> str:
-        """The path of the workflow that one at `path` calls `name`: that, or beside itself."""
-        beside = f"{path.rpartition('/')[0]}/{name}"
-        return beside if name not in self.workflows and beside in self.workflows else name
-
     def ensure_running(self) -> None:
         """Raise unless the engine runs.
 
