@@ -20,6 +20,7 @@ TOKEN = "eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3JkIn0
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 AT_ONCE = 4
 PATIENCE_S = 120
+GOAL = 1_500  # messages/s
 
 
 class Receiver(asyncio.Protocol):
@@ -141,8 +142,12 @@ async def messages_per_second(folder: Path, messages: int, batch_of: int) -> Jso
 async def main() -> None:
     import tempfile
 
+    from benchmarks.beside import aiohttp_per_s, share
+
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(await messages_per_second(Path(folder), 10_000, 100), indent=1))
+        figures = await messages_per_second(Path(folder), 10_000, 100)
+    figures |= share(figures["messages_per_s"], GOAL, "aiohttp", await aiohttp_per_s())
+    print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

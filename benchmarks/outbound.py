@@ -49,7 +49,7 @@ async def serve() -> None:
     await server.serve_forever()
 
 
-async def _rate(send: Send, requests: int, at_once: int) -> tuple[float, float]:
+async def rate_of(send: Send, requests: int, at_once: int) -> tuple[float, float]:
     """Requests a second, and microseconds of CPU for each."""
 
     async def some(n: int) -> None:
@@ -90,8 +90,8 @@ async def requests_per_second(requests: int, at_once: int) -> Json:
     try:
         found = [
             (
-                await _rate(ours, requests, at_once),
-                await _rate(theirs, requests // SHARE_OF_HTTPX2, at_once),
+                await rate_of(ours, requests, at_once),
+                await rate_of(theirs, requests // SHARE_OF_HTTPX2, at_once),
             )
             for _ in range(TURNS)
         ]

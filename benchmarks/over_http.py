@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.adapter import MARKS, Json, step_body
+from benchmarks.beside import share, sqlite_per_s
 from benchmarks.messages import TOKEN, rest
 from benchmarks.procstat import cpu_seconds
 
 PATIENCE_S = 120
+GOALS = {"W1": 1_500, "W2": 4_000}  # steps/s
 
 
 def serve(port: int, folder: str) -> None:
@@ -153,6 +155,9 @@ async def main() -> None:
             figures["W2"] = await bench.measure("W2", 200, 10, 50)
         finally:
             await bench.stop()
+    for workload, found in figures.items():
+        alone = await sqlite_per_s(workload)
+        found |= share(found["steps_per_s"], GOALS[workload], workload, alone)
     print(json.dumps(figures, indent=1))
 
 

@@ -17,8 +17,11 @@ import urllib.request
 from pathlib import Path
 
 from benchmarks.adapter import Json
+from benchmarks.beside import aiohttp_per_s, share
 from benchmarks.messages import TOKEN, free_port, rest
 from benchmarks.procstat import cpu_seconds
+
+GOAL = 250  # steps/s
 
 
 async def steps_per_second(folder: Path, steps: int, at_once: int, *, certificates: bool) -> Json:
@@ -100,6 +103,8 @@ async def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             figures = await steps_per_second(Path(folder), 200, at_once, certificates=certificates)
             asked = {"runs at once": at_once, "certificates of the system": certificates}
+            alone = await aiohttp_per_s()
+            figures |= share(figures["steps_per_s"], GOAL, "aiohttp", alone)
             print(json.dumps({**asked, **figures}, indent=1))
 
 

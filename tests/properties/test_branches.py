@@ -2,42 +2,34 @@
 
 Each of 5,000 programs runs three ways, in virtual time. By plain asyncio: that is the model.
 On an engine: it returns the same, and its code meets the same results in the same order, also
-where branches share a list or the first to finish cancels the others. And on an engine whose
-process dies again and again: it ends as it must, and every replay meets what was met before.
+where branches share a list or the first to finish cancels the others. And on an engine to whose
+process, disk, network and clock things happen, as in `tests/simulation`, to whose seeds these
+belong: it ends as it must, and every replay meets what was met before.
 """
 
 import asyncio
 import random
+from collections import Counter
 from typing import Any
 
 import pytest
 
-from tests.simulation.generate import Generator
+from tests.simulation.generate import Generator, RandomFaults, disturbances
 from tests.simulation.model import End, Plain, end_of, matches
 from tests.simulation.programs import Node
 from tests.simulation.scenario import Scenario, Started
 from tests.simulation.world import World
 from workflow_agents import AsyncWorkflowContext, Engine
 from workflow_agents.context import turns
-from workflow_agents.testing.faults import AtCommit, Faults
+from workflow_agents.testing.faults import AtCommit, AtRequest, AtStatement, Faults
 from workflow_agents.testing.virtual_time import VirtualClock, VirtualTime, run_virtually
 
 PROGRAMS = 5_000
 BLOCK = 250
-
-
-class RandomCrashes(Faults):
-    """The process dies at some of its commits."""
-
-    def __init__(self, draw: random.Random) -> None:
-        self._draw = draw
-        self._left = 3
-
-    def at_commit(self) -> AtCommit | None:
-        if not self._left or self._draw.random() > 0.12:
-            return None
-        self._left -= 1
-        return self._draw.choice((AtCommit.CRASH_BEFORE, AtCommit.CRASH_AFTER))
+FAULTS = (
+    *(fault.name for faults in (AtCommit, AtStatement, AtRequest) for fault in faults),
+    "crash",
+)
 
 
 def plainly(program: Node) -> tuple[End, list[Any], bool]:
@@ -68,6 +60,7 @@ def test_programs_do_what_plain_asyncio_does(block: int, monkeypatch: pytest.Mon
     if block % 5 == 0:
         # As where other work keeps the loop busy, or the loop does not tell when it is quiet.
         monkeypatch.setattr(turns, "_QUIET_TURNS", 1_000_000)
+    fired: Counter[str] = Counter()
     for seed in range(block * BLOCK, (block + 1) * BLOCK):
         program, end, notes = determined_program(seed)
         draw = random.Random(seed)
@@ -78,9 +71,14 @@ def test_programs_do_what_plain_asyncio_does(block: int, monkeypatch: pytest.Mon
         assert clean.met["wfr_r"] == notes, f"seed {seed}: another order"
 
         crashes = [draw.randint(1, 2_000) for _ in range(draw.randint(0, 2))]
-        torn = Scenario([Started("r", program)], keep_ms, crashes_ms=crashes)
+        torn = Scenario(
+            [Started("r", program)], keep_ms, crashes_ms=crashes, clock=disturbances(draw)
+        )
+        faults = RandomFaults(seed)
         # That it ends as it must, and that replays repeat what was, is asked in there.
-        World(torn, RandomCrashes(draw), seed).play()
+        fired += World(torn, faults, seed).play().fired + faults.fired
+    seldom = {kind: fired[kind] for kind in FAULTS if fired[kind] < BLOCK // 20}
+    assert not seldom, f"too seldom to have tested anything: {seldom}"
 
 
 @pytest.mark.parametrize("keep", [0, 10])

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Campaign:
         """Their numbers."""
         return range(self.seeds // self.block)
 
-    @property
+    @cached_property
     def kept(self) -> list[int]:
         """The seeds that ever failed: those of `seeds.txt` in the package."""
         folder = Path(__file__).parents[2].joinpath(*self.module.split("."))

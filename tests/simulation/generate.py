@@ -222,13 +222,14 @@ class Generator:
         return f"e{self._events}"
 
 
-def scenario_of(seed: int) -> Scenario:
-    """What happens under this seed."""
+def scenario_of(seed: int, *, large: bool = True) -> Scenario:
+    """What happens under this seed; `large`: with more runs, whose programs are longer."""
     draw = random.Random(seed)
     generator = Generator(draw)
     runs: list[Started] = []
-    for i in range(draw.choice((1, 1, 2, 3))):
-        program = generator.program(draw.randint(2, 7 if i == 0 else 4))
+    first, others = (7, 4) if large else (4, 2)
+    for i in range(draw.choice((1, 1, 2, 3) if large else (1, 1, 1, 2))):
+        program = generator.program(draw.randint(2, first if i == 0 else others))
         run = Started(f"run{i}", program, at_ms=draw.randint(0, 100))
         if draw.random() < 0.1:
             run.delay_ms = draw.randint(1, 200)
@@ -252,7 +253,7 @@ def scenario_of(seed: int) -> Scenario:
         runs.append(Started("heals", program, resume=True))
     # Drawn apart, so that what happens else under a seed stays what it was.
     apart = random.Random(f"pauses of {seed}")
-    if apart.random() < 0.12:
+    if apart.random() < (0.12 if large else 0.05):
         runs.append(Started("asks", _asking(apart), at_ms=apart.randint(0, 100)))
     return Scenario(
         runs,

@@ -25,6 +25,8 @@ checkpoints, `VISIT`.
 
 VISIT = "visit"
 PATH = "/v2/workflows/checkpoints"
+CHANNEL = f"{PATH}/channel"
+"""Where a request is opened that goes on: a batch is a line of its body, the answer another."""
 
 
 # Frames: what the endpoint says.
@@ -94,13 +96,17 @@ class Rest(NamedTuple):
     seen: int
 
 
+class Yield(NamedTuple):
+    """The endpoint's process stops: the run is to go on elsewhere, and no attempt has failed."""
+
+
 class End(NamedTuple):
     """See `Keeper.ended`."""
 
     ending: Completed | Failed
 
 
-Frame = Record | Planned | Withdrawn | Notified | Recall | Remember | Cancel | Rest | End
+Frame = Record | Planned | Withdrawn | Notified | Recall | Remember | Cancel | Rest | Yield | End
 
 
 # News: what the server says.

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import Self
 
 from workflow_agents.core.checks import MAX_KEY_LENGTH
@@ -66,6 +67,7 @@ class FlowControl:
         return ",".join(parts)
 
     @classmethod
+    @lru_cache(1024)  # each message, run and visit names its limits in full
     def from_value(cls, key: str, value: str) -> Self:
         """Read the limits as the wire writes them.
 

@@ -11,6 +11,7 @@ known here is answered with `closed`: its run goes on elsewhere, or not at all.
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -65,20 +66,32 @@ class _Offered(NamedTuple):
 
 
 class Checkpoints:
-    """See the module."""
+    """See the module.
+
+    Attributes:
+        channels: how those end who take batches one after the other.
+    """
 
     def __init__(self, engine: "DurableEngine") -> None:
         self._engine = engine
         self._invocations: dict[str, RemoteInvocation] = {}
         self._offers: dict[str, _Offered] = {}
+        self._accepted: set[_Offered] = set()
         self._visits: set[asyncio.Task[None]] = set()
         self._polls: dict[str, asyncio.Event] = {}
         self._hung_up: set[str] = set()
+        self.channels: set[Callable[[], None]] = set()
+
+    def hang_up(self) -> None:
+        """Whoever waits for news is answered, and channels are ended: the engine stops soon."""
+        for end in [*self.channels]:
+            end()
+        for event in self._polls.values():
+            event.set()
 
     async def close(self) -> None:
         """Abandon the visits: their runs are visited again when the engine starts."""
-        for event in self._polls.values():
-            event.set()
+        self.hang_up()
         for task in self._visits:
             task.cancel()
         await asyncio.gather(*self._visits, return_exceptions=True)
@@ -107,17 +120,20 @@ class Checkpoints:
 
     def offered(self, run: KnownRun, message: MessageRow, attempt: Attempt) -> bool:
         """The visit is over; whether the run was adopted by it."""
-        if self._offers.get(run.run_id) == _Offered(message.id, attempt.number):
+        offered = _Offered(message.id, attempt.number)
+        if self._offers.get(run.run_id) == offered:
             del self._offers[run.run_id]
         invocation = self._invocations.get(run.run_id)
         if invocation is not None and invocation.message == message.id:
             self._over(invocation, attempt)
+        if offered in self._accepted:
+            self._accepted.remove(offered)
             return True
         now = self._engine.wire.known.find(run.run_id)
         return now is not None and now.options.checkpoints
 
     def _over(self, invocation: RemoteInvocation, attempt: Attempt) -> None:
-        if attempt.answer is None and not attempt.final:
+        if attempt.answer is None and not attempt.final and not attempt.unsent:
             invocation.broke_off()
             self._if_dead(invocation)
         else:
@@ -177,10 +193,12 @@ class Checkpoints:
         live = LiveRun(engine, row, options)
         engine.live[row.id] = live
         live.invocation = invocation = self._begun(live, offered.message)
+        self._accepted.add(offered)
 
         def told(outcome: Outcome) -> None:
             engine.wire.known.forget(run_id)
             if not isinstance(outcome, Applied):
+                self._accepted.discard(offered)
                 live.close()
 
         engine.commits.submit(change, told)
@@ -211,7 +229,7 @@ class Checkpoints:
         mine = [one for one in self._invocations.values() if one.endpoint == endpoint]
         for invocation in mine:
             invocation.heard()
-        if any(invocation.unseen for invocation in mine):
+        if self._engine.stopping or any(invocation.unseen for invocation in mine):
             return
         event = self._polls.setdefault(endpoint, asyncio.Event())
         try:

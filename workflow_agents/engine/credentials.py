@@ -3,8 +3,10 @@
 The keys lie sealed in the store, because they are needed again; of tokens only a hash does.
 """
 
+import hashlib
 import json
 import secrets
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.errors import StoreError
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
 
 _KEYS = "signing_keys"
+_RETIRED = "retired_signing_keys"
+_MOST_RETIRED = 100
 _TOKEN = "token"  # noqa: S105
 _CURRENT, _NEXT = "signing-key-current", "signing-key-next"
 
@@ -62,12 +66,14 @@ class Credentials:
             stored = self._stored_keys()
         except StoreError:  # sealed with a key that is lost: they are not needed
             return given
-        return stored if stored and stored.current == given.following else given
+        was_rotated = _digest(given.current) in self._retired()
+        return stored if stored and was_rotated else given
 
     async def rotate(self) -> SigningKeys:
         """The next key becomes the current one, and a new one the next. Durable on return."""
         keys = SigningKeys(self.keys.following, new_signing_key())
-        await self._keep_keys(keys)
+        retired = [*self._retired(), _digest(self.keys.current)][-_MOST_RETIRED:]
+        await self._keep_keys(keys, retired)
         self._engine.wire.signing = keys
         return keys
 
@@ -78,9 +84,14 @@ class Credentials:
         opened = self._engine.sealer.open_headers(json.loads(stored))
         return SigningKeys(opened[_CURRENT], opened[_NEXT])
 
-    async def _keep_keys(self, keys: SigningKeys) -> None:
+    def _retired(self) -> list[str]:
+        """Hashes of the keys that were rotated out, the latest last."""
+        stored = self._engine.store.messages.setting(_RETIRED)
+        return [] if stored is None else json.loads(stored)
+
+    async def _keep_keys(self, keys: SigningKeys, retired: Sequence[str] = ()) -> None:
         sealed = self._engine.sealer.seal_headers({_CURRENT: keys.current, _NEXT: keys.following})
-        await self._keep(_KEYS, sealed)
+        await self._keep({_KEYS: sealed, _RETIRED: [*retired]} if retired else {_KEYS: sealed})
 
     def token(self) -> tuple[str, bytes] | None:
         """The user and the hash of the token that was made for this store, if one was."""
@@ -92,10 +103,15 @@ class Credentials:
 
     async def keep_token(self, user: str, digest: bytes) -> None:
         """Know the token again after a restart."""
-        await self._keep(_TOKEN, {"user": user, "digest": digest.hex()})
+        await self._keep({_TOKEN: {"user": user, "digest": digest.hex()}})
 
-    async def _keep(self, name: str, data: Any) -> None:
-        await self._engine.commits.store(Change([KeepSetting(name, json.dumps(data))]))
+    async def _keep(self, settings: Mapping[str, Any]) -> None:
+        ops = [KeepSetting(name, json.dumps(data)) for name, data in settings.items()]
+        await self._engine.commits.store(Change(ops))
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def new_signing_key() -> str:

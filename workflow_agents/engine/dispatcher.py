@@ -71,8 +71,13 @@ class Dispatcher:
         """Begin."""
         self._task = self._engine.spawn(self._run())
 
-    async def stop(self) -> None:
+    def halt(self) -> None:
         """Claim nothing more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def stop(self) -> None:
+        """The same, and wait until it is so."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -268,7 +273,8 @@ class Dispatcher:
 
         margin = margin_ms(flow) if elsewhere else 0
         starting = self._admitting[flow.key]
-        slots, starts = self._engine.store.flow(flow.key, now - flow.period_ms - margin)
+        since = None if flow.rate is None else now - flow.period_ms - margin
+        slots, starts = self._engine.store.flow(flow.key, since)
         decision = admit(
             flow,
             in_flight=slots + len(starting),
@@ -295,7 +301,7 @@ class Dispatcher:
                 self._free(PauseFlow(key, False, now))
             elif held.for_slot:
                 flow = limits.of(key)
-                slots, _ = self._engine.store.flow(key, now)
+                slots, _ = self._engine.store.flow(key, None)
                 taken = slots + len(self._admitting.get(key, ()))
                 if flow is not None and taken < (flow.parallelism or 0):
                     self._free(FreeFlow(key, now))

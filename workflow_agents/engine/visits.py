@@ -56,7 +56,8 @@ class Visits:
         if self._is_followed(message):
             await self._take(row, [_taken(message, row.attempt, self._engine.clock.now_ms())])
             return
-        spec = self._engine.wire.messages.opened(message.spec)
+        is_first = message.id == run.first
+        spec = run.config if is_first else self._engine.wire.messages.opened(message.spec)
         match message.kind:
             case MessageKind.CALL:
                 await self._call(row, message, run, spec)

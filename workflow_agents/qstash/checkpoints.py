@@ -3,7 +3,7 @@
 All of them share one line of requests: the next one leaves when the former is answered, and
 carries whatever the code of all of them has come to meanwhile. While invocations are in hand
 for longer than a moment, the process also waits for news in a request of its own, which is its
-sign of life.
+sign of life, and what it says goes over a channel, if there is one to be had.
 
 Only the journal of an invocation knows what is said here. Source: `core.checkpoints`.
 """
@@ -13,10 +13,11 @@ import logging
 from collections import deque
 from collections.abc import Coroutine
 from contextvars import copy_context
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from workflow_agents.core.checkpoint_json import NotFrames, read_answer, write_batch
 from workflow_agents.core.checkpoints import (
+    CHANNEL,
     PATH,
     Adoption,
     Batch,
@@ -30,10 +31,15 @@ from workflow_agents.core.checkpoints import (
     Rest,
     Said,
     Told,
+    Yield,
 )
 from workflow_agents.core.journal import Call, Completed, Invoke
 from workflow_agents.errors import RemoteError
 from workflow_agents.qstash.connection import Connection, ServerRequest, new_id
+from workflow_agents.stopping import process_stops
+
+if TYPE_CHECKING:
+    from workflow_agents.qstash.checkpoint_channel import Channel
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +48,11 @@ _MOST_BYTES = 4 * 2**20
 
 _MOMENT_S = 0.05
 _AGAIN_S = 1.0
+_LOOK_EVERY_S = 0.25
+"""How soon it is seen that this process was asked to end."""
+
+_LAST_WORDS_S = 2.0
+"""How long the server may take to hear of it."""
 
 
 class Listener(Protocol):
@@ -77,6 +88,7 @@ class Line:
         self._out: deque[tuple[int, Frame]] = deque()
         self._seen = 0
         self._gone = False
+        self._given_back = False
 
     @property
     def has_spoken(self) -> bool:
@@ -86,7 +98,7 @@ class Line:
     def say(self, frame: Frame) -> int:
         """Tell the server; the number of the frame."""
         self._said += 1
-        if not self._gone:
+        if not self._gone and (not self._given_back or isinstance(frame, Yield)):
             self._out.append((self._said, frame))
             self._lines.speak_soon()
         return self._said
@@ -94,6 +106,12 @@ class Line:
     def rest(self) -> None:
         """Tell the server that the code waits for nothing but news."""
         self.say(Rest(self._seen))
+
+    def give_back(self) -> None:
+        """This process stops: the run is to go on elsewhere. What was said before still counts."""
+        if not self._gone and not self._given_back:
+            self._given_back = True
+            self.say(Yield())
 
     def leave(self) -> None:
         """Nothing more is said or heard."""
@@ -158,8 +176,13 @@ class Lines:
         self._lines: dict[str, Line] = {}
         self._speaking: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._channel: Channel | None = None
+        self._no_channels = False
         self._called = False
         self._all = False
+        self._looks = False
+        self._emptied: asyncio.Event | None = None
 
     @property
     def is_of_this_loop(self) -> bool:
@@ -174,12 +197,17 @@ class Lines:
         line = self._lines[run_id] = Line(self, run_id, by, listener)
         if self._listening is None:
             self._loop.call_later(_MOMENT_S, self._listen, context=self._context)
+        if not self._looks:
+            self._looks = True
+            self._loop.call_later(_LOOK_EVERY_S, self._look, context=self._context)
         return line
 
     def left(self, line: Line) -> None:
         """An invocation is over."""
         if self._lines.get(line.run_id) is line:
             del self._lines[line.run_id]
+            if not self._lines and self._emptied is not None:
+                self._emptied.set()
             if not self._lines and self._listening is not None:
                 self._loop.call_later(_MOMENT_S, self._listen, context=self._context)
 
@@ -216,10 +244,8 @@ class Lines:
 
     async def _exchange(self, batch: list[tuple[Line, Said]]) -> None:
         body = write_batch(Batch(self._name, [said for _, said in batch]))
-        headers = {"content-type": "application/json"}
         try:
-            answer = await self._connection.fetch(ServerRequest("POST", PATH, headers, body))
-            told = read_answer(answer)
+            told = read_answer(await self._ask(body))
         except (RemoteError, NotFrames) as error:
             logger.error("runs in hand are left to the server: %s", error)
             for line in [*self._lines.values()]:
@@ -227,6 +253,45 @@ class Lines:
             return
         for (line, said), one in zip(batch, told, strict=True):
             line.heard(said, one)
+
+    def _look(self) -> None:
+        """Give everything back, if the process is asked to end: its visits hold it up."""
+        self._looks = bool(self._lines)
+        if self._looks:
+            if process_stops():
+                self.give_back()
+            self._loop.call_later(_LOOK_EVERY_S, self._look, context=self._context)
+
+    def give_back(self) -> None:
+        """This process stops: all runs in hand go on elsewhere."""
+        for line in [*self._lines.values()]:
+            line.give_back()
+            self._loop.call_later(_LAST_WORDS_S, line.close)
+
+    async def _ask(self, body: bytes) -> bytes:
+        if self._channel is not None:
+            answer = await self._channel.exchange(body)
+            if answer is not None:
+                return answer
+            # Whether it was heard or not: it is said again as it is.
+            self._hang_up()
+        elif self._opening is None and not self._no_channels:
+            self._opening = self._task(self._open_channel())
+        headers = {"content-type": "application/json"}
+        return await self._connection.fetch(ServerRequest("POST", PATH, headers, body))
+
+    async def _open_channel(self) -> None:
+        try:
+            self._channel = await self._connection.open_channel(CHANNEL)
+            self._no_channels = self._channel is None
+        finally:
+            self._opening = None
+
+    def _hang_up(self) -> None:
+        if self._channel is not None:
+            self._no_channels = self._channel.broken
+            self._channel.close()
+            self._channel = None
 
     def _listen(self) -> None:
         """Listen as long as invocations are in hand, and are so for more than a moment."""
@@ -253,13 +318,21 @@ class Lines:
         return self._loop.create_task(coroutine, context=self._context.copy())
 
     async def close(self) -> None:
-        """End the requests that are under way."""
+        """Give back what is in hand, and end the requests that are under way."""
+        if self._lines:
+            self.give_back()
+            self._emptied = asyncio.Event()
+            # Each of them is closed by then, whether the server has answered or not.
+            await self._emptied.wait()
         for line in [*self._lines.values()]:
             line.close()
-        tasks = [task for task in (self._speaking, self._listening) if task is not None]
+        tasks = [
+            task for task in (self._speaking, self._listening, self._opening) if task is not None
+        ]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._hang_up()
 
 
 def size_of(frame: Frame) -> int:

@@ -17,6 +17,7 @@ from workflow_agents.protocol.codec import Undecodable, decode
 from workflow_agents.protocol.secrets import Secret
 
 if TYPE_CHECKING:
+    from workflow_agents.qstash.checkpoint_channel import Channel
     from workflow_agents.qstash.checkpoints import Lines
 
 DEFAULT_URL = "https://qstash.upstash.io"
@@ -130,6 +131,13 @@ class Connection:
                 skip_auto_headers=("content-type",),
             )
         return self._client
+
+    async def open_channel(self, path: str) -> "Channel | None":
+        """A request that goes on; None: there is none to be had."""
+        from workflow_agents.qstash.checkpoint_channel import Channel
+
+        headers = {"authorization": f"Bearer {self.token}"}
+        return await Channel.open(self._open(), self.base_url + path, headers)
 
     def lines(self) -> "Lines":
         """By which our own server is told of the runs that are in hand on this loop."""

@@ -16,9 +16,11 @@ _SLOTS = (
 _STARTS = "SELECT at FROM flow_starts WHERE flow_key = ? AND at >= ? ORDER BY at, n"
 
 
-def flow(query: Query, flow_key: str, since: int) -> tuple[int, list[int]]:
+def flow(query: Query, flow_key: str, since: int | None) -> tuple[int, list[int]]:
     """See `Store.flow`. Slots are counted from who holds them, never in a counter."""
     [(slots,)] = query(_SLOTS, (flow_key,))
+    if since is None:
+        return slots, []
     return slots, [at for (at,) in query(_STARTS, (flow_key, since))]
 
 

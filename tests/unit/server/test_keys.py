@@ -38,11 +38,13 @@ async def test_made_keys_last_and_are_sealed(tmp_path: Path) -> None:
         assert await site.engine.wire.credentials.load_keys() == made
 
 
-async def test_given_keys_that_were_rotated_stay_rotated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", [1, 2, 5])
+async def test_given_keys_that_were_rotated_stay_rotated(tmp_path: Path, times: int) -> None:
     path, given = tmp_path / "server.db", SigningKeys("sig_a" * 9, "sig_b" * 9)
     async with serving(path) as site:
         await site.engine.wire.credentials.load_keys(given)
-        rotated = await site.engine.wire.credentials.rotate()
+        for _ in range(times):
+            rotated = await site.engine.wire.credentials.rotate()
     async with serving(path) as site:
         assert await site.engine.wire.credentials.load_keys(given) == rotated
         other = SigningKeys("sig_c" * 9, "sig_d" * 9)
