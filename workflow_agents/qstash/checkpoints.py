@@ -157,7 +157,8 @@ class Line:
                 self._listener.news(news)
         self._listener.settled(last)
         if told.closed:
-            self.close()
+            # A visit that adopts its run and is answered 200 is done with, for the server.
+            self.close(_not_adopted() if isinstance(self.by, Adoption) else None)
 
 
 class Lines:
@@ -248,8 +249,10 @@ class Lines:
             told = read_answer(await self._ask(body))
         except (RemoteError, NotFrames) as error:
             logger.error("runs in hand are left to the server: %s", error)
+            # Nonsense that somebody in between has answered is no failure of the code.
+            heard = error if isinstance(error, RemoteError) else _not_heard(str(error))
             for line in [*self._lines.values()]:
-                line.close(error)
+                line.close(heard)
             return
         for (line, said), one in zip(batch, told, strict=True):
             line.heard(said, one)
@@ -346,3 +349,11 @@ def size_of(frame: Frame) -> int:
             return sum(map(len, messages))
         case _:
             return 0
+
+
+def _not_adopted() -> RemoteError:
+    return _not_heard("it did not take the run over: it has ended, or is visited anew")
+
+
+def _not_heard(found: str) -> RemoteError:
+    return RemoteError("WA303", "the QStash server was not heard", found=found, status=0, body="")
