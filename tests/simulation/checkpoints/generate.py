@@ -29,10 +29,15 @@ def world_of(seed: int) -> tuple[World, "CheckpointFaults"]:
 
 
 class CheckpointFaults(RandomFaults):
-    """What goes wrong under a seed: also on the way between the endpoint and the server."""
+    """What goes wrong under a seed: also on the way between the endpoint and the server.
+
+    Attributes:
+        repeated: runs of which a visit came twice. Its bodies run twice, and one counts.
+    """
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
+        self.repeated: set[str] = set()
         self._own = random.Random(f"faults of checkpoints {seed}")
         self._left = self._own.choice((0, 2, 4, 8))
         self._rate = self._own.choice((0.05, 0.2, 0.5))
@@ -48,6 +53,8 @@ class CheckpointFaults(RandomFaults):
             # Such an answer to the first visit says that there is no workflow.
             return None
         self._left -= 1
+        if fault is AtRequest.DUPLICATE and request.url == URL:
+            self.repeated.add(request.headers["Upstash-Workflow-Runid"])
         where = "visit" if request.url == URL else "checkpoints"
         self.fired[f"{where}: {fault.name}"] += 1
         return fault

@@ -33,7 +33,7 @@ URL = f"http://service{PATH}"
 PATIENCE_MS = 600_000
 """Longer than embedded: that an endpoint is dead may be seen by its silence alone."""
 
-RETRIES = 30
+RETRIES = 60
 """Of the function: so many that faults never use them up."""
 
 
@@ -61,6 +61,7 @@ class World(Embedded):
         self.deaths_ms = deaths_ms
         self.channels = channels
         self._outside.patience_ms = PATIENCE_MS
+        self._watch.repeated = getattr(faults, "repeated", self._watch.repeated)
 
     def _new_engine(self, store: SqliteStore) -> Any:
         return Place(self, store)
@@ -166,7 +167,7 @@ class Place:
             await asyncio.sleep(max(0.0, (at_ms - self._processes.time.ms) / 1000))
             self._processes.fired["endpoint died"] += 1
             await self._endpoint.die()
-            await asyncio.sleep(self._random.choice((0, 0, 0.3, 2)))
+            await asyncio.sleep(self._random.choice((0, 0, 0.3, 1.5)))
             self._endpoint = self._begun()
 
     async def _arrives(self, request: HttpRequest) -> HttpResponse:
