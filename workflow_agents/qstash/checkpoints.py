@@ -9,6 +9,7 @@ Only the journal of an invocation knows what is said here. Source: `core.checkpo
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Coroutine
@@ -184,6 +185,7 @@ class Lines:
         self._all = False
         self._looks = False
         self._emptied: asyncio.Event | None = None
+        self._spoken = asyncio.Event()
 
     @property
     def is_of_this_loop(self) -> bool:
@@ -227,8 +229,10 @@ class Lines:
         try:
             while said := self._batch():
                 await self._exchange(said)
+                self._spoken.set()
         finally:
             self._speaking = None
+            self._spoken.set()
             if any(line.waits for line in self._lines.values()):
                 self.speak_soon()
 
@@ -312,8 +316,13 @@ class Lines:
                 except RemoteError as error:
                     logger.warning("the server is not heard: %s", error)
                     await asyncio.sleep(_AGAIN_S)
+                # News come by the answer to what is said: until then they are there to be had.
                 self._all = True
+                self._spoken.clear()
                 self.speak_soon()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_AGAIN_S):
+                        await self._spoken.wait()
         finally:
             self._listening = None
 
