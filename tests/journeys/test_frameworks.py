@@ -67,7 +67,8 @@ def serve_family(site: Site) -> None:
         one = await context.invoke("object", twice, context.request_payload)
         two = await context.invoke("name", "twice", one.body)
         none = await context.invoke("fails", "stumbles", retries=0)
-        return [one.body, two.body, none.is_failed]
+        begun = await context.call("begin", workflow=twice, body=7)
+        return [one.body, two.body, none.is_failed, begun.status]
 
     async def stumbles(context: AsyncWorkflowContext[Any]) -> None:
         await context.run("begin", lambda: 1)
@@ -100,7 +101,7 @@ async def test_a_journey(site: Site, web: Web) -> None:
     assert await site.ended(run) == ["chair", 2, 30, "on its way"]
 
     assert await site.ended(await site.trigger("/both", "ä" * 100)) == 100
-    assert await site.ended(await site.trigger("/family/parent", 5)) == [10, 20, True]
+    assert await site.ended(await site.trigger("/family/parent", 5)) == [10, 20, True, 200]
 
     failing = await site.trigger("/fails", "payload")
     with pytest.raises(RunFailed, match="no"):
