@@ -167,3 +167,23 @@ async def test_every_option_of_an_invocation(site, serve) -> None:
     stored = json.loads(site.engine.core.store.run("wfr_chosen").options)
     assert (stored["retries"], stored["retry_delay"]) == (1, "1000 * retried")
     assert stored["flow_control"]["key"] == "children"
+    child_log = await site.client.log("wfr_chosen")
+    assert (child_log.invoker, log.invoker) == (log.workflow_run_id, None)
+
+
+async def test_a_call_names_an_address_or_a_workflow(site, serve) -> None:
+    @serve.post("/both")
+    async def both(context: AsyncWorkflowContext) -> None:
+        await context.call("both", url="https://here.example", workflow="both")
+
+    @serve.post("/neither")
+    async def neither(context: AsyncWorkflowContext) -> None:
+        await context.call("neither")
+
+    @serve.post("/nothing")
+    async def nothing(context: AsyncWorkflowContext) -> None:
+        await context.call("nothing", workflow=object())
+
+    for path, code in (("/both", "WA102"), ("/neither", "WA102"), ("/nothing", "WA107")):
+        answer = await site.post(path)
+        assert (answer.status_code, answer.json()["detail"]["code"]) == (500, code), path
