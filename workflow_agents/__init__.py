@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.limits import Limits
     from workflow_agents.core.logs import RunLog
+    from workflow_agents.core.resources import GroupEndpoint
     from workflow_agents.core.step_logs import CallRequest, FeedEntry, StepLog
     from workflow_agents.core.stream_events import (
         StreamEnded,
@@ -139,6 +140,7 @@ __all__ = [
     "FallbackModel",
     "FeedEntry",
     "FlowControl",
+    "GroupEndpoint",
     "Guardrail",
     "GuardrailContext",
     "GuardrailTripped",
@@ -259,6 +261,7 @@ _ROOMS = {
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
     "core.logs": ("RunLog",),
+    "core.resources": ("GroupEndpoint",),
     "core.step_logs": ("CallRequest", "FeedEntry", "StepLog"),
     "core.stream_events": (
         "StreamEnded",

@@ -48,7 +48,7 @@ def store_path_of(store: str) -> str:
     return rest[1:]  # sqlite:///a.db lies in this folder, sqlite:////a.db does not
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, option: str = "--port") -> socket.socket:
     """A socket that listens; what connects is answered when the server turns.
 
     Raises:
@@ -59,15 +59,15 @@ def listen(host: str, port: int) -> socket.socket:
     except socket.gaierror:
         raise wrong_option("--host", "an address of this machine", host) from None
     except PermissionError:
-        raise wrong_option("--port", "a port that this user may use", port) from None
+        raise wrong_option(option, "a port that this user may use", port) from None
     except OSError as error:
         free = _next_free(host, port)
         raise ConfigurationError(
             "WA123",
             f"port {port} is taken",
             where=f"{host}:{port}",
-            found=_holder(port) or str(error),
-            fix=(f"use another: --port {free}", "end the other process"),
+            found=holder_of(port) or str(error),
+            fix=(f"use another: {option} {free}", "end the other process"),
         ) from None
 
 
@@ -93,7 +93,7 @@ def _next_free(host: str, port: int) -> int:
     return 0
 
 
-def _holder(port: int) -> str:
+def holder_of(port: int) -> str:
     """Which process listens there, where the system tells: "python (pid 12)"."""
     from pathlib import Path
 

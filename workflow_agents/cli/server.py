@@ -25,6 +25,7 @@ from workflow_agents.server.settings import (
 
 _USER = "defaultUser"
 _LEAST_KEY = 24
+_PRINTED = "expected a secret, found one that the documentation of QStash prints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Serving:
     hosts: frozenset[str] = frozenset()
     rate: float | None = None
     retention: str | None = None
+    as_json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Given:
             )
         for one in (token, read_token):
             if one is not None and digest_of(one) in WELL_KNOWN_DIGESTS:
-                raise ConfigurationError("WA122", where="QSTASH_TOKEN")
+                raise ConfigurationError("WA122", where="QSTASH_TOKEN", found=_PRINTED)
         return cls(token, read_token, _keys_of(environment))
 
 
@@ -74,7 +76,7 @@ def _keys_of(environment: Mapping[str, str]) -> SigningKeys | None:
         return None
     for name, key in zip(names, (current, following), strict=True):
         if key in WELL_KNOWN_KEYS:
-            raise ConfigurationError("WA122", where=name)
+            raise ConfigurationError("WA122", where=name, found=_PRINTED)
         if len(key) < _LEAST_KEY:
             raise wrong_option(
                 name,

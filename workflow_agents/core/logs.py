@@ -1,5 +1,6 @@
 """A run, as a person or a program reads it. What is told of its steps is in `step_logs`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,18 @@ class RunLog:
         from workflow_agents.display import runs
 
         return runs.markdown(self)
+
+
+class RunLogList(list[RunLog]):
+    """A part of all runs.
+
+    Attributes:
+        cursor: where the next part begins; None: this was the last.
+    """
+
+    def __init__(self, runs: Iterable[RunLog] = (), cursor: str | None = None) -> None:
+        super().__init__(runs)
+        self.cursor = cursor
 
 
 class Steps(list["StepLog"]):

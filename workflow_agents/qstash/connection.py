@@ -14,11 +14,14 @@ from workflow_agents.certificates import tls
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.errors import ConfigurationError, RemoteError
 from workflow_agents.protocol.codec import Undecodable, decode
+from workflow_agents.protocol.dev_credentials import DEV_TOKEN
 from workflow_agents.protocol.secrets import Secret
+from workflow_agents.qstash.environment import TOKEN, URL, dev_port, server_variables
 
 if TYPE_CHECKING:
     from workflow_agents.qstash.checkpoint_channel import Channel
     from workflow_agents.qstash.checkpoints import Lines
+    from workflow_agents.qstash.dev_server import DevServer
 
 DEFAULT_URL = "https://qstash.upstash.io"
 """Source: protocol 9."""
@@ -42,12 +45,21 @@ class Connection:
     Args:
         token: of the server.
         base_url: of the server.
+        retries: of a request to which no answer came.
+        dev: is started before the first request, where nobody answers.
 
     Raises:
         ConfigurationError: WA106, there is no token.
     """
 
-    def __init__(self, token: str, base_url: str | None = None) -> None:
+    def __init__(
+        self,
+        token: str,
+        base_url: str | None = None,
+        *,
+        retries: int = _RETRIES,
+        dev: "DevServer | None" = None,
+    ) -> None:
         if not isinstance(token, str) or not token:  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise ConfigurationError("WA106", found=f"expected a token, found {token!r}"[:80])
         base_url = base_url or DEFAULT_URL
@@ -58,6 +70,8 @@ class Connection:
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lines: Lines | None = None
+        self._retries = retries
+        self._dev = dev
 
     async def send(self, request: ServerRequest) -> Any:
         """Ask, and return the JSON that is answered; None where the answer is no JSON.
@@ -97,14 +111,18 @@ class Connection:
         headers = {"authorization": f"Bearer {self.token}", **request.headers}
         # As it is written: parts of a path are encoded by whoever knows what they are.
         url = URL(self.base_url + request.path, encoded=True)
-        for attempt in range(1 + _RETRIES):
+        for attempt in range(1 + self._retries):
+            if self._dev is not None:
+                await self._dev.ready()
             try:
                 async with session.request(
                     request.method, url, headers=headers, data=request.body, allow_redirects=False
                 ) as answer:
                     return answer.status, await answer.read()
             except (aiohttp.ClientError, TimeoutError) as error:
-                if attempt == _RETRIES:
+                if self._dev is not None:
+                    self._dev.lost()
+                if attempt == self._retries:
                     raise RemoteError(
                         "WA303",
                         "the QStash server cannot be reached",
@@ -197,18 +215,25 @@ def connection_of(client: Any) -> Connection:
 
 
 def connection_from(env: Any = None) -> Connection | None:
-    """The connection that QSTASH_TOKEN and QSTASH_URL ask for; None: they ask for none.
+    """The connection that the environment asks for; None: it asks for none.
+
+    See `qstash.environment` for the variables.
 
     Args:
         env: in place of the environment.
 
     Raises:
-        ConfigurationError: WA106, there is an address and no token.
+        ConfigurationError: WA106, there is an address and no token; WA102.
     """
     variables = config.environment() if env is None else env
-    token, url = variables.get("QSTASH_TOKEN"), variables.get("QSTASH_URL")
-    if token:
-        return Connection(token, url)
-    if url:
+    if (port := dev_port(variables)) is not None:
+        from workflow_agents.qstash.dev_server import DevServer
+
+        server = DevServer(port)
+        return Connection(DEV_TOKEN, server.url, dev=server)
+    told = server_variables(variables)
+    if token := told.get(TOKEN):
+        return Connection(token, told.get(URL))
+    if URL in told:
         raise ConfigurationError("WA106", found="QSTASH_URL is set, and QSTASH_TOKEN is not")
     return None
