@@ -8,29 +8,10 @@ import pytest
 from docs.parity import ROWS, Row, resolve
 
 ROOT = Path(__file__).parents[1]
-AWAITED = (
-    "AsyncClient.cancel_many",
-    "AsyncClient.logs(cursor)",
-    "AsyncClient.logs(since)",
-    "client.AsyncDeadLetters.delete_many",
-    "client.AsyncDeadLetters.list(",
-    "client.AsyncDeadLetters.restart_many",
-    "client.AsyncDeadLetters.resume_many",
-    "core.logs.RunLogList",
-    "core.selection.RunFilters",
-)
-"""What the client is about to have: a row that is there makes its mark fail, which then goes."""
-
 FILLED = [row for row in ROWS if not row.is_needless and not row.is_missing]
 
 
-def marked(row: Row) -> object:
-    awaited = row.ours.startswith(AWAITED) and row.ours != "client.AsyncDeadLetters.list(limit)"
-    marks = [pytest.mark.xfail(reason="comes with the whole client")] if awaited else []
-    return pytest.param(row, marks=marks, id=row.theirs)
-
-
-@pytest.mark.parametrize("row", [marked(row) for row in FILLED])
+@pytest.mark.parametrize("row", FILLED, ids=lambda row: row.theirs)
 def test_what_a_row_names_is_there_and_shown(row: Row) -> None:
     resolve(row.ours)
     word = re.split(r"[.(]", row.ours.removesuffix(")"))[-1]
