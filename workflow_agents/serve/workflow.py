@@ -87,7 +87,7 @@ class Workflow:
         self._schema = schema if schema is not None else _declared(function, hints)
         self._env = env
         self._limits = limits
-        self._middlewares = _told(given("middlewares"), given("verbose"))
+        self._middlewares = _told(given("middlewares"), given("verbose", False))
         self._memory: Memory | None = None
         self.__name__ = getattr(function, "__name__", path)
         self.__doc__ = function.__doc__
