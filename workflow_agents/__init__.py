@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from workflow_agents.client import AsyncClient, AsyncRunHandle, RunFailed
     from workflow_agents.context.context import AsyncWorkflowContext
     from workflow_agents.context.current_step import CurrentStep
-    from workflow_agents.core.dead_letters import DeadLetter
+    from workflow_agents.core.dead_letters import DeadLetter, DeadLetterList
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.limits import Limits
-    from workflow_agents.core.logs import RunLog
+    from workflow_agents.core.logs import RunLog, RunLogList
     from workflow_agents.core.resources import GroupEndpoint
     from workflow_agents.core.step_logs import CallRequest, FeedEntry, StepLog
     from workflow_agents.core.stream_events import (
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         TextDelta,
         ToolCallDelta,
     )
+    from workflow_agents.core.workflow_events import WorkflowEvent
     from workflow_agents.errors import (
         AgentStopped,
         ConfigurationError,
@@ -134,6 +135,7 @@ __all__ = [
     "Conversation",
     "CurrentStep",
     "DeadLetter",
+    "DeadLetterList",
     "DeadLetters",
     "Engine",
     "EventResult",
@@ -168,6 +170,7 @@ __all__ = [
     "RunHandle",
     "RunInfo",
     "RunLog",
+    "RunLogList",
     "RunStarted",
     "RunWarning",
     "Secret",
@@ -201,6 +204,7 @@ __all__ = [
     "WorkflowAbort",
     "WorkflowAgentsError",
     "WorkflowContext",
+    "WorkflowEvent",
     "WorkflowMiddleware",
     "WorkflowNonRetryableError",
     "WorkflowRetryAfterError",
@@ -257,11 +261,12 @@ _ROOMS = {
     "client": ("AsyncClient", "AsyncRunHandle", "RunFailed"),
     "context.context": ("AsyncWorkflowContext",),
     "context.current_step": ("CurrentStep",),
-    "core.dead_letters": ("DeadLetter",),
+    "core.dead_letters": ("DeadLetter", "DeadLetterList"),
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
-    "core.logs": ("RunLog",),
+    "core.logs": ("RunLog", "RunLogList"),
     "core.resources": ("GroupEndpoint",),
+    "core.workflow_events": ("WorkflowEvent",),
     "core.step_logs": ("CallRequest", "FeedEntry", "StepLog"),
     "core.stream_events": (
         "StreamEnded",

@@ -18,6 +18,7 @@ from workflow_agents import (
     NotifiedWaiter,
     NotifyResult,
     RunLog,
+    RunLogList,
     Secret,
     Webhook,
     WebhookResult,
@@ -130,7 +131,7 @@ async def runs(client: AsyncClient) -> None:
     assert_type(await run.status(), str)
     assert_type(await run.log(), RunLog)
     assert_type(await run.cancel(), bool)
-    assert_type(await client.logs(label="a"), list[RunLog])
+    assert_type(await client.logs(label="a"), RunLogList)
     assert_type(await client.notify("event"), list[NotifiedWaiter])
     assert_type(await client.get_waiters("event"), list[NotifiedWaiter])
     async for entry in run.feed():

@@ -58,6 +58,8 @@ SETTINGS = (
     Setting("allowed_hosts", list, "", (), "further names of a server"),
     Setting("rate", float, "", None, "requests a second that one token may make"),
     Setting("retention", str, "", None, "how long what has ended is kept, as 30d"),
+    Setting("log_format", str, "", "text", "how a server logs: text or json"),
+    Setting("log_level", str, "", "warning", "how much a server logs: debug, info, warning, error"),
     Setting("workflow_url", str, "UPSTASH_WORKFLOW_URL", None, "where workflows are served"),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}

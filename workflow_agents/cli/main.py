@@ -71,6 +71,8 @@ app = typer.Typer(
 )
 
 _ALLOW_NETWORK = "A private network that messages may go to, as 10.0.0.0/8. Repeatable."
+_LOG_FORMAT = "How logs are written to standard error: text, or json, an object a line."
+_LOG_LEVEL = "debug, info, warning or error. From info on, also what happens to runs."
 _ALLOWED_HOST = "A further name under which it may be asked for. Repeatable."
 
 
@@ -98,6 +100,8 @@ def dev(
     ] = None,
     allow_network: Annotated[list[str] | None, typer.Option(help=_ALLOW_NETWORK)] = None,
     allowed_host: Annotated[list[str] | None, typer.Option(help=_ALLOWED_HOST)] = None,
+    log_format: Annotated[str | None, typer.Option(help=_LOG_FORMAT)] = None,
+    log_level: Annotated[str | None, typer.Option(help=_LOG_LEVEL)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     until_stdin_closes: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
@@ -117,8 +121,11 @@ def dev(
             "store": store,
             "allow_networks": allow_network,
             "allowed_hosts": allowed_host,
+            "log_format": log_format,
+            "log_level": log_level,
         }
     )
+    _configure_logging(settings["log_format"], settings["log_level"])
     run(
         Development(
             application=settings["app"],
@@ -151,6 +158,8 @@ def server(
     retention: Annotated[
         str | None, typer.Option(help="How long what has ended is kept, as 30d. Default: for ever.")
     ] = None,
+    log_format: Annotated[str | None, typer.Option(help=_LOG_FORMAT)] = None,
+    log_level: Annotated[str | None, typer.Option(help=_LOG_LEVEL)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Run a server. QSTASH_TOKEN and the signing keys are taken from the environment, or made."""
@@ -168,8 +177,11 @@ def server(
             "allowed_hosts": allowed_host,
             "rate": rate,
             "retention": retention,
+            "log_format": log_format,
+            "log_level": log_level,
         }
     )
+    _configure_logging(settings["log_format"], settings["log_level"])
     run(
         Serving(
             store=settings["store"] or config.store_path_or("server"),
@@ -182,6 +194,12 @@ def server(
             as_json=as_json,
         )
     )
+
+
+def _configure_logging(log_format: str, level: str) -> None:
+    from workflow_agents.operations.logs import configure_logging
+
+    configure_logging(log_format, level)
 
 
 def _check_packages(command: str) -> None:

@@ -171,6 +171,7 @@ async def serve(
         def capture_signals(self) -> Generator[None]:
             yield
 
+    _tell_others(engine)
     own = Quiet(
         uvicorn.Config(
             create_app(engine, settings),
@@ -188,6 +189,21 @@ async def serve(
         group.create_task(_stop_when(ended, own, engine))
         await own.serve(sockets=[listener])
         ended.set()
+
+
+def _tell_others(engine: DurableEngine) -> None:
+    """Where logs or traces are wanted, they are told what is stored."""
+    if logging.getLogger("workflow_agents").isEnabledFor(logging.INFO):
+        from workflow_agents.operations.logs import log_feed
+
+        log_feed(engine)
+    if any(name.startswith("OTEL_") for name in config.environment()):
+        from workflow_agents.operations.tracing import trace
+
+        try:
+            trace(engine)
+        except ConfigurationError as error:
+            logging.getLogger(__name__).warning("there will be no traces: %s", error)
 
 
 async def _stop_when(ended: asyncio.Event, server: "uvicorn.Server", engine: DurableEngine) -> None:

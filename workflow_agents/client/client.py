@@ -20,6 +20,8 @@ from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.times import duration_ms, instant_ms
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from workflow_agents.approvals import AsyncApprovals
     from workflow_agents.client.messages import AsyncMessages, AsyncSchedules
     from workflow_agents.client.resources import (
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from workflow_agents.conversations import AsyncConversations
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.logs import RunLog, RunLogList
+    from workflow_agents.core.workflow_events import WorkflowEvent
     from workflow_agents.protocol.results import NotifiedWaiter
 
 Duration = int | float | str | timedelta
@@ -268,6 +271,25 @@ class AsyncClient:
     def handle(self, run_id: str) -> AsyncRunHandle:
         """The handle of a run that was started before."""
         return AsyncRunHandle(self._backend, run_id)
+
+    def events(
+        self,
+        workflow_run_id: str | None = None,
+        *,
+        label: str | None = None,
+        after: int | None = None,
+    ) -> "AsyncIterator[WorkflowEvent]":
+        """What happens, while it happens: to a run until it ends, or from now on to many.
+
+        Over HTTP it needs a server of this package; where the connection breaks off, it comes
+        back, and misses nothing.
+
+        Args:
+            workflow_run_id: of one run; it is told from its beginning.
+            label: of runs. Without either: everything.
+            after: the `seq` of the last event that is known already; 0: from the beginning.
+        """
+        return self._backend.events(workflow_run_id, label, after)
 
     async def cancel(self, run_id: str) -> bool:
         """End a run as cancelled. False: it had ended before."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from workflow_agents.core.operations import Operations
     from workflow_agents.core.step_logs import FeedEntry
     from workflow_agents.core.stream_events import StreamEvent
+    from workflow_agents.core.workflow_events import WorkflowEvent
     from workflow_agents.protocol.approvals import OpenWait
 
 
@@ -130,6 +131,12 @@ class Backend(Protocol):
 
     def stream(self, run_id: str, after: int) -> "AsyncIterator[StreamEvent]":
         """What happens after an entry, and what is said meanwhile, until the run has ended."""
+        ...
+
+    def events(
+        self, run_id: str | None, label: str | None, after: int | None
+    ) -> "AsyncIterator[WorkflowEvent]":
+        """What happens to a run, to the runs with a label, or to everything."""
         ...
 
     async def conversation(self, key: str, last: int | None) -> list[Any]:

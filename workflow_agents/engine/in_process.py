@@ -20,10 +20,13 @@ from workflow_agents.store.interface import DeadLetterRow
 if TYPE_CHECKING:
     from workflow_agents.core.step_logs import FeedEntry
     from workflow_agents.core.stream_events import StreamEvent
+    from workflow_agents.core.workflow_events import WorkflowEvent
     from workflow_agents.engine.engine import DurableEngine
     from workflow_agents.engine.listening import Heard
     from workflow_agents.engine.operations import OperationsInProcess
     from workflow_agents.protocol.approvals import OpenWait
+
+_LONGEST_WAIT_S = 60.0
 
 
 class InProcess:
@@ -207,6 +210,25 @@ class InProcess:
                     await listener.wait()
                     engine.ensure_running()
                 heard = listener.take()
+
+    async def events(
+        self, run_id: str | None, label: str | None, after: int | None
+    ) -> "AsyncIterator[WorkflowEvent]":
+        """What happens to a run, to the runs with a label, or to everything."""
+        from workflow_agents.core.workflow_events import WorkflowEvent
+
+        engine = self._engine
+        engine.ensure_running()
+        run = None if run_id is None else engine.admin.find(run_id).id
+        subscription = engine.broadcast.subscribe(run=run, label=label, after=after)
+        try:
+            while not (subscription.over or engine.stopping):
+                for told in subscription.take_told():
+                    yield WorkflowEvent.from_json(told)
+                if not (subscription.over or engine.stopping):
+                    await subscription.wait(_LONGEST_WAIT_S)
+        finally:
+            subscription.close()
 
     async def letters(
         self, which: Selection, *, before: str | None, cursor: str | None, limit: int

@@ -16,6 +16,7 @@ from workflow_agents.core.checks import checked_run_id
 from workflow_agents.core.logs import RunLog
 from workflow_agents.core.options import RunOptions
 from workflow_agents.core.selection import Selection
+from workflow_agents.core.workflow_events import WorkflowEvent
 from workflow_agents.errors import ConfigurationError, NotFound, RemoteError, StateError
 from workflow_agents.qstash import requests
 from workflow_agents.qstash.connection import Connection, ServerRequest, new_id, plain_headers
@@ -248,6 +249,15 @@ class OverHttp(NotOffered):
             async for answer in self._in_parts("POST", path, which, headers)
             for told in objects(answer.get("workflowRuns"))
         ]
+
+    async def events(
+        self, run_id: str | None, label: str | None, after: int | None
+    ) -> AsyncIterator[WorkflowEvent]:
+        """See `qstash.events`; only our own server has a stream."""
+        from workflow_agents.qstash.events import follow
+
+        async for event in follow(self._connection, run_id, label, after):
+            yield event
 
     async def _in_parts(
         self, method: str, path: str, which: Selection, headers: Mapping[str, str]

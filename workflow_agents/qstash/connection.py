@@ -6,7 +6,7 @@ What is asked is built in `qstash.requests`; nothing of the protocol's meaning i
 import asyncio
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow_agents import config
@@ -93,14 +93,7 @@ class Connection:
         status, body = await self._exchange(request)
         if not 200 <= status < 300:
             text = body.decode("utf-8", "replace")[:500]
-            raise RemoteError(
-                "WA303",
-                f"the QStash server answered {status}",
-                status=status,
-                body=text,
-                where=f"{request.method} {request.path.partition('?')[0]}"[:200],
-                found=f"expected a 2xx status, found {status}: {text}",
-            )
+            raise _answered(status, text, f"{request.method} {request.path.partition('?')[0]}")
         return body
 
     async def _exchange(self, request: ServerRequest) -> tuple[int, bytes]:
@@ -123,15 +116,46 @@ class Connection:
                 if self._dev is not None:
                     self._dev.lost()
                 if attempt == self._retries:
-                    raise RemoteError(
-                        "WA303",
-                        "the QStash server cannot be reached",
-                        where=self.base_url,
-                        found=f"{type(error).__name__}: {error}"[:300],
-                    ) from error
+                    raise self._unreached(error) from error
                 # Source: protocol 6.1.
                 await asyncio.sleep(0.05 * math.exp(attempt))
         raise AssertionError("unreachable")
+
+    async def stream(self, path: str, silence_s: float) -> AsyncIterator[bytes]:
+        """Ask, and return the body as it comes.
+
+        Args:
+            path: with a query.
+            silence_s: how long nothing may come.
+
+        Raises:
+            RemoteError: WA303, as `fetch`; also where it breaks off.
+        """
+        import aiohttp
+        from yarl import URL
+
+        headers = {"authorization": f"Bearer {self.token}", "accept": "text/event-stream"}
+        url = URL(self.base_url + path, encoded=True)
+        patience = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silence_s)
+        try:
+            async with self._open().get(
+                url, headers=headers, timeout=patience, allow_redirects=False
+            ) as answer:
+                if not 200 <= answer.status < 300:
+                    text = (await answer.text(errors="replace"))[:500]
+                    raise _answered(answer.status, text, f"GET {path.partition('?')[0]}")
+                async for part in answer.content.iter_any():
+                    yield part
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._unreached(error) from error
+
+    def _unreached(self, error: Exception) -> RemoteError:
+        return RemoteError(
+            "WA303",
+            "the QStash server cannot be reached",
+            where=self.base_url,
+            found=f"{type(error).__name__}: {error}"[:300],
+        )
 
     def _open(self) -> Any:
         """The HTTP client of the loop that runs; connections belong to their loop."""
@@ -173,6 +197,17 @@ class Connection:
         if self._client is not None and self._loop is asyncio.get_running_loop():
             client, self._client = self._client, None
             await client.close()
+
+
+def _answered(status: int, text: str, where: str) -> RemoteError:
+    return RemoteError(
+        "WA303",
+        f"the QStash server answered {status}",
+        status=status,
+        body=text,
+        where=where[:200],
+        found=f"expected a 2xx status, found {status}: {text}",
+    )
 
 
 def plain_headers(headers: Mapping[str, str | Secret]) -> dict[str, str]:

@@ -174,7 +174,7 @@ class WireEndpoint:
             return await self._keep(run, request, offer, adoption, History([], []))
         if visit.repeated:
             text = "a step was delivered twice; this visit is left out"
-            logger.warning("run %s: %s", run_id, text)
+            logger.warning("run %s: %s", run_id, text, extra={"run_id": run_id})
             await self.workflow.warn(run_id, text)
             return _done(run_id, "duplicate-step")
         return await self._advance(run, visit, request, _number(headers, "upstash-retried"))
@@ -350,7 +350,7 @@ class WireEndpoint:
                 run, options, told, journal=journal, keeper=journal
             )
         except Exception as error:  # whatever it raises, the server calls it again
-            logger.exception("the failure function of run %s", run_id)
+            logger.exception("the failure function of run %s", run_id, extra={"run_id": run_id})
             return self._failure(failure_of(error), run_id)
         return Response(200, {} if result is None else {"result": result})
 

@@ -24,6 +24,7 @@ from workflow_agents.core.logs import RunLog, RunLogList
 from workflow_agents.core.selection import RunFilters
 from workflow_agents.core.step_logs import FeedEntry
 from workflow_agents.core.stream_events import StreamEvent
+from workflow_agents.core.workflow_events import WorkflowEvent
 from workflow_agents.protocol.history import StepKey
 from workflow_agents.protocol.results import NotifiedWaiter
 from workflow_agents.sync.loop_thread import LOOP_THREAD
@@ -256,6 +257,16 @@ class Client:
     def run(self, workflow: Any, body: Any = None, **options: Any) -> Any:
         """Start a run and wait for its result. See `AsyncClient.run`."""
         return _wait(self._client.run(workflow, body, **options))
+
+    def events(
+        self,
+        workflow_run_id: str | None = None,
+        *,
+        label: str | None = None,
+        after: int | None = None,
+    ) -> Iterator[WorkflowEvent]:
+        """What happens, while it happens. See `AsyncClient.events`."""
+        return LOOP_THREAD.iterate(self._client.events(workflow_run_id, label=label, after=after))
 
     def handle(self, run_id: str) -> RunHandle:
         """The handle of a run that was started before."""
