@@ -16,6 +16,7 @@ from typer.main import get_command
 
 import workflow_agents
 from docs.causes import CAUSES
+from docs.parity import parity_page
 from tests.official.endpoints import ENDPOINTS
 from tests.rest import test_headers as headers
 from tests.rest.delivered_headers import OF_ANSWERS, OF_DELIVERIES, OF_VISITS
@@ -349,6 +350,7 @@ def pages() -> dict[Path, str]:
         DOCS / "errors.md": errors_page(),
         DOCS / "api.md": api_page(),
         DOCS / "endpoints.md": endpoints_page(),
+        DOCS / "parity.md": parity_page(NOTE),
         DOCS / "reference" / "commands.md": commands_page(),
         DOCS / "reference" / "settings.md": settings_page(),
     }

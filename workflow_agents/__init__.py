@@ -90,6 +90,7 @@ if TYPE_CHECKING:
         WebhookResult,
     )
     from workflow_agents.protocol.secrets import Secret
+    from workflow_agents.serve.many import InvokableWorkflow, create_workflow
     from workflow_agents.serve.middleware import (
         AfterExecution,
         BeforeExecution,
@@ -102,7 +103,8 @@ if TYPE_CHECKING:
         WorkflowMiddleware,
         logging_middleware,
     )
-    from workflow_agents.serve.neutral import async_serve, serve
+    from workflow_agents.serve.neutral import async_serve, async_serve_many, serve, serve_many
+    from workflow_agents.serve.options import RouteOptions
     from workflow_agents.serve.serve import Engine
     from workflow_agents.serve.workflow import Workflow
     from workflow_agents.sync.client import Client, DeadLetters, RunHandle
@@ -146,6 +148,7 @@ __all__ = [
     "GuardrailTripped",
     "HistoryMismatch",
     "InvocationEnded",
+    "InvokableWorkflow",
     "InvokeResult",
     "LangChainModel",
     "LimitError",
@@ -160,6 +163,7 @@ __all__ = [
     "OutputMismatch",
     "Price",
     "RemoteError",
+    "RouteOptions",
     "RunCompleted",
     "RunError",
     "RunFailed",
@@ -207,6 +211,8 @@ __all__ = [
     "WorkflowTool",
     "agent_workflow",
     "async_serve",
+    "async_serve_many",
+    "create_workflow",
     "durable_client",
     "durable_httpx_client",
     "logging_middleware",
@@ -215,6 +221,7 @@ __all__ = [
     "messages_to_json",
     "model",
     "serve",
+    "serve_many",
     "tool",
     "watch",
     "workflow_tool",
@@ -295,7 +302,9 @@ _ROOMS = {
         "WorkflowMiddleware",
         "logging_middleware",
     ),
-    "serve.neutral": ("async_serve",),
+    "serve.many": ("InvokableWorkflow", "create_workflow"),
+    "serve.neutral": ("async_serve", "async_serve_many", "serve_many"),
+    "serve.options": ("RouteOptions",),
     "serve.serve": ("Engine",),
     "serve.workflow": ("Workflow",),
     "sync.client": ("Client", "DeadLetters", "RunHandle"),
