@@ -111,7 +111,7 @@ class Outside:
             return
         await self._at(run.cancel_at_ms)
         await self._once(run, "cancel", lambda: engine.client.cancel(run.run_id))
-        self._watch.canceled.add(run.run_id)
+        self._watch.canceled.setdefault(run.run_id, self._time.ms)
 
     async def _notify(self, engine: Engine, run: Started, step: Wait) -> None:
         await self._at(step.at_ms)

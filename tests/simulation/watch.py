@@ -20,7 +20,8 @@ class Watch:
         problems: what was not as it must be.
         bodies: how often each body ran, by (run id, step).
         met: what the code of each run met after its steps, in order.
-        canceled: runs whose cancellation was acknowledged.
+        canceled: when the cancellation of a run was acknowledged.
+        hears_within_ms: how long bodies may still start behind that, where they are elsewhere.
         fired: how often each thing happened that was not a fault of the store or network.
         repeated: runs of which a network in between has delivered a visit twice.
     """
@@ -29,7 +30,8 @@ class Watch:
         self.problems = processes.problems
         self.bodies: Counter[tuple[str, str]] = Counter()
         self.met: dict[str, list[Any]] = {}
-        self.canceled: set[str] = set()
+        self.canceled: dict[str, float] = {}
+        self.hears_within_ms = 0
         self.repeated: set[str] = set()
         self.fired = processes.fired
         self._database = processes.database
@@ -56,7 +58,7 @@ class Watch:
     def body_starts(self, run_id: str, step: Run) -> int:
         """A body starts; how often it has started, this time included (I3, I10)."""
         self.bodies[run_id, step.name] += 1
-        self._not_after_cancel(run_id, step)
+        self._not_after_cancel(run_id, step, self.hears_within_ms)
         if run_id not in self.repeated and is_recorded(self._database, run_id, step.name):
             self.violated(f"the body of {step.name} starts after its result was recorded", run_id)
         if step.flow is not None:
@@ -78,8 +80,9 @@ class Watch:
         if self._keys.setdefault((run_id, step.name), key) != key:
             self.violated(f"call {step.name} comes under another idempotency key", run_id)
 
-    def _not_after_cancel(self, run_id: str, step: Run | Call) -> None:
-        if run_id in self.canceled:
+    def _not_after_cancel(self, run_id: str, step: Run | Call, within_ms: int = 0) -> None:
+        at = self.canceled.get(run_id)
+        if at is not None and self._time.ms >= at + within_ms:
             self.violated(f"{step.name} starts after the cancel was acknowledged", run_id)
 
     def _starts_under(self, run_id: str, flow: FlowControl) -> None:

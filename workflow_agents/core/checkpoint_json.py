@@ -82,6 +82,7 @@ def write_batch(batch: Batch) -> bytes:
             said.seen,
             said.first,
             [_frame_out(frame) for frame in said.frames],
+            said.line,
         ]
         for said in batch.said
     ]
@@ -98,9 +99,10 @@ def read_batch(body: bytes) -> Batch:
 
 
 def _said(data: Any) -> Said:
-    run_id, by, seen, first, frames = data
+    run_id, by, seen, first, frames, line = data
     whose = Adoption(_text(by[0]), _int(by[1])) if isinstance(by, list) else _int(by)
-    return Said(_text(run_id), whose, _int(seen), _int(first), [*map(_frame_in, frames)])
+    said = [*map(_frame_in, frames)]
+    return Said(_text(run_id), whose, _int(seen), _int(first), said, _int(line))
 
 
 def write_answer(told: list[Told]) -> bytes:

@@ -185,6 +185,8 @@ class Said(NamedTuple):
         seen: the number of the last news that have come.
         first: the number of the first frame.
         frames: in order.
+        line: which of its process's invocations says it: a visit may come twice, and then there
+            are two of one run, whose numbers mean different things.
     """
 
     run_id: str
@@ -192,6 +194,7 @@ class Said(NamedTuple):
     seen: int
     first: int
     frames: Sequence[Frame]
+    line: int = 0
 
 
 class Told(NamedTuple):

@@ -180,6 +180,8 @@ class Checkpoints:
                 invocation = self._adopted(said.run_id, _Offered(message, said.by.attempt))
         elif invocation is not None and invocation.token != said.by:
             invocation = None
+        if invocation is not None and not invocation.is_of(endpoint, said.line):
+            invocation = None
         if invocation is not None:
             invocation.take(said, endpoint)
         return invocation

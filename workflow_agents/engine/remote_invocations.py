@@ -55,6 +55,9 @@ _REST_S = 0.1
 _GONE_MS = 500
 """How long an endpoint that says that it stops may still take visits, which nobody would answer."""
 
+_SOON_S = 0.001
+"""Less than this is over: what is left of a time may be too little to wait for."""
+
 _UNHEARD = Failure("NoAnswer", "the endpoint was not heard of any more", 504)
 GONE = Failure("NoAnswer", "the endpoint's process is gone", 504)
 
@@ -77,6 +80,7 @@ class RemoteInvocation:
     def __init__(self, engine: "DurableEngine", live: "LiveRun", message: int = 0) -> None:
         self.live = live
         self.endpoint = ""
+        self._line = 0
         self.message = message
         self.closed = False
         self.token = live.token
@@ -141,9 +145,13 @@ class RemoteInvocation:
 
     # What the endpoint says.
 
+    def is_of(self, endpoint: str, line: int) -> bool:
+        """Whether it is that one who advances the run here: whoever has spoken first."""
+        return not self.endpoint or (self.endpoint, self._line) == (endpoint, line)
+
     def take(self, said: Said, endpoint: str) -> None:
         """Hand the frames that are new to the run."""
-        self.endpoint = endpoint
+        self.endpoint, self._line = endpoint, said.line
         self.heard()
         if said.seen > self._seen:
             self._seen = min(said.seen, self._last)
@@ -286,7 +294,7 @@ class RemoteInvocation:
 
     def _look(self) -> None:
         left = self._heard_at + self._patience_s - self._engine.loop.time()
-        if left > 0:
+        if left > _SOON_S:
             self._look_after(left)
             return
         run_id = self.live.row.run_id

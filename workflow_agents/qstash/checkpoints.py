@@ -80,9 +80,12 @@ class Line:
         by: the fencing token, or how the run is adopted.
     """
 
-    def __init__(self, lines: "Lines", run_id: str, by: int | Adoption, listener: Listener) -> None:
+    def __init__(
+        self, lines: "Lines", run_id: str, by: int | Adoption, listener: Listener, number: int
+    ) -> None:
         self.run_id = run_id
         self.by = by
+        self._number = number
         self._lines = lines
         self._listener = listener
         self._said = 0
@@ -124,6 +127,9 @@ class Line:
         """The invocation is over."""
         if not self._gone:
             self.leave()
+            if error is None and isinstance(self.by, Adoption):
+                # A visit that adopts its run and is answered 200 is done with, for the server.
+                error = _not_adopted()
             self._listener.closed(error)
 
     @property
@@ -141,7 +147,7 @@ class Line:
             frames.append(frame)
             size += size_of(frame)
         first = self._out[0][0] if frames else self._said + 1
-        return Said(self.run_id, self.by, self._seen, first, frames), size
+        return Said(self.run_id, self.by, self._seen, first, frames, self._number), size
 
     def heard(self, said: Said, told: Told) -> None:
         """The answer to what was said."""
@@ -158,8 +164,7 @@ class Line:
                 self._listener.news(news)
         self._listener.settled(last)
         if told.closed:
-            # A visit that adopts its run and is answered 200 is done with, for the server.
-            self.close(_not_adopted() if isinstance(self.by, Adoption) else None)
+            self.close()
 
 
 class Lines:
@@ -176,6 +181,7 @@ class Lines:
         self._context = copy_context()
         self._name = new_id(16)
         self._lines: dict[str, Line] = {}
+        self._opened = 0
         self._speaking: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -197,7 +203,8 @@ class Lines:
         older = self._lines.get(run_id)
         if older is not None:
             older.close()
-        line = self._lines[run_id] = Line(self, run_id, by, listener)
+        self._opened += 1
+        line = self._lines[run_id] = Line(self, run_id, by, listener, self._opened)
         if self._listening is None:
             self._loop.call_later(_MOMENT_S, self._listen, context=self._context)
         if not self._looks:

@@ -23,6 +23,6 @@ CHECKPOINTS = Campaign(
     world_of,
     KINDS,
     least=20,
-    seeds=seeds_wanted("CHECKPOINT_SEEDS", 400),
-    block=200,
+    seeds=seeds_wanted("CHECKPOINT_SEEDS", 100),
+    block=50,
 )

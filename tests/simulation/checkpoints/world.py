@@ -30,8 +30,12 @@ from workflow_agents.store.sqlite import SqliteStore
 from workflow_agents.testing.faults import FaultyHttp
 
 URL = f"http://service{PATH}"
-PATIENCE_MS = 600_000
-"""Longer than embedded: that an endpoint is dead may be seen by its silence alone."""
+PATIENCE_MS = 4_000_000
+"""Longer than embedded: that an endpoint is dead may be seen by its silence alone, and a failure
+function is told at last after half an hour."""
+
+HEARS_WITHIN_MS = 20_000
+"""An endpoint hears of a cancellation by its request for news, which the network may delay."""
 
 RETRIES = 60
 """Of the function: so many that faults never use them up."""
@@ -61,6 +65,7 @@ class World(Embedded):
         self.deaths_ms = deaths_ms
         self.channels = channels
         self._outside.patience_ms = PATIENCE_MS
+        self._watch.hears_within_ms = HEARS_WITHIN_MS
         self._watch.repeated = getattr(faults, "repeated", self._watch.repeated)
 
     def _new_engine(self, store: SqliteStore) -> Any:
@@ -77,6 +82,10 @@ class World(Embedded):
 
     async def _act(self, engine: Any) -> None:
         await super()._act(engine)
+        # A request that nobody waits for any more comes to its end.
+        for _ in range(100):
+            if engine.core.deliveries.busy:
+                await asyncio.sleep(0.1)
         if engine.core.deliveries.busy:
             self._watch.problems.append("attempts are still being made (I13)")
 
