@@ -1,9 +1,9 @@
 """Why a run is where it is, in one sentence, from what is stored. Pure."""
 
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 from workflow_agents.core.lifecycle import Phase
-from workflow_agents.dashboard.timeline import Bar
+from workflow_agents.dashboard.timeline import Bar, members
 
 
 class Flow(NamedTuple):
@@ -101,16 +101,17 @@ def _steps(run: Standing) -> str:
 
 
 def _step(bar: Bar, now: int) -> str:
-    told = cast("dict[str, Any]", bar.told) if isinstance(bar.told, dict) else {}
+    told = members(bar.told)
     until = told.get("until")
-    left = f" for {span(until - now)}" if isinstance(until, int) and until > now else ""
+    time_left = span(until - now) if isinstance(until, int) and until > now else None
+    left = f" for {time_left}" if time_left else ""
     name = f"“{bar.name}”"
     match bar.state, bar.kind:
         case ("backoff", _):
             why = told.get("message") or told.get("error")
             because = f": {why}" if why else ""
             times = "once" if len(bar.attempts) == 1 else f"{len(bar.attempts)} times"
-            again = f"; it is tried again in {span(until - now)}" if left else ""
+            again = f"; it is tried again in {time_left}" if time_left else ""
             return f"Step {name} has failed {times}{because}{again}."
         case ("held", _):
             key = told.get("flowControl") or told.get("pauseKey")

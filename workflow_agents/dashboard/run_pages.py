@@ -37,7 +37,7 @@ class RunPages:
         self._engine = engine
         self._pages = SqlitePages(engine.store.all)  # type: ignore[attr-defined]
 
-    def list(self, wanted: RunsWanted, limit: int = PAGE) -> dict[str, Any]:
+    def page(self, wanted: RunsWanted, limit: int = PAGE) -> dict[str, Any]:
         """A page of runs, the newest first; `before` asks for the next one."""
         found = self._pages.runs(wanted, limit + 1)
         more = found[limit - 1].id if len(found) > limit else None

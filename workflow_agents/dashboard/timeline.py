@@ -139,9 +139,7 @@ def _since(last: dict[str, int], branch: str, created_at: int) -> int:
 
 
 def _follow(step: _Step, entry: FeedEntry) -> None:
-    data: dict[str, Any] = {}
-    if isinstance(entry.data, dict):
-        data = cast("dict[str, Any]", entry.data)
+    data = members(entry.data)
     match entry.kind:
         case "STEP_WAITING":
             step.told = entry.data
@@ -164,3 +162,8 @@ def _follow(step: _Step, entry: FeedEntry) -> None:
             step.end(_ENDS[kind], entry.at)
         case _:
             pass
+
+
+def members(data: Any) -> dict[str, Any]:
+    """What an entry tells by name; nothing, where it tells something else."""
+    return cast("dict[str, Any]", data) if isinstance(data, dict) else {}

@@ -86,7 +86,7 @@ class SqlitePages:
             given.append(wanted.before)
         where = f" WHERE {' AND '.join(which)}" if which else ""
         rows = self._all(f"{_LINE}{where} ORDER BY id DESC LIMIT ?", (*given, limit))
-        return [RunLine(*row[:3], Phase(row[3]), *row[4:]) for row in rows]
+        return [RunLine._make((*row[:3], Phase(row[3]), *row[4:])) for row in rows]
 
     def counts(self) -> dict[Phase, int]:
         """How many runs are in each phase."""
