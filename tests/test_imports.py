@@ -11,7 +11,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "workflow_agents"
 
-EVERYWHERE = {"errors", "error_codes", "config", "clock", "certificates"}  # known to all rooms
+EVERYWHERE = {
+    "errors",
+    "error_codes",
+    "config",
+    "clock",
+    "certificates",
+    "stopping",
+}  # known to all rooms
 TOP = {"testing", "cli", "notebook"}  # on top: may know all
 PUBLIC = {"__init__", "django", "fastapi", "flask"}  # names for users: may know all, hold no logic
 
@@ -22,6 +29,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "config": {"protocol"},
     "clock": set(),
     "certificates": set(),
+    "stopping": set(),
     "protocol": set(),
     "display": set(),
     "core": {"protocol", "display"},
@@ -35,7 +43,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "integrations": {"protocol", "core", "context"},
     "store": {"protocol", "core"},
     "engine": {"protocol", "core", "store"},
-    "server": {"protocol", "core", "store", "engine"},
+    "operations": {"protocol", "core", "store", "engine"},
+    "server": {"protocol", "core", "store", "engine", "operations"},
     "serve": {"protocol", "core", "context", "client", "qstash", "sync"},
 }
 

@@ -288,6 +288,12 @@ CODES = _table(
         ("ask for less", "send it again from its dead letter when it has failed"),
     ),
     (
+        "WA506",
+        "too many streams are open",
+        "each stream of events holds a connection and a buffer",
+        ("close streams that nobody reads", "follow a label in place of many runs"),
+    ),
+    (
         "WA601",
         "another process uses this store",
         "one process at a time owns a SQLite store",

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from workflow_agents.server.settings import ServerSettings
 
 _BACKLOG = 2_048
-_LAST_REQUESTS_S = 3
-"""How long requests that are being answered are waited for at the end."""
+_LAST_REQUESTS_S = 2
+"""How long requests that are being answered, and deliveries that are being made, are waited for at
+the end. What is not done by then is done when the server starts again."""
 _KEEP_ALIVE_S = 75
 """How long an idle connection is kept: longer than any client does, whose request on a connection
 that is just being closed would fail. Node keeps its own for 4 s, load balancers for 60 s."""
@@ -184,14 +185,16 @@ async def serve(
         )
     )
     async with asyncio.TaskGroup() as group:
-        group.create_task(_stop_when(ended, own))
+        group.create_task(_stop_when(ended, own, engine))
         await own.serve(sockets=[listener])
         ended.set()
 
 
-async def _stop_when(ended: asyncio.Event, server: "uvicorn.Server") -> None:
+async def _stop_when(ended: asyncio.Event, server: "uvicorn.Server", engine: DurableEngine) -> None:
     await ended.wait()
+    engine.hang_up()
     server.should_exit = True
+    await engine.deliveries.settled(_LAST_REQUESTS_S)
 
 
 def signalled() -> asyncio.Event:

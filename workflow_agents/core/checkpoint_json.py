@@ -32,6 +32,7 @@ from workflow_agents.core.checkpoints import (
     Told,
     Visit,
     Withdrawn,
+    Yield,
 )
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.journal import (
@@ -183,6 +184,8 @@ def _frame_out(frame: Frame) -> list[Any]:
             return ["cancel"]
         case Rest(seen):
             return ["rest", seen]
+        case Yield():
+            return ["yield"]
         case End(ending):
             if isinstance(ending, Completed):
                 return ["completed", ending.data.decode()]
@@ -210,6 +213,8 @@ def _frame_in(data: Any) -> Frame:
             return Cancel()
         case "rest", [seen]:
             return Rest(_int(seen))
+        case "yield", []:
+            return Yield()
         case "completed", [text]:
             return End(Completed(_bytes(text)))
         case "failed", [failure]:

@@ -96,13 +96,17 @@ class Rest(NamedTuple):
     seen: int
 
 
+class Yield(NamedTuple):
+    """The endpoint's process stops: the run is to go on elsewhere, and no attempt has failed."""
+
+
 class End(NamedTuple):
     """See `Keeper.ended`."""
 
     ending: Completed | Failed
 
 
-Frame = Record | Planned | Withdrawn | Notified | Recall | Remember | Cancel | Rest | End
+Frame = Record | Planned | Withdrawn | Notified | Recall | Remember | Cancel | Rest | Yield | End
 
 
 # News: what the server says.

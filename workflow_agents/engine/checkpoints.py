@@ -11,6 +11,7 @@ known here is answered with `closed`: its run goes on elsewhere, or not at all.
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -65,7 +66,11 @@ class _Offered(NamedTuple):
 
 
 class Checkpoints:
-    """See the module."""
+    """See the module.
+
+    Attributes:
+        channels: how those end who take batches one after the other.
+    """
 
     def __init__(self, engine: "DurableEngine") -> None:
         self._engine = engine
@@ -75,11 +80,18 @@ class Checkpoints:
         self._visits: set[asyncio.Task[None]] = set()
         self._polls: dict[str, asyncio.Event] = {}
         self._hung_up: set[str] = set()
+        self.channels: set[Callable[[], None]] = set()
+
+    def hang_up(self) -> None:
+        """Whoever waits for news is answered, and channels are ended: the engine stops soon."""
+        for end in [*self.channels]:
+            end()
+        for event in self._polls.values():
+            event.set()
 
     async def close(self) -> None:
         """Abandon the visits: their runs are visited again when the engine starts."""
-        for event in self._polls.values():
-            event.set()
+        self.hang_up()
         for task in self._visits:
             task.cancel()
         await asyncio.gather(*self._visits, return_exceptions=True)
@@ -121,7 +133,7 @@ class Checkpoints:
         return now is not None and now.options.checkpoints
 
     def _over(self, invocation: RemoteInvocation, attempt: Attempt) -> None:
-        if attempt.answer is None and not attempt.final:
+        if attempt.answer is None and not attempt.final and not attempt.unsent:
             invocation.broke_off()
             self._if_dead(invocation)
         else:
@@ -217,7 +229,7 @@ class Checkpoints:
         mine = [one for one in self._invocations.values() if one.endpoint == endpoint]
         for invocation in mine:
             invocation.heard()
-        if any(invocation.unseen for invocation in mine):
+        if self._engine.stopping or any(invocation.unseen for invocation in mine):
             return
         event = self._polls.setdefault(endpoint, asyncio.Event())
         try:

@@ -130,6 +130,11 @@ class Deliveries:
             if owner == run and step is not None:
                 self.abort(owner, step)
 
+    async def settled(self, seconds: float) -> None:
+        """Wait until the attempts that are being made are settled, or for so long."""
+        if self._tasks:
+            await asyncio.wait([*self._tasks.values()], timeout=seconds)
+
     async def close(self) -> None:
         """Abandon all attempts; they are made again when the engine starts."""
         tasks = [*self._tasks.values()]

@@ -206,9 +206,10 @@ def no_answer(error: Exception) -> NoAnswer:
     """Why there is no answer. aiohttp's own texts quote URLs, and with them keys."""
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, Refused):
         return refused(error.os_error.error)
+    unsent = isinstance(error, aiohttp.ClientConnectorError)
     for kind, text in _TEXTS:
         if isinstance(error, kind):
-            return NoAnswer(text(error))
+            return NoAnswer(text(error), unsent=unsent)
     return NoAnswer(type(error).__name__)
 
 

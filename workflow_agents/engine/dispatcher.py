@@ -71,8 +71,13 @@ class Dispatcher:
         """Begin."""
         self._task = self._engine.spawn(self._run())
 
-    async def stop(self) -> None:
+    def halt(self) -> None:
         """Claim nothing more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def stop(self) -> None:
+        """The same, and wait until it is so."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -45,6 +45,7 @@ from workflow_agents.store.commits import Commits, Committed
 from workflow_agents.store.interface import RunRow, Store
 
 if TYPE_CHECKING:
+    from workflow_agents.engine.broadcast import Broadcast
     from workflow_agents.engine.flow_limits import FlowLimits
     from workflow_agents.engine.http_out import HttpOut
     from workflow_agents.engine.pauses import Pauses
@@ -55,10 +56,6 @@ logger = logging.getLogger(__name__)
 _ID_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _ENDS = frozenset({EntryKind.RUN_SUCCESS, EntryKind.RUN_FAILED, EntryKind.RUN_CANCELED})
 _AGAIN_S = 1.0
-_CLEAN_EVERY_S = 60.0
-_CLEAN_BATCH = 200
-_CLEAN_PAUSE_S = 0.05
-_SWEEP_BATCH = 200
 
 
 class DurableEngine:
@@ -78,6 +75,7 @@ class DurableEngine:
         base_url: what webhook addresses begin with.
 
     Attributes:
+        stopping: it claims nothing more, and stops soon.
         on_commit: hears of every batch that was stored; for test kits.
     """
 
@@ -114,6 +112,7 @@ class DurableEngine:
         self.admin = Admin(self)
         self.streams = Streams()
         self.running = False
+        self.stopping = False
         self.on_commit: Committed | None = None
         self._random_bytes = random_bytes
         self._retention_ms = retention_ms
@@ -137,6 +136,13 @@ class DurableEngine:
         from workflow_agents.engine.flow_limits import FlowLimits
 
         return FlowLimits(self)
+
+    @cached_property
+    def broadcast(self) -> "Broadcast":
+        """Those who follow the feed."""
+        from workflow_agents.engine.broadcast import Broadcast
+
+        return Broadcast(self)
 
     # Life.
 
@@ -170,15 +176,32 @@ class DurableEngine:
             raise
         if recovered:
             logger.info("%d runs that a stopped process had in hand go on", recovered)
-        self.running = True
+        self.running, self.stopping = True, False
+        if "broadcast" in vars(self):
+            self.broadcast.begin()
         self.dispatcher.start()
         if not self._inline:
-            self._housekeeping.add(self.spawn(self._keep_house()))
+            from workflow_agents.engine.housekeeping import keep_house
+
+            self._housekeeping.add(self.spawn(keep_house(self, self._retention_ms)))
+
+    def hang_up(self) -> None:
+        """It stops soon: claim nothing more, and let go of whoever waits for news.
+
+        What is in hand goes on until `stop`.
+        """
+        self.stopping = True
+        self.dispatcher.halt()
+        if "broadcast" in vars(self):
+            self.broadcast.close("the engine stops")
+        if "wire" in vars(self):
+            self.wire.checkpoints.hang_up()
 
     async def stop(self) -> None:
         """Claim nothing more, end the invocations, and close the store. Loses nothing."""
         if not self.running:
             return
+        self.hang_up()
         self.running = False
         await self.dispatcher.stop()
         for task in self._housekeeping:
@@ -190,6 +213,8 @@ class DurableEngine:
         if "wire" in vars(self):
             await self.wire.checkpoints.close()
         await self.commits.drain()
+        if "broadcast" in vars(self):
+            await self.broadcast.finish()
         await self.http.close()
         self.store.close()
         self.streams.wake_all()
@@ -384,6 +409,8 @@ class DurableEngine:
         """Wake who watches a run that something was told of, or waits for its end."""
         if self.on_commit is not None:
             self.on_commit(changes, outcomes)
+        if "broadcast" in vars(self):
+            self.broadcast.committed()
         for change, outcome in zip(changes, outcomes, strict=True):
             if type(outcome) is not Applied:
                 continue
@@ -461,37 +488,6 @@ class DurableEngine:
     def webhook_url(self, run_id: str, event_id: str) -> str:
         """Source: protocol 4.7."""
         return f"{self.base_url.rstrip('/')}/v2/workflows/hooks/local/{run_id}/{event_id}"
-
-    async def _keep_house(self) -> None:
-        await asyncio.sleep(0.2)
-        grow = getattr(self.store, "grow_wal", None)
-        if grow is not None:
-            try:
-                await self.loop.run_in_executor(None, grow)
-            except Exception:  # it is only for speed
-                logger.exception("the log of the store could not be made large")
-        while True:
-            await asyncio.sleep(_CLEAN_EVERY_S)
-            try:
-                await self._clean()
-            except Exception:  # housekeeping outlives whatever one round met
-                logger.exception("cleaning failed; the next round follows")
-
-    async def _clean(self) -> None:
-        now = self.clock.now_ms()
-        cleaned = 0 if self._retention_ms is None else _CLEAN_BATCH
-        while cleaned == _CLEAN_BATCH and self._retention_ms is not None:
-            cleaned = self.store.clean(now - self._retention_ms, now, _CLEAN_BATCH)
-            await asyncio.sleep(_CLEAN_PAUSE_S)
-        # Only where there is a server: its queries are loaded with it.
-        cleaned = 0 if self._retention_ms is None or "wire" not in vars(self) else _CLEAN_BATCH
-        while cleaned == _CLEAN_BATCH and self._retention_ms is not None:
-            cleaned = self.store.messages.forget(now - self._retention_ms, now, _CLEAN_BATCH)
-            await asyncio.sleep(_CLEAN_PAUSE_S)
-        swept = _SWEEP_BATCH
-        while swept:
-            swept = self.store.sweep(_SWEEP_BATCH)
-            await asyncio.sleep(_CLEAN_PAUSE_S)
 
 
 def _touched(change: Change, applied: Applied) -> set[int]:

@@ -67,14 +67,21 @@ class NoAnswer(Exception):
     Attributes:
         final: it will not come another time.
         error: says it in full, where the user has to act.
+        unsent: nobody was reached, and so nobody has begun anything.
     """
 
     def __init__(
-        self, reason: str, *, final: bool = False, error: WorkflowAgentsError | None = None
+        self,
+        reason: str,
+        *,
+        final: bool = False,
+        error: WorkflowAgentsError | None = None,
+        unsent: bool = False,
     ) -> None:
         super().__init__(reason)
         self.final = final
         self.error = error
+        self.unsent = unsent
 
 
 class HttpOut(Protocol):

@@ -303,11 +303,11 @@ class LiveRun:
         self.token = token
         self._resumed()
 
-    def release(self) -> None:
-        """The engine stops: give the lease back, so that this counts as no crash."""
+    def release(self, after_ms: int = 0) -> None:
+        """Who has the run stops: give the lease back, so that this counts as no crash."""
         if self._state is _State.LEASED and self._run:
-            change = Change((Release(self._run, self.token, self._now()),))
-            self._engine.commits.submit(change, lambda _outcome: None)
+            change = Change((Release(self._run, self.token, self._now() + after_ms),))
+            self._engine.commits.submit(change, lambda _outcome: self._engine.poke())
         self.close()
 
     @property

@@ -29,6 +29,7 @@ from workflow_agents.core.checkpoints import (
     Taken,
     Told,
     Withdrawn,
+    Yield,
 )
 from workflow_agents.core.checks import checked_size
 from workflow_agents.core.failures import failure_of
@@ -50,6 +51,9 @@ IMPATIENCE_S = 7.0
 
 _REST_S = 0.1
 """How long an endpoint that wants to park waits for the answer in the same request."""
+
+_GONE_MS = 500
+"""How long an endpoint that says that it stops may still take visits, which nobody would answer."""
 
 _UNHEARD = Failure("NoAnswer", "the endpoint was not heard of any more", 504)
 GONE = Failure("NoAnswer", "the endpoint's process is gone", 504)
@@ -186,6 +190,9 @@ class RemoteInvocation:
                 live.cancel()
             case Rest():
                 live.idle()
+            case Yield():
+                logger.info("run %s: its endpoint stops", live.row.run_id)
+                live.release(_GONE_MS)
             case End(ending):
                 size = len(ending.data) if isinstance(ending, Completed) else 0
                 checked_size(size, self._most, f"result of run {live.row.run_id}")

@@ -50,6 +50,7 @@ class Attempt:
         error: why it failed, in words; empty: it did not.
         final: another attempt is of no use.
         at: when it had come, Unix milliseconds.
+        unsent: nobody was reached.
     """
 
     number: int
@@ -57,6 +58,7 @@ class Attempt:
     error: str = ""
     final: bool = False
     at: int = 0
+    unsent: bool = False
 
     @property
     def status(self) -> int:
@@ -194,7 +196,7 @@ class Sending:
             answer = await engine.http.send(request)
         except NoAnswer as error:
             at = engine.clock.now_ms()
-            return Attempt(attempt, None, str(error), error.final, at)
+            return Attempt(attempt, None, str(error), error.final, at, error.unsent)
         at = engine.clock.now_ms()
         error = "" if 200 <= answer.status < 300 else f"HTTP status {answer.status}"
         return Attempt(attempt, answer, error, at=at)

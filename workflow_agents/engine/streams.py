@@ -5,7 +5,7 @@ Both are in `listening`, which is loaded with the first of them.
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from workflow_agents.protocol.history import StepKey
 
@@ -15,12 +15,28 @@ if TYPE_CHECKING:
     from workflow_agents.engine.listening import Listener, Reply
 
 
+class Hearer(Protocol):
+    """Who listens to a run."""
+
+    def hear(self, event: "ReplyEvent") -> None:
+        """Something was said."""
+        ...
+
+    def committed(self, seq: int) -> None:
+        """Entries of the run's feed were stored, up to this one."""
+        ...
+
+    def wake(self) -> None:
+        """Look again, whatever there is."""
+        ...
+
+
 class Streams:
     """The open replies and the listeners of all runs of this process."""
 
     def __init__(self) -> None:
         self._replies: dict[int, dict[StepKey, Reply]] = {}
-        self._listeners: dict[int, list[Listener]] = {}
+        self._listeners: dict[int, list[Hearer]] = {}
 
     def begin(self, run: int, step: StepKey, name: str, attempt: int, said: "Assembly") -> "Reply":
         """An answer begins, which `said` assembles."""
@@ -43,7 +59,7 @@ class Streams:
             del self._replies[run]
         return True
 
-    def listeners(self, run: int) -> "Sequence[Listener]":
+    def listeners(self, run: int) -> "Sequence[Hearer]":
         """Who listens to a run."""
         return self._listeners.get(run, ())
 
@@ -62,20 +78,29 @@ class Streams:
         """Listen to a run; begins with what its open replies have said so far."""
         from workflow_agents.engine.listening import Listener
 
-        listener = Listener(lambda: self._so_far(run))
-        self._listeners.setdefault(run, []).append(listener)
+        listener = Listener(lambda: self.so_far(run))
+        self.join(run, listener)
         try:
             yield listener
         finally:
-            remaining = self._listeners[run]
-            remaining.remove(listener)
-            if not remaining:
-                del self._listeners[run]
+            self.part(run, listener)
+
+    def join(self, run: int, listener: Hearer) -> None:
+        """It hears of the run from now on."""
+        self._listeners.setdefault(run, []).append(listener)
+
+    def part(self, run: int, listener: Hearer) -> None:
+        """It hears of the run no more."""
+        remaining = self._listeners[run]
+        remaining.remove(listener)
+        if not remaining:
+            del self._listeners[run]
 
     def wake_all(self) -> None:
         """The engine has stopped: whoever listens has to hear of it."""
         for listener in [one for listeners in self._listeners.values() for one in listeners]:
             listener.wake()
 
-    def _so_far(self, run: int) -> "list[ReplyEvent]":
+    def so_far(self, run: int) -> "list[ReplyEvent]":
+        """What the open replies of a run have said."""
         return [e for reply in self._replies.get(run, {}).values() for e in reply.so_far()]

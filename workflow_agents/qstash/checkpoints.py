@@ -31,10 +31,12 @@ from workflow_agents.core.checkpoints import (
     Rest,
     Said,
     Told,
+    Yield,
 )
 from workflow_agents.core.journal import Call, Completed, Invoke
 from workflow_agents.errors import RemoteError
 from workflow_agents.qstash.connection import Connection, ServerRequest, new_id
+from workflow_agents.stopping import process_stops
 
 if TYPE_CHECKING:
     from workflow_agents.qstash.checkpoint_channel import Channel
@@ -46,6 +48,11 @@ _MOST_BYTES = 4 * 2**20
 
 _MOMENT_S = 0.05
 _AGAIN_S = 1.0
+_LOOK_EVERY_S = 0.25
+"""How soon it is seen that this process was asked to end."""
+
+_LAST_WORDS_S = 2.0
+"""How long the server may take to hear of it."""
 
 
 class Listener(Protocol):
@@ -81,6 +88,7 @@ class Line:
         self._out: deque[tuple[int, Frame]] = deque()
         self._seen = 0
         self._gone = False
+        self._given_back = False
 
     @property
     def has_spoken(self) -> bool:
@@ -90,7 +98,7 @@ class Line:
     def say(self, frame: Frame) -> int:
         """Tell the server; the number of the frame."""
         self._said += 1
-        if not self._gone:
+        if not self._gone and (not self._given_back or isinstance(frame, Yield)):
             self._out.append((self._said, frame))
             self._lines.speak_soon()
         return self._said
@@ -98,6 +106,12 @@ class Line:
     def rest(self) -> None:
         """Tell the server that the code waits for nothing but news."""
         self.say(Rest(self._seen))
+
+    def give_back(self) -> None:
+        """This process stops: the run is to go on elsewhere. What was said before still counts."""
+        if not self._gone and not self._given_back:
+            self._given_back = True
+            self.say(Yield())
 
     def leave(self) -> None:
         """Nothing more is said or heard."""
@@ -167,6 +181,8 @@ class Lines:
         self._no_channels = False
         self._called = False
         self._all = False
+        self._looks = False
+        self._emptied: asyncio.Event | None = None
 
     @property
     def is_of_this_loop(self) -> bool:
@@ -181,12 +197,17 @@ class Lines:
         line = self._lines[run_id] = Line(self, run_id, by, listener)
         if self._listening is None:
             self._loop.call_later(_MOMENT_S, self._listen, context=self._context)
+        if not self._looks:
+            self._looks = True
+            self._loop.call_later(_LOOK_EVERY_S, self._look, context=self._context)
         return line
 
     def left(self, line: Line) -> None:
         """An invocation is over."""
         if self._lines.get(line.run_id) is line:
             del self._lines[line.run_id]
+            if not self._lines and self._emptied is not None:
+                self._emptied.set()
             if not self._lines and self._listening is not None:
                 self._loop.call_later(_MOMENT_S, self._listen, context=self._context)
 
@@ -232,6 +253,20 @@ class Lines:
             return
         for (line, said), one in zip(batch, told, strict=True):
             line.heard(said, one)
+
+    def _look(self) -> None:
+        """Give everything back, if the process is asked to end: its visits hold it up."""
+        self._looks = bool(self._lines)
+        if self._looks:
+            if process_stops():
+                self.give_back()
+            self._loop.call_later(_LOOK_EVERY_S, self._look, context=self._context)
+
+    def give_back(self) -> None:
+        """This process stops: all runs in hand go on elsewhere."""
+        for line in [*self._lines.values()]:
+            line.give_back()
+            self._loop.call_later(_LAST_WORDS_S, line.close)
 
     async def _ask(self, body: bytes) -> bytes:
         if self._channel is not None:
@@ -283,7 +318,12 @@ class Lines:
         return self._loop.create_task(coroutine, context=self._context.copy())
 
     async def close(self) -> None:
-        """End the requests that are under way."""
+        """Give back what is in hand, and end the requests that are under way."""
+        if self._lines:
+            self.give_back()
+            self._emptied = asyncio.Event()
+            # Each of them is closed by then, whether the server has answered or not.
+            await self._emptied.wait()
         for line in [*self._lines.values()]:
             line.close()
         tasks = [

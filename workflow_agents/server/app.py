@@ -5,11 +5,13 @@ how many requests there were, the token, the body. Nothing is decided twice: a r
 check are one object, so that no path can be reached past it.
 """
 
+import asyncio
 import logging
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -18,16 +20,18 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from workflow_agents.engine.engine import DurableEngine
-from workflow_agents.errors import WorkflowAgentsError
+from workflow_agents.errors import ConfigurationError, WorkflowAgentsError
 from workflow_agents.server import (
     auth,
     checkpoint_channel,
     checkpoints,
     dead_letters,
+    events,
     flow_control,
     health,
     keys,
     logs,
+    metrics,
     openapi,
     publishing,
     queues,
@@ -44,6 +48,9 @@ from workflow_agents.server.rates import Rates
 from workflow_agents.server.routing import Call, Endpoint, Server, TooSlow
 from workflow_agents.server.settings import Account, ServerSettings
 
+if TYPE_CHECKING:
+    from workflow_agents.operations.metrics import Metrics
+
 logger = logging.getLogger(__name__)
 
 
@@ -57,6 +64,7 @@ def all_endpoints() -> tuple[Endpoint, ...]:
         *waits.endpoints,
         *run_logs.endpoints,
         *run_letters.endpoints,
+        *events.endpoints,
         *queues.endpoints,
         *url_groups.endpoints,
         *schedules.endpoints,
@@ -65,6 +73,7 @@ def all_endpoints() -> tuple[Endpoint, ...]:
         *flow_control.endpoints,
         *keys.endpoints,
         *health.endpoints,
+        *metrics.endpoints,
     )
 
 
@@ -81,7 +90,7 @@ def create_app(
         endpoints: in place of all; for tests.
     """
     table = tuple(all_endpoints() if endpoints is None else endpoints)
-    server = Server(engine, settings)
+    server = Server(engine, settings, _metrics_of(engine))
     gate = _Gate(server)
     routes = [
         *(_route(endpoint, gate) for endpoint in table),
@@ -92,6 +101,17 @@ def create_app(
     app.router.default = _nothing_here
     app.add_exception_handler(405, _Methods(routes))
     return _Door(app, settings)
+
+
+def _metrics_of(engine: DurableEngine) -> "Metrics | None":
+    from workflow_agents.operations.metrics import Metrics
+
+    try:
+        counted = Metrics(engine)
+    except ConfigurationError:
+        return None
+    counted.start()
+    return counted
 
 
 def _route(endpoint: Endpoint, gate: "_Gate") -> Route:
@@ -204,9 +224,29 @@ class _Guarded:
         self._largest = settings.batch_bytes if endpoint.batch else limits.payload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._answer(Request(scope, receive))
+        measured = None if self._endpoint.lasts else self._gate.server.metrics
+        began = perf_counter()
+        try:
+            response = await self._answer(Request(scope, receive))
+        except asyncio.CancelledError:
+            if not self._gate.server.engine.stopping:
+                raise
+            # It took longer than the server, which stops, could wait.
+            response = refusal(503, "the server stops", {"Retry-After": "1"})
+        if measured is not None:
+            status = 499 if response is None else response.status_code
+            route, took = self._endpoint.path, perf_counter() - began
+            measured.answered(scope["method"], route, status, took)
         if response is not None:
+            await self._send(response, scope, receive, send)
+
+    async def _send(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
             await response(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._gate.server.engine.stopping:
+                raise
+            logger.warning("an answer is cut off: the server stops")
 
     async def _answer(self, request: Request) -> Response | None:
         target = Target.of(request.scope)

@@ -48,6 +48,8 @@ class _Channel(Response):
         super().__init__()
         self._checkpoints = checkpoints
         self._largest = largest
+        self._over = False
+        self._patience: asyncio.Timeout | None = None
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """See `Response`."""
@@ -58,25 +60,36 @@ class _Channel(Response):
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         # Whoever sees this knows that nobody on the way waits for the end of either body.
         await say(b"\n")
+        self._checkpoints.channels.add(self._end)
         try:
             async for line in self._lines(receive):
                 await say(write_answer(await self._checkpoints.take(read_batch(line))) + b"\n")
         except WorkflowAgentsError as error:
             # Said again in a request of its own, it is answered with the error.
             logger.warning("a channel of checkpoints is ended: %s", error)
+        finally:
+            self._checkpoints.channels.discard(self._end)
         await say(b"", more=False)
+
+    def _end(self) -> None:
+        """The engine stops: nothing more is taken."""
+        self._over = True
+        if self._patience is not None:
+            self._patience.reschedule(asyncio.get_running_loop().time())
 
     async def _lines(self, receive: Receive) -> AsyncIterator[bytes]:
         """The lines that come, until there are no more, or the channel's time is up."""
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + LIFE_S
         rest = b""
-        while loop.time() < ends_at:
+        while loop.time() < ends_at and not self._over:
             try:
-                async with asyncio.timeout(IDLE_S):
+                async with asyncio.timeout(IDLE_S) as self._patience:
                     message = await receive()
             except TimeoutError:
                 return
+            finally:
+                self._patience = None
             *lines, rest = (rest + message.get("body", b"")).split(b"\n")
             for line in filter(None, lines):
                 yield line
@@ -84,4 +97,6 @@ class _Channel(Response):
                 return
 
 
-endpoints = (Endpoint("POST", CHANNEL, open_channel, "A channel for checkpoints", batch=True),)
+endpoints = (
+    Endpoint("POST", CHANNEL, open_channel, "A channel for checkpoints", batch=True, lasts=True),
+)

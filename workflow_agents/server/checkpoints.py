@@ -40,5 +40,5 @@ async def _gone(call: Call) -> None:
 
 endpoints = (
     Endpoint("POST", PATH, say, "Checkpoints of runs in hand", batch=True),
-    Endpoint("GET", f"{PATH}/{{endpoint}}", listen, "Wait for news of runs in hand"),
+    Endpoint("GET", f"{PATH}/{{endpoint}}", listen, "Wait for news of runs in hand", lasts=True),
 )

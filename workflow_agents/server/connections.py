@@ -5,9 +5,12 @@ and one that never comes would hold its connection, before any rule of `app` is 
 """
 
 import asyncio
+import socket
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from workflow_agents.operations.events import STREAMING
 
 HEAD_SECONDS = 30.0
 """From the first byte of a connection, or of a further request, to the end of the head."""
@@ -15,6 +18,9 @@ HEAD_SECONDS = 30.0
 MOST_BYTES = 2**20
 """Of a head, of trailers, or of the frame of a body's chunk. `app` answers to what is too large by
 less: it has limits of its own."""
+
+STREAM_BYTES = 64 * 1024
+"""What is buffered of a stream of events that its reader has not taken."""
 
 
 class Connection(HttpToolsProtocol):
@@ -55,6 +61,8 @@ class Connection(HttpToolsProtocol):
         self._expect_nothing()
         self._in_body, self._led_to_nothing = True, 0
         super().on_headers_complete()
+        means: dict[object, object] = {"abort": self.transport.abort, "narrow": self._narrow}
+        self.scope["extensions"] = {STREAMING: means}
 
     def on_body(self, body: bytes) -> None:
         """A part of the body came, whose time and size the app looks at."""
@@ -65,6 +73,12 @@ class Connection(HttpToolsProtocol):
         """The request is whole."""
         self._in_body, self._led_to_nothing = False, 0
         super().on_message_complete()
+
+    def _narrow(self) -> None:
+        """The system buffers only so much of a stream, by which a frozen reader is seen soon."""
+        sock = self.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BYTES)
+        self.transport.set_write_buffer_limits(high=STREAM_BYTES)
 
     def _expect_head(self) -> None:
         if self._patience is None:

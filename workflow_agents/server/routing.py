@@ -8,7 +8,7 @@ it raises become answers by themselves.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +18,9 @@ from workflow_agents.errors import LimitError, StepUsageError
 from workflow_agents.protocol.codec import Undecodable, decode, is_deeper
 from workflow_agents.server.destinations import Target
 from workflow_agents.server.settings import Account, ServerSettings
+
+if TYPE_CHECKING:
+    from workflow_agents.operations.metrics import Metrics
 
 MAX_JSON_DEPTH = 64
 
@@ -32,6 +35,8 @@ class Server:
 
     engine: DurableEngine
     settings: ServerSettings
+    metrics: "Metrics | None" = None
+    """None: prometheus-client is not installed."""
 
 
 @dataclass(slots=True)
@@ -155,6 +160,7 @@ class Endpoint:
         public: no token is needed.
         batch: its body may be as large as a batch's.
         foreign: web pages of any origin may call it.
+        lasts: it is answered when there are news; how long that takes says nothing of the server.
     """
 
     method: str
@@ -164,6 +170,7 @@ class Endpoint:
     public: bool = False
     batch: bool = False
     foreign: bool = False
+    lasts: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:

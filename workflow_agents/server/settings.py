@@ -77,6 +77,7 @@ class ServerSettings:
         header_bytes: of all headers of a request.
         target_bytes: of its path and query.
         body_seconds: for the whole body to come.
+        stream_seconds: for which a reader of a stream of events may take nothing.
         rate: requests a second of one token, None: any number.
         stranger_rate: requests a second of one address, of those that carry no token: refused
             ones, and webhooks.
@@ -95,6 +96,7 @@ class ServerSettings:
     header_bytes: int = 64 * 2**10
     target_bytes: int = 16 * 2**10
     body_seconds: float = 60.0
+    stream_seconds: float = 20.0
     rate: float | None = None
     stranger_rate: float = 100.0
 

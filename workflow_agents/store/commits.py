@@ -36,6 +36,9 @@ class Commits:
         inline: never use a thread; for simulations, and stores in memory.
         news: hears of changes that woke runs, in the order of recording, before anyone else.
         committed: called after each batch.
+
+    Attributes:
+        measured: hears how many changes a batch had, and how many seconds it took; for metrics.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Commits:
         news: Callable[[Applied], None] | None = None,
         committed: Committed | None = None,
     ) -> None:
+        self.measured: Callable[[int, float], None] | None = None
         self._store = store
         self._inline = inline
         self._news = news
@@ -135,6 +139,8 @@ class Commits:
 
     def _tell(self, batch: list[tuple[Change, Told]], outcomes: list[Outcome], took: float) -> None:
         self._writing = False
+        if self.measured is not None:
+            self.measured(len(batch), took)
         self._commit_s += (took - self._commit_s) * _WEIGHT
         for (_, told), outcome in zip(batch, outcomes, strict=True):
             try:

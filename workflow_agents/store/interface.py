@@ -13,6 +13,7 @@ from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 from workflow_agents.store.changes import Change, Outcome
 
 if TYPE_CHECKING:
+    from workflow_agents.core.feed_events import FeedEvent
     from workflow_agents.core.pauses import Pause
     from workflow_agents.store.message_rows import MessageRow, Messages
 
@@ -150,8 +151,63 @@ class Due(NamedTuple):
     next_at: int | None
 
 
+class Census(NamedTuple):
+    """What is stored, counted.
+
+    Attributes:
+        runs: by phase.
+        waits: what steps wait for, by kind.
+        deliveries: requests that are owed, by what holds them.
+        queues: how many requests wait in each.
+        dead_letters: how many there are.
+        overdue: what is due and was not taken up, by kind.
+        entries: of the feed, behind the place that was asked for: by kind, and of steps by what
+            they do.
+        last_seq: the place of the last of them.
+        bytes: of the whole store.
+    """
+
+    runs: dict[Phase, int]
+    waits: dict[str, int]
+    deliveries: dict[str, int]
+    queues: dict[str, int]
+    dead_letters: int
+    overdue: dict[str, int]
+    entries: dict[tuple[EntryKind, StepKind | None], int]
+    last_seq: int
+    bytes: int
+
+
+class Overview(Protocol):
+    """What those ask who watch over the whole store."""
+
+    def events(
+        self, *, run: int | None, label: str | None, after: int, limit: int
+    ) -> "list[FeedEvent]":
+        """Entries of the feed in order, of a run, of runs with a label, or all."""
+        ...
+
+    def last_seq(self) -> int:
+        """The place of the newest entry; 0: there is none."""
+        ...
+
+    def census(self, now: int, after: int) -> Census:
+        """Count what is stored, at one instant; from any thread, and beside all writing.
+
+        Args:
+            now: what should have been taken up before is overdue.
+            after: entries of the feed are counted from here on.
+        """
+        ...
+
+
 class Store(Protocol):
     """Persistence, as the engine needs it."""
+
+    @property
+    def overview(self) -> Overview:
+        """What is asked by those who watch over it."""
+        ...
 
     @property
     def messages(self) -> "Messages":

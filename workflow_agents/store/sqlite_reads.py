@@ -19,10 +19,7 @@ from workflow_agents.store.interface import (
     RunRow,
     WaiterRow,
 )
-from workflow_agents.store.sqlite_conversations import (
-    CONVERSATIONS,
-    MESSAGES,
-)
+from workflow_agents.store.sqlite_conversations import CONVERSATIONS, MESSAGES
 from workflow_agents.store.sqlite_errors import store_error
 from workflow_agents.store.sqlite_flow_reads import flow, one_flow_key, ruled_flow_keys
 from workflow_agents.store.sqlite_payloads import (
@@ -37,6 +34,7 @@ from workflow_agents.store.sqlite_payloads import (
 if TYPE_CHECKING:
     from workflow_agents.core.pauses import Pause
     from workflow_agents.store.sqlite_message_reads import SqliteMessageReads
+    from workflow_agents.store.sqlite_overview import SqliteOverview
 
 _RUN = (
     "SELECT id, run_id, workflow, phase, token, wakes, attempt, created_at, due_at,"
@@ -98,6 +96,13 @@ class SqliteReads:
 
             self._messages = SqliteMessageReads(self)
         return self._messages
+
+    @property
+    def overview(self) -> "SqliteOverview":
+        """See `Store.overview`."""
+        from workflow_agents.store.sqlite_overview import SqliteOverview
+
+        return SqliteOverview(self.all, self.path)
 
     def all(self, sql: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
         """Every row of a query."""

@@ -35,6 +35,7 @@ from workflow_agents.core.checkpoints import (
     Told,
     Visit,
     Withdrawn,
+    Yield,
 )
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.journal import (
@@ -88,6 +89,7 @@ frames = st.one_of(
     st.builds(Remember, keys, texts, texts, st.lists(data, max_size=3)),
     st.just(Cancel()),
     st.builds(Rest, numbers),
+    st.just(Yield()),
     st.builds(End, st.builds(Completed, data) | st.builds(Failed, failures)),
 )
 said = st.builds(

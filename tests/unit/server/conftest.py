@@ -18,6 +18,7 @@ from workflow_agents.core.limits import Limits
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.engine.http_client import AiohttpOut
 from workflow_agents.server.app import create_app
+from workflow_agents.server.connections import Connection
 from workflow_agents.server.routing import Endpoint
 from workflow_agents.server.settings import (
     DEV_ACCOUNTS,
@@ -117,7 +118,9 @@ async def serving(
     listener = socket.create_server(("127.0.0.1", 0))
     port: int = listener.getsockname()[1]
     app = create_app(engine, replace(settings, port=port), endpoints)
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
+    config = uvicorn.Config(
+        app, http=Connection, log_config=None, access_log=False, lifespan="off", ws="none"
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
