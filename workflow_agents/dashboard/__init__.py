@@ -1,5 +1,12 @@
 """The dashboard: pages that show the runs of an engine, and by which people act on them.
 
-What is shown is read in `run_pages` and `listing`, worked out in `timeline` and `explain`, which
-are pure, and drawn in the browser by `web`, of which `static` holds the built form.
+Each room (`run_pages`, `letters`, `waits`, ...) reads what its page shows; `timeline`, `explain`,
+`conversation` and `health` work out what there is to work out, and are pure. It is drawn in the
+browser by `web`, of which `static` holds the built form. `site` is the ASGI app.
 """
+
+PATH = "/ui"
+"""Where `dev` and `server` serve it."""
+
+EMBEDDED_PATH = "/workflow-agents"
+"""Where `Serve(app, dashboard=True)` does."""

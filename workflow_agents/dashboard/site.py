@@ -4,28 +4,39 @@ Pages load nothing from elsewhere and run no script but their own. A change need
 may make it, JSON as its content type, and a page of this very origin.
 """
 
-import json
+import hmac
 import logging
 import mimetypes
 import os
 from collections.abc import Awaitable, Callable
+from functools import cached_property
+from html import escape
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from workflow_agents.dashboard.run_pages import STATES, RunPages
+from workflow_agents.dashboard import (
+    approval_pages,
+    guards,
+    letters,
+    resources,
+    run_routes,
+    waits,
+)
+from workflow_agents.dashboard.asking import Ask, Refused, Row
+from workflow_agents.dashboard.run_pages import RunPages
 from workflow_agents.dashboard.sessions import COOKIE, LASTS_S, Session, from_cookie, to_cookie
-from workflow_agents.errors import NotFound, StoreError, WorkflowAgentsError
+from workflow_agents.engine.engine import DurableEngine
+from workflow_agents.errors import NotFound, StateError, StoreError, WorkflowAgentsError
+from workflow_agents.operations.events import Asked, Stream
+from workflow_agents.operations.mounting import HasCore, core_of, header
 from workflow_agents.protocol.callbacks import compact_json
-from workflow_agents.store.sqlite_pages import RunsWanted
-
-if TYPE_CHECKING:
-    from workflow_agents.engine.engine import DurableEngine
+from workflow_agents.store.sqlite_pages import SqlitePages
 
 logger = logging.getLogger(__name__)
 
@@ -34,112 +45,122 @@ SignIn = Callable[[str], Session | None]
 """From a token to a session that lasts as long as it likes; None: nobody has that token."""
 
 _STATIC = Path(__file__).with_name("static")
-_MOST_BYTES = 2**20
-_GUARDS = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
-        " img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self';"
-        " require-trusted-types-for 'script'; trusted-types 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-}
-
-
-class Refused(Exception):
-    """A request that is not carried out."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
+_FRESH = {"cache-control": "no-cache"}
+_NOT_STORED = {"cache-control": "no-store"}
+_STATUS: dict[type[WorkflowAgentsError], int] = {NotFound: 404, StateError: 409, StoreError: 503}
 
 
 class Dashboard:
     """Pages of a running engine: an ASGI app, to be mounted.
 
+    ```python
+    app.mount("/runs", Dashboard(serve.engine, token="..."))
+    ```
+
     Args:
         engine: that it shows.
-        sign_in: who may look; None: everybody who reaches it may look and make changes.
+        token: is asked for once; None, without `sign_in`: nobody is asked, and it answers
+            requests of this machine only.
+        sign_in: who may look, in place of a token.
+        local: whether it answers this machine only; default: where nobody is asked.
         secret: that sessions are signed with; default: a new one.
     """
 
     def __init__(
         self,
-        engine: "DurableEngine",
-        sign_in: SignIn | None = None,
+        engine: DurableEngine | HasCore,
         *,
+        token: str | None = None,
+        sign_in: SignIn | None = None,
+        local: bool | None = None,
         secret: bytes | None = None,
     ) -> None:
-        self._engine = engine
-        self._sign_in = sign_in
+        self._given = engine
+        self._sign_in = sign_in if token is None else _one_token(token)
+        self._local = (self._sign_in is None) if local is None else local
         self._secret = secret or os.urandom(32)
-        self._runs = RunPages(engine)
-        self._app = Starlette(
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            return
+        try:
+            if self._local:
+                guards.ensure_local(scope)
+        except Refused as refused:
+            await _json({"error": str(refused)}, refused.status)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    @cached_property
+    def _app(self) -> Starlette:
+        # Made with the first request: an embedded engine may be given before it can be asked.
+        self._engine = core_of(self._given)
+        self._pages = SqlitePages(self._engine.store.all)  # type: ignore[attr-defined]
+        rows = (
+            *run_routes.routes(RunPages(self._engine, self._pages)),
+            *letters.routes,
+            *waits.routes,
+            *approval_pages.routes,
+            *resources.routes,
+        )
+        return Starlette(
             routes=[
-                Route("/api/session", self._to(self._session, public=True)),
-                Route("/api/session", self._to(self._begin_session, public=True), methods=["POST"]),
-                Route("/api/runs", self._to(self._list)),
-                Route("/api/overview", self._to(self._overview)),
-                Route("/api/runs/{run_id}", self._to(self._run)),
-                Route("/api/runs/{run_id}/steps/{step:path}", self._to(self._step)),
-                Route("/api/runs/{run_id}/cancel", self._to(self._cancel), methods=["POST"]),
-                Route("/api/runs/{run_id}/fork", self._to(self._fork), methods=["POST"]),
-                Route("/assets/{name}", self._asset),
+                Route("/api/session", self._guarded(self._begin_session), methods=["POST"]),
+                Route("/api/session/end", self._guarded(_end_session), methods=["POST"]),
+                Route("/api/stream", self._guarded(self._stream), methods=["GET"]),
+                *(
+                    Route(row.path, self._guarded(self._to(row)), methods=[row.method])
+                    for row in rows
+                ),
+                Route("/api/{path:path}", self._guarded(_nothing)),
+                Route("/assets/{name}", _asset),
                 Route("/{path:path}", self._page),
             ]
         )
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request."""
-        await self._app(scope, receive, send)
-
-    # Pages.
-
-    async def _page(self, request: Request) -> Response:
-        """Every address of a page is the same page: what it shows is read in the browser."""
-        base = request.scope.get("root_path", "").rstrip("/")
-        html = (_STATIC / "index.html").read_text(encoding="utf-8").replace("{{base}}", base)
-        return Response(html, media_type="text/html", headers=_GUARDS | _FRESH)
-
-    async def _asset(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        file = _STATIC / name
-        if Path(name).name != name or not file.is_file():
-            return Response(status_code=404, headers=_GUARDS)
-        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        return Response(file.read_bytes(), media_type=kind, headers=_GUARDS | _FRESH)
-
     # Who asks.
 
-    def _to(self, handle: Answer, *, public: bool = False) -> Answer:
-        """The handler behind its guards."""
+    def _guarded(self, answer: Answer) -> Answer:
+        """What goes wrong becomes an answer."""
 
         async def guarded(request: Request) -> Response:
             try:
-                if request.method != "GET":
-                    _ensure_own_page(request)
-                if not public:
-                    session = self._session_of(request)
-                    if session is None:
-                        raise Refused(401, "sign in")
-                    if request.method != "GET" and not session.may_change:
-                        raise Refused(403, "the token may only read")
-                return await handle(request)
+                if request.method not in {"GET", "HEAD"}:
+                    guards.ensure_own_page(request)
+                return await answer(request)
             except Refused as refused:
                 return _json({"error": str(refused)}, refused.status)
             except WorkflowAgentsError as error:
-                status = _STATUS.get(type(error), 400)
-                return _json({"error": str(error.what), "code": error.code}, status)
+                status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), 400)
+                told = {"error": str(error.what), "code": error.code, "found": error.found}
+                return _json(told, status)
             except Exception:
+                # The edge of the process: told in the log, and not to whoever asked.
                 logger.exception("a request failed", extra={"path": request.url.path})
                 return _json({"error": "internal error"}, 500)
 
         return guarded
 
+    def _to(self, row: Row) -> Answer:
+        """The handler of a room behind its guards."""
+
+        async def answer(request: Request) -> Response:
+            session = self._session_of(request)
+            if not row.public:
+                self._ensure_may(session, request.method)
+            return _json(await row.handle(Ask(self._engine, self._pages, request, session)))
+
+        return answer
+
+    def _ensure_may(self, session: Session | None, method: str) -> None:
+        if session is None:
+            raise Refused(401, "sign in")
+        if method not in {"GET", "HEAD"} and not session.may_change:
+            raise Refused(403, "the token may only read")
+
     def _session_of(self, request: Request) -> Session | None:
-        now = self._now_s()
+        now = self._engine.clock.now_ms() // 1000
         if self._sign_in is None:
             return Session("", may_change=True, until=now + LASTS_S)
         try:
@@ -148,117 +169,101 @@ class Dashboard:
             return None
         return None if found is None else from_cookie(found.value, self._secret, now)
 
-    def _now_s(self) -> int:
-        return self._engine.clock.now_ms() // 1000
-
-    async def _session(self, request: Request) -> Response:
-        session = self._session_of(request)
+    def _told(self, session: Session | None) -> dict[str, Any]:
+        """What a page is told of who looks at it, and of the engine."""
         if session is None:
-            return _json({"signedIn": False})
-        return _json({"signedIn": True, "user": session.user, "mayChange": session.may_change})
+            return {"signedIn": False}
+        return {
+            "signedIn": True,
+            "user": session.user,
+            "mayChange": session.may_change,
+            "asked": self._sign_in is not None,
+            "serves": sorted(self._engine.workflows),
+            "server": self._engine.wire.signing is not None,
+        }
+
+    async def _page(self, request: Request) -> Response:
+        """Every address of a page is the same page: what it shows is read in the browser."""
+        html = (_STATIC / "index.html").read_text(encoding="utf-8")
+        told = compact_json(self._told(self._session_of(request))).decode()
+        html = html.replace("{{base}}", escape(_base(request)))
+        html = html.replace("{{session}}", escape(told))
+        return Response(html, media_type="text/html", headers=guards.HEADERS | _NOT_STORED)
 
     async def _begin_session(self, request: Request) -> Response:
-        given = await _body(request)
+        given = await Ask(self._engine, self._pages, request, None).body()
         token = given.get("token")
         session = None
         if self._sign_in is not None and isinstance(token, str):
             session = self._sign_in(token)
         if session is None:
             raise Refused(401, "nobody has that token")
-        session = session._replace(until=self._now_s() + LASTS_S)
-        answer = _json({"signedIn": True, "user": session.user, "mayChange": session.may_change})
+        session = session._replace(until=self._engine.clock.now_ms() // 1000 + LASTS_S)
+        answer = _json(self._told(session))
         answer.set_cookie(
             COOKIE,
             to_cookie(session, self._secret),
             max_age=LASTS_S,
-            path=request.scope.get("root_path", "") or "/",
+            path=_base(request) or "/",
             httponly=True,
             samesite="strict",
             secure=request.url.scheme == "https",
         )
         return answer
 
-    # What the pages ask.
-
-    async def _overview(self, _request: Request) -> Response:
-        return _json({"counts": self._runs.counts(), "workflows": self._runs.workflows()})
-
-    async def _list(self, request: Request) -> Response:
-        asked = request.query_params
-        states = [state for state in asked.getlist("state") if state]
-        if unknown := {*states} - {*STATES}:
-            raise Refused(400, f"expected a state of {', '.join(STATES)}, found {min(unknown)!r}")
-        before = asked.get("before")
-        if before is not None and not before.isdecimal():
-            raise Refused(400, "expected the place of a run as before")
-        wanted = RunsWanted(
-            tuple(phase for state in states for phase in STATES[state]),
-            asked.get("workflow") or None,
-            asked.get("label") or None,
-            asked.get("find") or None,
-            None if before is None else int(before),
-        )
-        return _json(self._runs.page(wanted))
-
-    async def _run(self, request: Request) -> Response:
-        return _json(self._runs.run(request.path_params["run_id"]))
-
-    async def _step(self, request: Request) -> Response:
-        return _json(self._runs.step(request.path_params["run_id"], request.path_params["step"]))
-
-    async def _cancel(self, request: Request) -> Response:
-        return _json({"done": await self._engine.admin.cancel(request.path_params["run_id"])})
-
-    async def _fork(self, request: Request) -> Response:
-        """Run it again: from the start, or from a step on; with another input, or as it was."""
-        from workflow_agents.core.options import RunOptions
-        from workflow_agents.protocol.codec import encode
-
-        given = await _body(request)
-        made = await self._engine.admin.fork(
-            request.path_params["run_id"],
-            RunOptions(),
-            step=given.get("step"),
-            body=encode(given["payload"]) if "payload" in given else None,
-            result=encode(given["result"]) if "result" in given else None,
-        )
-        return _json({"runId": made.run_id})
+    async def _stream(self, request: Request) -> Response:
+        """What happens, as it happens."""
+        self._ensure_may(self._session_of(request), "GET")
+        query = {name: request.query_params.getlist(name) for name in request.query_params}
+        asked = Asked.of(query, header(request.scope, "last-event-id"))
+        return _Told(Stream(self._engine, asked))
 
 
-_FRESH = {"cache-control": "no-cache"}
-_STATUS: dict[type[WorkflowAgentsError], int] = {NotFound: 404, StoreError: 503}
+class _Told(Response):
+    """A stream, in the place of a response."""
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._stream(scope, receive, send)
 
 
-def _ensure_own_page(request: Request) -> None:
-    """Refuse a change that another site's page asks for.
+def _one_token(token: str) -> SignIn:
+    if len(token) < 16:
+        from workflow_agents.core.bad_options import wrong_option
 
-    JSON as content type cannot be sent across origins without being asked for first; what a
-    browser says of the origin is looked at besides.
+        raise wrong_option("token", "a text of 16 characters or more", "a shorter one")
 
-    Raises:
-        Refused: it is one.
-    """
-    from workflow_agents.server.auth import FOREIGN_PAGE, is_foreign_page
+    def sign_in(given: str) -> Session | None:
+        same = hmac.compare_digest(given.encode("utf-8", "replace"), token.encode())
+        return Session("", may_change=True, until=0) if same else None
 
-    if is_foreign_page(request.method, request.headers):
-        raise Refused(403, FOREIGN_PAGE)
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise Refused(415, "expected application/json")
+    return sign_in
 
 
-async def _body(request: Request) -> dict[str, Any]:
-    data = b""
-    async for part in request.stream():
-        data += part
-        if len(data) > _MOST_BYTES:
-            raise Refused(413, f"expected at most {_MOST_BYTES} bytes")
-    try:
-        found = json.loads(data)
-    except ValueError:
-        raise Refused(400, "the body is no JSON") from None
-    if not isinstance(found, dict):
-        raise Refused(400, "expected an object")
-    return cast("dict[str, Any]", found)
+async def _end_session(request: Request) -> Response:
+    answer = _json({"signedIn": False})
+    answer.delete_cookie(COOKIE, path=_base(request) or "/", httponly=True, samesite="strict")
+    return answer
+
+
+async def _nothing(_request: Request) -> Response:
+    raise Refused(404, "there is nothing here")
+
+
+def _base(request: Request) -> str:
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+async def _asset(request: Request) -> Response:
+    name = request.path_params["name"]
+    file = _STATIC / name
+    if Path(name).name != name or not file.is_file():
+        return Response(status_code=404, headers=guards.HEADERS)
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Response(file.read_bytes(), media_type=kind, headers=guards.HEADERS | _FRESH)
 
 
 def _json(data: Any, status: int = 200) -> Response:
@@ -266,5 +271,5 @@ def _json(data: Any, status: int = 200) -> Response:
         compact_json(data),
         status,
         media_type="application/json",
-        headers=_GUARDS | {"cache-control": "no-store"},
+        headers=guards.HEADERS | _NOT_STORED,
     )

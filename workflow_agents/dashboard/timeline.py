@@ -99,43 +99,82 @@ class _Step:
         )  # fmt: skip
 
 
+class Steps:
+    """The steps of one run, as its feed is read: part after part, or at once.
+
+    Args:
+        created_at: when the run was started, Unix milliseconds.
+
+    Attributes:
+        seq: the place of the last entry that was read.
+    """
+
+    def __init__(self, created_at: int) -> None:
+        self.seq = 0
+        self._created_at = created_at
+        self._steps: dict[StepKey, _Step] = {}
+        self._last: dict[str, int] = {}
+
+    def add(self, entries: Iterable[FeedEntry]) -> "set[StepKey]":
+        """Read what comes next in the feed; the steps that have changed by it."""
+        changed: set[StepKey] = set()
+        for entry in entries:
+            self.seq = max(self.seq, entry.seq)
+            if entry.step is None:
+                continue
+            step = self._steps.get(entry.step)
+            branch = str(entry.step).rpartition("/")[0]
+            if step is None:
+                began = entry.at if _is_plan(entry) else self._since(branch)
+                step = self._steps[entry.step] = _Step(entry, min(began, entry.at))
+            if step.ended is not None:
+                continue
+            _follow(step, entry)
+            changed.add(entry.step)
+            if step.ended is not None:
+                self._last[branch] = step.ended
+        return changed
+
+    def bars(self, now: int) -> list[Bar]:
+        """All of them, in the order in which they were first heard of."""
+        return [step.bar(now) for step in self._steps.values()]
+
+    def news(self, changed: "set[StepKey]", now: int) -> list[Bar]:
+        """Those that have changed, and those that go on."""
+        return [
+            step.bar(now)
+            for step in self._steps.values()
+            if step.ended is None or step.step in changed
+        ]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._steps)
+
+    def _since(self, branch: str) -> int:
+        """When a branch went on: behind its own last step, else what it was forked from."""
+        while branch:
+            if branch in self._last:
+                return self._last[branch]
+            branch = branch.rpartition("/")[0]
+        return self._last.get("", self._created_at)
+
+
 def bars(entries: Iterable[FeedEntry], created_at: int, now: int) -> list[Bar]:
-    """The bars of one run, in the order in which their steps were first heard of.
+    """The bars of one run, in the order in which its steps were first heard of.
 
     Args:
         entries: the feed of the run, in order.
         created_at: when it was started, Unix milliseconds.
         now: Unix milliseconds.
     """
-    steps: dict[StepKey, _Step] = {}
-    last: dict[str, int] = {}
-    for entry in entries:
-        if entry.step is None:
-            continue
-        step = steps.get(entry.step)
-        branch = str(entry.step).rpartition("/")[0]
-        if step is None:
-            began = entry.at if _is_plan(entry) else _since(last, branch, created_at)
-            step = steps[entry.step] = _Step(entry, min(began, entry.at))
-        if step.ended is not None:
-            continue
-        _follow(step, entry)
-        if step.ended is not None:
-            last[branch] = step.ended
-    return [step.bar(now) for step in steps.values()]
+    steps = Steps(created_at)
+    steps.add(entries)
+    return steps.bars(now)
 
 
 def _is_plan(entry: FeedEntry) -> bool:
     return entry.kind == "STEP_WAITING"
-
-
-def _since(last: dict[str, int], branch: str, created_at: int) -> int:
-    """When a branch went on: behind its own last step, else behind what it was forked from."""
-    while branch:
-        if branch in last:
-            return last[branch]
-        branch = branch.rpartition("/")[0]
-    return last.get("", created_at)
 
 
 def _follow(step: _Step, entry: FeedEntry) -> None:

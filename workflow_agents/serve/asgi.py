@@ -46,6 +46,9 @@ class Serve:
         app: gets a route for each workflow, and one for webhooks.
         engine: in place of one with default options; it keeps the runs, whatever is set.
         store: the path of the store, where no engine is given; the same.
+        dashboard: serve the dashboard of the embedded engine at `/workflow-agents`, or at a path
+            of yours. It answers requests of this machine only, unless there is a token.
+        dashboard_token: is asked for once, in the browser; with it, any machine may ask.
 
     Raises:
         ConfigurationError: WA106, QSTASH_URL is set without QSTASH_TOKEN.
@@ -53,7 +56,13 @@ class Serve:
 
     @names_options
     def __init__(
-        self, app: FastAPI, *, engine: Engine | None = None, store: str | None = None
+        self,
+        app: FastAPI,
+        *,
+        engine: Engine | None = None,
+        store: str | None = None,
+        dashboard: bool | str = False,
+        dashboard_token: str | None = None,
     ) -> None:
         if not isinstance(app, FastAPI):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("app", "a FastAPI app", app)
@@ -65,6 +74,8 @@ class Serve:
             app.add_api_route(
                 HOOK_PATH, self._receive_webhook, methods=HOOK_METHODS, include_in_schema=False
             )
+            if dashboard is not False:
+                self._mount_dashboard(app, dashboard, dashboard_token)
 
     @property
     def engine(self) -> Engine:
@@ -126,6 +137,21 @@ class Serve:
         if refused is not None:
             return _answer(refused)
         return _answer(await receive_webhook(self.engine, run_id, event_id, await _seen(request)))
+
+    def _mount_dashboard(self, app: FastAPI, path: bool | str, token: str | None) -> None:
+        from workflow_agents.dashboard import EMBEDDED_PATH
+        from workflow_agents.dashboard.site import Dashboard
+
+        path = EMBEDDED_PATH if path is True else path
+        if not isinstance(path, str) or not path.startswith("/") or path == "/":
+            raise wrong_option("dashboard", "True or a path, such as '/runs'", path)
+        pages = Dashboard(self.engine, token=token)
+
+        async def started(scope: Any, receive: Any, send: Any) -> None:
+            await self._ensure_started()
+            await pages(scope, receive, send)
+
+        app.mount(path.rstrip("/"), started)
 
     async def _ensure_started(self) -> None:
         """An app whose lifespan is not run starts the engine with its first request."""
