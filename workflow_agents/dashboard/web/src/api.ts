@@ -2,6 +2,22 @@
 
 export const base = document.documentElement.dataset.base ?? "";
 
+export interface Session {
+  signedIn: boolean;
+  user?: string;
+  mayChange?: boolean;
+  /** somebody had to sign in */
+  asked?: boolean;
+  /** workflows of this very process */
+  serves?: string[];
+  /** it is a server, with the API of one */
+  server?: boolean;
+}
+
+export let session: Session = JSON.parse(document.documentElement.dataset.session ?? "{}");
+
+export const setSession = (to: Session) => void (session = to);
+
 export type State = "running" | "waiting" | "success" | "failed" | "canceled";
 export const STATES: State[] = ["running", "waiting", "success", "failed", "canceled"];
 
@@ -11,9 +27,11 @@ export type RunLine = [number, string, string, State, number, number | null, str
 /** what, since, until */
 export type Segment = [string, number, number | null];
 
+export type Key = string | number;
+
 /** key, name, kind, state, depth, began, ended, segments, failed attempts */
 export type Bar = [
-  string | number, string, string, string, number, number, number | null, Segment[], number[],
+  Key, string, string, string, number, number, number | null, Segment[], number[],
 ];
 
 export interface Run {
@@ -29,19 +47,26 @@ export interface Run {
   result: unknown;
   failure: Record<string, unknown> | null;
   parent: string | null;
-  children: [string | number, string, State][];
+  children: [Key, string, State][];
+  lineage: { forkedFrom?: string; resumedFrom?: string; restartedFrom?: string; step?: Key | null };
+  agent: boolean;
+  remote: boolean;
   steps: Bar[];
+  count: number;
+  partial: boolean;
+  seq: number;
   now: number;
 }
 
 export interface Step {
-  step: string | number;
+  step: Key;
   name: string;
   type: string;
   state: string;
   out: unknown;
   waitsFor: unknown;
   retries: number;
+  attempts: [number, Record<string, unknown> | null][];
   request: {
     method: string;
     url: string;
@@ -57,7 +82,7 @@ export interface Overview {
 }
 
 export class Failed extends Error {
-  constructor(readonly status: number, message: string) {
+  constructor(readonly status: number, message: string, readonly found: string[] = []) {
     super(message);
   }
 }
@@ -66,11 +91,14 @@ async function ask<T>(path: string, init?: RequestInit): Promise<T> {
   let answer: Response;
   try {
     answer = await fetch(`${base}/api/${path}`, { credentials: "same-origin", ...init });
-  } catch {
-    throw new Failed(0, "the server cannot be reached");
+  } catch (error) {
+    if ((error as Error).name === "AbortError") throw error;
+    throw new Failed(0, "The server cannot be reached");
   }
   const data = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Failed(answer.status, data.error ?? `the server answered ${answer.status}`);
+  if (!answer.ok) {
+    throw new Failed(answer.status, data.error ?? `The server answered ${answer.status}`, data.found);
+  }
   return data as T;
 }
 
@@ -82,3 +110,8 @@ export const post = <T,>(path: string, body: unknown = {}) =>
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
   });
+
+/** A part of a path; also a quote is, so that it may stand in a shell's. */
+export const part = (text: Key) => encodeURIComponent(String(text)).replaceAll("'", "%27");
+
+export const runPath = (id: string) => `${base}/runs/${part(id)}`;

@@ -1,18 +1,32 @@
 /** The frame around every page. */
-import { render } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { Failed, base, get, post } from "./api";
-import { Dialog, Trouble } from "./parts";
+import { render, type ComponentType } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Failed, base, post, session as told, setSession as keep, type Session } from "./api";
+import { Approvals, Linked } from "./approvals";
+import { Compare } from "./compare";
+import { Health } from "./health";
+import { Letters } from "./letters";
+import { begin, onNews, pause, useLive } from "./live";
+import { Dialog, Icon, Toasts, Trouble } from "./parts";
+import { Feed, Flow, Keys, Queues, Schedules } from "./resources";
 import { go, usePlace } from "./route";
 import { RunPage } from "./run";
 import { Runs } from "./runs";
 import { useKeys } from "./use";
+import { Waits } from "./waits";
 
-interface Session {
-  signedIn: boolean;
-  user?: string;
-  mayChange?: boolean;
-}
+const PAGES: [string, string, ComponentType][] = [
+  ["", "Runs", Runs],
+  ["approvals", "Approvals", Approvals],
+  ["waits", "Waits", Waits],
+  ["letters", "Dead letters", Letters],
+  ["schedules", "Schedules", Schedules],
+  ["flow", "Flow control", Flow],
+  ["queues", "Queues", Queues],
+  ["workflows", "Workflows", Health],
+  ["feed", "Feed", Feed],
+  ["keys", "Keys", Keys],
+];
 
 const THEMES = ["system", "light", "dark"] as const;
 
@@ -28,37 +42,92 @@ function useTheme(): [string, () => void] {
 
 function App() {
   const { path } = usePlace();
-  const [session, setSession] = useState<Session | null>(null);
-  const [error, setError] = useState<Failed | null>(null);
+  const [session, setSession] = useState<Session>(told);
   const [theme, nextTheme] = useTheme();
   const [help, setHelp] = useState(false);
-  useEffect(() => {
-    get<Session>("session").then(setSession, setError);
-  }, []);
-  useKeys({ "?": () => setHelp(true), g: () => go("/") });
+  useEffect(begin, [session]);
+  useKeys({ "?": () => setHelp(true), g: () => go("/"), p: pause });
+  const signedIn = (to: Session) => {
+    keep(to);
+    setSession(to);
+  };
+  const signOut = async () => {
+    await post("session/end");
+    location.assign(`${base}/`);
+  };
+  if (path[0] === "approve") return <Frame><Linked /></Frame>;
+  const first = path[0] === "runs" || path[0] === "compare" ? "" : path[0] ?? "";
+  const Page = PAGES.find(([name]) => name === first)?.[2];
   return (
     <>
       <header class="top">
-        <a class="brand" href={`${base}/`}>workflow-agents</a>
-        <nav aria-label="Pages"><a href={`${base}/`} aria-current={path.length ? undefined : "page"}>Runs</a></nav>
+        <a class="brand" href={`${base}/`}>
+          <svg viewBox="0 0 32 32" width="22" height="22" aria-hidden="true"><rect width="32" height="32" rx="8" /><path d="M8 10h9M8 16h16M15 22h9" /></svg>
+          <span>workflow-agents</span>
+        </a>
         <span class="fill" />
+        {session.signedIn && <LiveState />}
+        {session.asked && session.signedIn && <button type="button" class="quiet small" onClick={signOut}>{session.user ? `${session.user}: ` : ""}sign out</button>}
         <button type="button" class="quiet small" onClick={nextTheme} title="Light, dark, or as the system has it">theme: {theme}</button>
         <button type="button" class="quiet small" onClick={() => setHelp(true)} aria-label="Keys">?</button>
       </header>
-      <main id="main">
-        {error && <Trouble error={error} />}
-        {session && (session.signedIn
-          ? path[0] === "runs" && path[1] ? <RunPage key={path[1]} id={path[1]} /> : <Runs />
-          : <SignIn done={setSession} />)}
+      {session.signedIn && (
+        <nav class="pages" aria-label="Pages" tabIndex={-1}>
+          {PAGES.filter(([name]) => name !== "keys" || session.server).map(([name, title]) => (
+            <a key={name} href={`${base}/${name}`} aria-current={first === name ? "page" : undefined}>{title}</a>
+          ))}
+        </nav>
+      )}
+      <main id="main" tabIndex={-1}>
+        {!session.signedIn ? <SignIn done={signedIn} />
+          : path[0] === "runs" && path[1] ? <RunPage key={path[1]} id={path[1]} />
+          : path[0] === "compare" ? <Compare />
+          : Page ? <Page /> : <><h1>There is no such page</h1><p><a href={`${base}/`}>All runs</a></p></>}
       </main>
+      <Toasts />
+      <Announcer />
       {help && <Help close={() => setHelp(false)} />}
     </>
   );
 }
 
+const Frame = ({ children }: { children: preact.ComponentChildren }) => (
+  <><main id="main" class="narrow" tabIndex={-1}>{children}</main><Toasts /></>
+);
+
+function LiveState() {
+  const state = useLive();
+  const title = state === "live" ? "Pages change as things happen. Pause (p)"
+    : state === "paused" ? "Nothing moves. Go on (p)" : "The server cannot be reached; it is asked again";
+  return <button type="button" class={`quiet small live ${state}`} onClick={pause} title={title}><Icon name={state} /> {state}</button>;
+}
+
+/** Says what has happened to those who do not see it: a line in five seconds at most. */
+function Announcer() {
+  const [text, setText] = useState("");
+  const counts = useRef({ done: 0, failed: 0 });
+  useEffect(() => {
+    const stop = onNews((entry) => {
+      if (entry?.kind === "RUN_SUCCESS") counts.current.done++;
+      if (entry?.kind === "RUN_FAILED") counts.current.failed++;
+    });
+    const timer = setInterval(() => {
+      const { done, failed } = counts.current;
+      if (!done && !failed) return;
+      counts.current = { done: 0, failed: 0 };
+      setText(`${done + failed} ${done + failed === 1 ? "run" : "runs"} finished, ${failed} failed`);
+    }, 5_000);
+    return () => {
+      stop();
+      clearInterval(timer);
+    };
+  }, []);
+  return <div class="unseen" role="status" aria-live="polite">{text}</div>;
+}
+
 function SignIn({ done }: { done: (session: Session) => void }) {
   const [error, setError] = useState<Failed | null>(null);
-  const submit = async (event: SubmitEvent) => {
+  const submit = async (event: Event) => {
     event.preventDefault();
     const token = new FormData(event.target as HTMLFormElement).get("token");
     await post<Session>("session", { token }).then(done, setError);
@@ -75,8 +144,10 @@ function SignIn({ done }: { done: (session: Session) => void }) {
 }
 
 const KEYS: [string, string][] = [
-  ["g", "the list of runs"], ["1 2 3", "of a run: timeline, steps, input and result"], ["↑ ↓", "another step"],
-  ["r", "run it again"], ["f", "fork from the step"], ["c", "cancel it"], ["Escape", "close what is open"], ["?", "this"],
+  ["g", "the list of runs"], ["1 2 3 4", "of a run: timeline, steps, conversation, input and result"],
+  ["↑ ↓", "another step"], ["r", "run it again"], ["f", "fork from the step"], ["c", "cancel it"],
+  ["a e x", "of an approval: approve, edit, reject"], ["p", "pause: nothing moves"],
+  ["Escape", "close what is open"], ["?", "this"],
 ];
 
 function Help({ close }: { close: () => void }) {
@@ -87,8 +158,8 @@ function Help({ close }: { close: () => void }) {
   };
   return (
     <Dialog title="Keys" close={close}>
-      <table class="list"><tbody>{KEYS.map(([key, what]) => <tr key={key}><th><kbd>{key}</kbd></th><td>{what}</td></tr>)}</tbody></table>
-      <label><input type="checkbox" checked={on} onChange={change} /> single keys are on</label>
+      <table class="list"><tbody>{KEYS.map(([key, what]) => <tr key={key}><th scope="row"><kbd>{key}</kbd></th><td>{what}</td></tr>)}</tbody></table>
+      <p><label><input type="checkbox" checked={on} onChange={change} /> single keys are on</label></p>
     </Dialog>
   );
 }

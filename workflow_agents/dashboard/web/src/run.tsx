@@ -1,26 +1,26 @@
 /** One run: what it is, why it is where it is, its steps, and what can be done with it. */
-import { useEffect, useMemo, useState } from "preact/hooks";
-import { Failed, base, post, type Bar, type Run } from "./api";
+import { useMemo, useState } from "preact/hooks";
+import { Failed, base, part, post, runPath, session, type Bar, type Run } from "./api";
+import { Diff } from "./approvals";
+import { Conversation } from "./conversation";
 import { Inspector } from "./inspector";
-import { At, Chip, Copy, Dialog, Empty, Trouble, Value } from "./parts";
+import { Ago, Chip, Copy, Dialog, Empty, Sure, Trouble, Value, Wrong, doing, parsed } from "./parts";
 import { ask, go, usePlace } from "./route";
 import { Timeline } from "./timeline";
-import { useAsked, useKeys, useNow } from "./use";
-import { ago, pretty, span } from "./words";
+import { useKeys, useNow, useRun, useTitle } from "./use";
+import { WaitPanel } from "./waits";
+import { pretty, span } from "./words";
 
-const VIEWS = ["timeline", "steps", "input and result"] as const;
-const LIVE_MS = 1_000;
+const VIEWS = ["timeline", "steps", "conversation", "input and result"] as const;
 
 export function RunPage({ id }: { id: string }) {
   const { query } = usePlace();
-  const [every, setEvery] = useState(LIVE_MS);
-  const { data: run, error, again } = useAsked<Run>(`runs/${encodeURIComponent(id)}`, every);
+  const { data: run, error, again } = useRun(id);
   const live = run !== null && run.endedAt === null;
   const now = useNow(live ? 250 : 0);
   const [dialog, setDialog] = useState<{ step: string | null } | null>(null);
-  const [done, setDone] = useState<string | null>(null);
-  useEffect(() => setEvery(run && !live ? 0 : LIVE_MS), [run, live]);
-  useEffect(() => void (document.title = run ? `${run.state}: ${run.workflow}` : "Run"), [run?.state, run?.workflow]);
+  const [sure, setSure] = useState(false);
+  useTitle(run ? `${run.state}: ${run.workflow}` : "Run");
 
   const filter = query.get("filter") ?? "";
   const failures = query.get("failures") === "true";
@@ -30,20 +30,14 @@ export function RunPage({ id }: { id: string }) {
   const chosen = query.get("step");
   const bar = run?.steps.find((one) => String(one[0]) === chosen);
   const view = VIEWS.find((one) => one === query.get("view")) ?? "timeline";
-  const fork = (step: string | null) => setDialog({ step });
-  const cancel = async () => {
-    if (!live || !confirm("Cancel this run? None of its steps starts any more.")) return;
-    try {
-      await post(`runs/${encodeURIComponent(id)}/cancel`);
-      again();
-    } catch (failed) {
-      setDone((failed as Failed).message);
-    }
-  };
+  const mayFork = run !== null && !run.remote;
+  const fork = (step: string | null) => mayFork && setDialog({ step });
+  const cancel = () => doing(() => post(`runs/${part(id)}/cancel`), "It is cancelled", again);
   useKeys({
     Escape: () => ask({ step: null, tab: null }),
-    1: () => ask({ view: null }), 2: () => ask({ view: "steps" }), 3: () => ask({ view: "input and result" }),
-    r: () => fork(null), f: () => bar && fork(String(bar[0])), c: cancel,
+    1: () => ask({ view: null }), 2: () => ask({ view: "steps" }), 3: () => run?.agent && ask({ view: "conversation" }),
+    4: () => ask({ view: "input and result" }),
+    r: () => fork(null), f: () => bar && fork(String(bar[0])), c: () => live && setSure(true),
   });
   if (!run) return error ? <><h1>Run</h1><Trouble error={error} /><p><a href={`${base}/`}>All runs</a></p></> : null;
   const ended = run.endedAt ?? Math.max(now, run.now);
@@ -53,43 +47,49 @@ export function RunPage({ id }: { id: string }) {
         <p class="quiet"><a href={`${base}/`}>Runs</a> / {run.workflow}</p>
         <h1><Chip state={run.state} /> <span class="mono">{run.runId}</span> <Copy text={run.runId} label="copy" /></h1>
         <p class="facts">
-          <span>started <At at={run.createdAt} text={ago(run.createdAt, Date.now())} /></span>
+          <span>started <Ago at={run.createdAt} /></span>
           <span>{live ? "for" : "took"} <b>{span(ended - run.createdAt)}</b></span>
           <span>{run.steps.length.toLocaleString()} {run.steps.length === 1 ? "step" : "steps"}</span>
+          {run.attempt > 0 && <span>attempt {run.attempt + 1}</span>}
           {run.labels.map((label) => <a key={label} class="label" href={`${base}/?label=${encodeURIComponent(label)}`}>{label}</a>)}
-          {run.parent && <span>invoked by <a class="mono" href={`${base}/runs/${encodeURIComponent(run.parent)}`}>{run.parent}</a></span>}
         </p>
+        <Lineage run={run} />
         <div class="actions">
-          <button type="button" class="main" onClick={() => fork(null)} title="r">Run again…</button>
-          <button type="button" onClick={() => bar && fork(String(bar[0]))} disabled={!bar} title="f">Fork from the step…</button>
-          {live && <button type="button" onClick={cancel} title="c">Cancel</button>}
+          {mayFork && <button type="button" class="main" onClick={() => fork(null)} title="r">Run again…</button>}
+          {mayFork && <button type="button" onClick={() => bar && fork(String(bar[0]))} disabled={!bar} title="f">Fork from the step…</button>}
+          {live && <button type="button" onClick={() => setSure(true)} title="c">Cancel…</button>}
+          {run.lineage.forkedFrom ? <a class="button" href={`${base}/compare?a=${part(run.lineage.forkedFrom)}&b=${part(run.runId)}`}>Compare with its origin</a>
+            : <a class="button" href={`${base}/compare?a=${part(run.runId)}`}>Compare…</a>}
+          <span class="fill" />
+          <span class="quiet small">copy</span>
           <Copy text={location.href} label="link" />
           <Copy text={`workflow-agents runs show ${run.runId}`} label="command" />
-          <Copy text={`curl -H 'Authorization: Bearer $QSTASH_TOKEN' ${location.origin}/v2/workflows/logs?workflowRunId=${run.runId}`} label="curl" />
+          {session.server && <Copy text={`curl -H "Authorization: Bearer $QSTASH_TOKEN" '${location.origin}/v2/workflows/logs?workflowRunId=${part(run.runId)}'`} label="curl" />}
+          <Copy text={`log = await client.log(${JSON.stringify(run.runId)})`} label="Python" />
         </div>
       </header>
       <p class={`explain ${run.state}`} role="status">{run.explain}</p>
-      {done && <div class="trouble" role="alert">{done}</div>}
       {error && <Trouble error={error} />}
+      {run.state === "waiting" && <WaitPanel runId={run.runId} changed={run.seq} />}
       <div class="filters">
         <nav class="tabs" aria-label="Views">
-          {VIEWS.map((one, i) => (
+          {VIEWS.map((one, i) => (one !== "conversation" || run.agent) && (
             <button type="button" key={one} class="tab" title={String(i + 1)} aria-current={view === one ? "page" : undefined}
               onClick={() => ask({ view: i ? one : null })}>{one}</button>
           ))}
         </nav>
-        {view !== "input and result" && (
+        {(view === "timeline" || view === "steps") && (
           <>
             <input type="search" aria-label="Filter steps by name" placeholder="filter steps" value={filter} onInput={(e) => ask({ filter: e.currentTarget.value }, true)} />
             <label><input type="checkbox" checked={failures} onChange={(e) => ask({ failures: e.currentTarget.checked ? "true" : null })} /> failures only</label>
           </>
         )}
       </div>
-      {view === "input and result" ? (
+      {view === "conversation" ? <Conversation run={run} /> : view === "input and result" ? (
         <div class="halves">
-          <section><h2>Input</h2><Value value={run.payload} /></section>
+          <section><h2>Input</h2><Value value={run.payload} label="Input" /></section>
           <section><h2>{run.failure ? "Failure" : "Result"}</h2>
-            {run.failure ? <Value value={run.failure} /> : live ? <p class="quiet">It has none yet.</p> : <Value value={run.result} />}
+            {run.failure ? <Value value={run.failure} label="Failure" /> : live ? <p class="quiet">It has none yet.</p> : <Value value={run.result} label="Result" />}
           </section>
         </div>
       ) : (
@@ -98,12 +98,30 @@ export function RunPage({ id }: { id: string }) {
             <Timeline bars={bars} began={run.createdAt} ended={ended} live={live} chosen={chosen}
               choose={(step) => ask({ step }, chosen !== null)} line={view === "timeline"} />
           ) : <Empty><p>It has come to no step yet.</p></Empty>}
-          {bar && <Inspector key={chosen} runId={run.runId} bar={bar} tab={query.get("tab") ?? "output"}
-            child={run.children.find(([step]) => String(step) === chosen)?.[1] ?? null} fork={() => fork(String(bar[0]))} />}
+          {bar && <Inspector key={chosen} runId={run.runId} bar={bar} seq={run.seq} tab={query.get("tab") ?? ""}
+            child={run.children.find(([step]) => String(step) === chosen)?.[1] ?? null} fork={mayFork ? () => fork(String(bar[0])) : null} />}
         </div>
       )}
       {dialog && <Again run={run} bar={run.steps.find((one) => String(one[0]) === dialog.step)} close={() => setDialog(null)} />}
+      {sure && <Sure title="Cancel this run?" text="None of its steps starts any more. That is final." word="Cancel the run" act={cancel} close={() => setSure(false)} />}
     </>
+  );
+}
+
+/** What it was made of, and what it has made. */
+function Lineage({ run }: { run: Run }) {
+  const { forkedFrom, resumedFrom, restartedFrom, step } = run.lineage;
+  const to = (id: string) => <a class="mono" href={runPath(id)}>{id}</a>;
+  if (!run.parent && !forkedFrom && !resumedFrom && !restartedFrom && !run.children.length) return null;
+  return (
+    <p class="facts lineage">
+      {run.parent && <span>invoked by {to(run.parent)}</span>}
+      {forkedFrom && <span>forked from {to(forkedFrom)}{step != null && <> at step <code>{step}</code></>}</span>}
+      {resumedFrom && <span>goes on with {to(resumedFrom)}</span>}
+      {restartedFrom && <span>begins {to(restartedFrom)} again</span>}
+      {run.children.slice(0, 8).map(([key, child, state]) => <span key={child}><Chip state={state} word="" /> invoked {to(child)} at step <code>{key}</code></span>)}
+      {run.children.length > 8 && <span>and {run.children.length - 8} more</span>}
+    </p>
   );
 }
 
@@ -115,21 +133,20 @@ function Again({ run, bar, close }: { run: Run; bar: Bar | undefined; close: () 
   const original = pretty(run.payload);
   const submit = async (event: Event) => {
     event.preventDefault();
-    const asked: Record<string, unknown> = {};
-    try {
-      if (bar) asked.step = bar[0];
-      if (payload !== original) asked.payload = JSON.parse(payload);
-      if (result.trim()) asked.result = JSON.parse(result);
-    } catch (wrong) {
-      setError(`This is no JSON: ${(wrong as Error).message}`);
-      return;
+    const asked: Record<string, unknown> = bar ? { step: bar[0] } : {};
+    for (const [name, text] of [["payload", payload], ["result", result]] as const) {
+      if (name === "payload" ? text === original : !text.trim()) continue;
+      // What was a text is one still, whatever is written.
+      const found = name === "payload" && typeof run.payload === "string" ? { value: text } : parsed(text);
+      if ("wrong" in found) return setError(found.wrong);
+      asked[name] = found.value;
     }
     try {
-      const made = await post<{ runId: string }>(`runs/${encodeURIComponent(run.runId)}/fork`, asked);
+      const made = await post<{ runId: string }>(`runs/${part(run.runId)}/fork`, asked);
       close();
-      go(`/runs/${encodeURIComponent(made.runId)}`);
+      go(`/runs/${part(made.runId)}`);
     } catch (failed) {
-      setError((failed as Failed).message);
+      setError([(failed as Failed).message, ...((failed as Failed).found ?? [])].join(": "));
     }
   };
   return (
@@ -146,7 +163,8 @@ function Again({ run, bar, close }: { run: Run; bar: Bar | undefined; close: () 
             <textarea rows={4} spellcheck={false} value={result} onInput={(e) => setResult(e.currentTarget.value)} />
           </label>
         )}
-        {error && <div class="trouble" role="alert">{error}</div>}
+        {payload !== original && <Diff before={original} after={payload} />}
+        {error && <Wrong text={error} />}
         <p class="actions"><button type="submit" class="main">Start the new run</button></p>
       </form>
     </Dialog>

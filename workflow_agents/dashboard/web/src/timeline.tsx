@@ -54,18 +54,19 @@ export function Timeline({ bars, began, ended, live, chosen, choose, line }: Pro
         role="listbox" aria-label="Steps" aria-activedescendant={chosen ? `step-${chosen}` : undefined} onKeyDown={move}>
         <div class="all" style={{ height: `${bars.length * ROW}px` }}>
           {line && scale.gaps.map((gap) => (
-            <div key={gap.since} class="gap" style={{ left: `calc(var(--names) + (100% - var(--names)) * ${gap.left})`, width: `calc((100% - var(--names)) * ${gap.width})` }}
+            <div key={gap.since} class={`gap ${gap.left > 0.85 ? "last" : ""}`} style={{ left: `calc(var(--names) + (100% - var(--names)) * ${gap.left})`, width: `calc((100% - var(--names)) * ${gap.width})` }}
               title={`Nothing ran for ${span(gap.until - gap.since)}`}>
               <span>{span(gap.until - gap.since)}</span>
             </div>
           ))}
           {rows.map((bar, i) => (
             <Row key={String(bar[0])} bar={bar} top={(from + i) * ROW} at={scale.at} ended={ended}
-              chosen={String(bar[0]) === chosen} choose={choose} line={line} />
+              chosen={String(bar[0]) === chosen} choose={choose} line={line} place={from + i + 1} of={bars.length} />
           ))}
           {live && line && <div class="now" aria-hidden="true" />}
         </div>
       </div>
+      <Marks bars={bars} top={top} height={height} to={(at) => box.current && (box.current.scrollTop = at * ROW - height / 2)} />
     </div>
   );
 }
@@ -78,15 +79,31 @@ interface RowProps {
   chosen: boolean;
   choose: (step: string) => void;
   line: boolean;
+  place: number;
+  of: number;
 }
 
-function Row({ bar, top, at, ended, chosen, choose, line }: RowProps) {
+/** Where in a long run something failed: seen without scrolling. */
+function Marks({ bars, top, height, to }: { bars: Bar[]; top: number; height: number; to: (at: number) => void }) {
+  const failed = useMemo(() => bars.flatMap((bar, i) => (bar[3] === "failed" || bar[3] === "backoff" ? [i] : [])), [bars]);
+  const whole = bars.length * ROW;
+  if (!failed.length || whole <= height) return null;
+  const shown = failed.length > 200 ? failed.filter((_, i) => i % Math.ceil(failed.length / 200) === 0) : failed;
+  return (
+    <div class="marks" aria-hidden="true" onClick={(e) => to(Math.floor((e.offsetY / e.currentTarget.clientHeight) * bars.length))}>
+      <div class="view" style={{ top: `${(100 * top) / whole}%`, height: `${(100 * height) / whole}%` }} />
+      {shown.map((i) => <div key={i} class="mark" style={{ top: `${(100 * i) / bars.length}%` }} />)}
+    </div>
+  );
+}
+
+function Row({ bar, top, at, ended, chosen, choose, line, place, of }: RowProps) {
   const [key, name, kind, state, depth, began, over, segments, attempts] = bar;
   const took = span((over ?? ended) - began);
   const said = `${name}, ${kind}, ${WORDS[state] ?? state}, ${took}${attempts.length ? `, failed attempts: ${attempts.length}` : ""}`;
   return (
     <div class={`row ${chosen ? "chosen" : ""}`} style={{ top: `${top}px` }} role="option" id={`step-${key}`}
-      aria-selected={chosen} aria-label={said} onClick={() => choose(String(key))}>
+      aria-selected={chosen} aria-label={said} aria-posinset={place} aria-setsize={of} onClick={() => choose(String(key))}>
       <div class="name" style={{ paddingLeft: `${10 + depth * 16}px` }}>
         <Chip state={state} word="" />
         <span class="text">{name}</span>
