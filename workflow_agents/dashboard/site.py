@@ -180,6 +180,7 @@ class Dashboard:
             "asked": self._sign_in is not None,
             "serves": sorted(self._engine.workflows),
             "server": self._engine.wire.signing is not None,
+            "seq": self._engine.store.overview.last_seq(),
         }
 
     async def _page(self, request: Request) -> Response:

@@ -97,7 +97,8 @@ def create_app(
         *(_route(endpoint, gate) for endpoint in table),
         *(_route(endpoint, gate) for endpoint in openapi.endpoints(table)),
     ]
-    app = Starlette(routes=[*routes, Mount(PATH, _dashboard_of(engine, settings, gate))])
+    pages = Mount(PATH, _dashboard_of(engine, settings, gate))
+    app = Starlette(routes=[*routes, Route(PATH, _to_the_dashboard), pages])
     app.router.redirect_slashes = False
     app.router.default = _nothing_here
     app.add_exception_handler(405, _Methods(routes))
@@ -132,6 +133,11 @@ def _metrics_of(engine: DurableEngine) -> "Metrics | None":
 
 def _route(endpoint: Endpoint, gate: "_Gate") -> Route:
     return Route(endpoint.path, _Guarded(endpoint, gate), methods=list(endpoint.methods))
+
+
+async def _to_the_dashboard(request: Request) -> Response:
+    root = request.scope.get("root_path", "")
+    return Response(status_code=307, headers={"Location": f"{root}{PATH}/"})
 
 
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,6 +12,8 @@ export interface Session {
   serves?: string[];
   /** it is a server, with the API of one */
   server?: boolean;
+  /** the place of the newest entry of the feed: what follows is news */
+  seq?: number;
 }
 
 export let session: Session = JSON.parse(document.documentElement.dataset.session ?? "{}");

@@ -24,7 +24,8 @@ const channel = new BroadcastChannel(`workflow-agents ${base}`);
 let connected = false;
 let leading = false;
 let paused = false;
-let last = 0;
+let last = session.seq ?? 0;
+let before = false;
 let missed = false;
 
 /** Nothing moves while somebody reads: a selected text, a hidden tab, a paused page. */
@@ -44,8 +45,9 @@ function release(): void {
 
 function turn(now: boolean): void {
   // Whoever comes back may have missed something.
-  if (now && !connected) tell(null);
+  if (now && before && !connected) tell(null);
   connected = now;
+  before ||= now;
   watchers.forEach((watch) => watch());
   if (leading) channel.postMessage({ connected });
 }
@@ -60,7 +62,7 @@ document.addEventListener("selectionchange", release);
 
 function listen(): void {
   leading = true;
-  const source = new EventSource(`${base}/api/stream${last ? `?after=${last}` : ""}`);
+  const source = new EventSource(`${base}/api/stream?after=${last}`);
   source.onopen = () => turn(true);
   source.onerror = () => {
     turn(false);
