@@ -73,7 +73,8 @@ class _Step:
         self._what, self._since = RUNNING, began
 
     def turn(self, what: str, at: int) -> None:
-        """From then on it is something else."""
+        """From then on it is something else; a time that was told too early is none."""
+        at = max(at, self._since)
         if self.due is not None and self._since <= self.due < at:
             due, self.due = self.due, None
             self.turn(RUNNING, due)

@@ -113,7 +113,7 @@ export function Letters() {
               <button type="button" class="danger" onClick={() => bulk("delete", "Delete")}>Delete {count}</button>
             </div>
           )}
-          <div class="scroll"><table class="list">
+          <div class="scroll"><table class="list stack">
             <thead><tr><th><span class="unseen">Select</span></th><th>Error</th><th>Of</th><th>Failed</th><th><span class="unseen">Actions</span></th></tr></thead>
             <tbody>{letters.map((letter) => (
               <tr key={letter.id}>

@@ -213,10 +213,10 @@ export function Keys() {
       <p class="quiet">Endpoints verify with them that a request is of this server. They are shown by the command line only.</p>
       {error && <Trouble error={error} />}
       {data?.keys && (
-        <table class="list narrow"><tbody>
+        <div class="scroll"><table class="list narrow"><tbody>
           <tr><th scope="row">QSTASH_CURRENT_SIGNING_KEY</th><td><code>{data.keys.current}</code></td></tr>
           <tr><th scope="row">QSTASH_NEXT_SIGNING_KEY</th><td><code>{data.keys.next}</code></td></tr>
-        </tbody></table>
+        </tbody></table></div>
       )}
       {data && !data.keys && <Empty><p>An embedded engine signs nothing: it calls its workflows itself.</p></Empty>}
     </>

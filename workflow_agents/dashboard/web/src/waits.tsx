@@ -27,7 +27,7 @@ export function Waits() {
       {error && <Trouble error={error} />}
       {data && !data.waits.length && <Empty><p>No run waits for an event or a webhook.</p></Empty>}
       {data && data.waits.length > 0 && (
-        <div class="scroll"><table class="list">
+        <div class="scroll"><table class="list stack">
           <thead><tr><th>Step</th><th>Waits for</th><th>Run</th><th>Since</th><th>Until</th><th><span class="unseen">Answer</span></th></tr></thead>
           <tbody>{data.waits.map((wait) => (
             <tr key={`${wait.runId} ${wait.step}`}>

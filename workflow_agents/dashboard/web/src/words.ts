@@ -19,7 +19,8 @@ export function span(ms: number): string {
 /** How long ago. */
 export function ago(at: number, now: number): string {
   const ms = now - at;
-  return ms < 2_000 ? "just now" : `${span(ms - (ms % 1_000)).split(" ").slice(0, 2).join(" ")} ago`;
+  if (ms < 2_000) return "just now";
+  return ms < 60_000 ? `${Math.floor(ms / 1_000)} s ago` : `${span(ms).split(" ").slice(0, 2).join(" ")} ago`;
 }
 
 /** The local time, for reading. */
