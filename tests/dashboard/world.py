@@ -240,7 +240,13 @@ class World:
                     ]
                 )
                 self._server = uvicorn.Server(
-                    uvicorn.Config(app, log_level="warning", lifespan="off", ws="none")
+                    uvicorn.Config(
+                        app,
+                        log_level="warning",
+                        lifespan="off",
+                        ws="none",
+                        timeout_graceful_shutdown=1,
+                    )
                 )
                 self._loop.call_later(0, self._ready.set_result, None)
                 await self._server.serve(sockets=[self._socket])

@@ -259,8 +259,7 @@ class RunPages:
 
     def _lineage(self, row: "RunRow") -> dict[str, Any]:
         """Which run it was made of: forked from a step, resumed, or begun again."""
-        first = self._engine.admin.first_entry(row)
-        return members(None if first is None else first.data)
+        return members(self._pages.lineage(row.id))
 
     def _standing(
         self, row: "RunRow", found: list[Bar], now: int, failure: dict[str, Any] | None

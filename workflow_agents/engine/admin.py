@@ -101,11 +101,6 @@ class Admin:
         """What the feed of a run tells at a place, or next behind it."""
         return _entry(self._engine.store.feed(run=row.id, after=seq - 1, limit=1)[0])
 
-    def first_entry(self, row: RunRow) -> "FeedEntry | None":
-        """What the feed of a run begins with: whose heir it is, if it is one."""
-        found = self._engine.store.feed(run=row.id, after=0, limit=1)
-        return _entry(found[0]) if found else None
-
     def steps(self, row: RunRow, entries: "Sequence[FeedEntry]") -> "Steps":
         """The steps that some entries of a run tell of."""
         from workflow_agents.core.step_logs import fold_steps

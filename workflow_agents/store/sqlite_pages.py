@@ -156,6 +156,14 @@ class SqlitePages:
         )
         return [seq for (seq,) in rows]
 
+    def lineage(self, run: int) -> Any:
+        """What was told when a run was started: of which other it was made."""
+        rows = self._all(
+            "SELECT data FROM feed WHERE run = ? AND step IS NULL AND kind = ? ORDER BY seq LIMIT 1",
+            (run, int(EntryKind.RUN_STARTED)),
+        )
+        return decode(rows[0][0]) if rows and rows[0][0] else None
+
     def recent(self, most: int) -> list[tuple[str, Phase, int, int | None]]:
         """Workflow, phase, beginning and end of the newest runs."""
         rows = self._all(

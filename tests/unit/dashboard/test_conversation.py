@@ -106,14 +106,30 @@ def test_a_body_for_which_the_log_has_no_room_costs_only_what_it_held() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(
-            ["messages", "input", "role", "content", "type", "tool_calls", "choices", "message",
-             "usage", "output", "model", "function", "text", "system"]
-        ),  # fmt: skip
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "messages",
+                    "input",
+                    "role",
+                    "content",
+                    "type",
+                    "tool_calls",
+                    "choices",
+                    "message",
+                    "usage",
+                    "output",
+                    "model",
+                    "function",
+                    "text",
+                    "system",
+                ]
+            ),  # fmt: skip
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )

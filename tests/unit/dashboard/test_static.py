@@ -10,10 +10,12 @@ WEB, STATIC = HERE / "web", HERE / "static"
 
 
 def test_static_holds_what_the_sources_build() -> None:
-    told = dict(
-        reversed(line.split("  ")) for line in (STATIC / "BUILT").read_text().splitlines()
-    )
-    sources = ["build.mjs", "package-lock.json", *(f"src/{p.name}" for p in (WEB / "src").iterdir())]
+    told = dict(reversed(line.split("  ")) for line in (STATIC / "BUILT").read_text().splitlines())
+    sources = [
+        "build.mjs",
+        "package-lock.json",
+        *(f"src/{p.name}" for p in (WEB / "src").iterdir()),
+    ]
     served = [p.name for p in STATIC.iterdir() if p.name != "BUILT"]
     assert {*told} == {*sources, *served}, "run npm ci && npm run build in dashboard/web"
     for folder, names in ((WEB, sources), (STATIC, served)):

@@ -75,7 +75,9 @@ def test_what_comes_behind_an_outcome_changes_nothing() -> None:
 
 KINDS = ("STEP_WAITING", "STEP_RETRY", "STEP_SUCCESS", "STEP_FAILED", "STEP_WITHDRAWN")
 TYPES = ("RUN", "SLEEP", "WAIT", "CALL", "INVOKE", "WAIT_FOR_WEBHOOK")
-DATA = st.sampled_from([None, {"until": 60}, {"until": 400}, {"flowControl": "k"}, {"pauseKey": "k"}])
+DATA = st.sampled_from(
+    [None, {"until": 60}, {"until": 400}, {"flowControl": "k"}, {"pauseKey": "k"}]
+)
 KEYS = st.sampled_from([1, 2, 3, "1.0/1", "1.1/1", "1.0/2"])
 FEED = st.lists(st.tuples(st.integers(0, 50), st.sampled_from(KINDS), KEYS, DATA), max_size=30)
 

@@ -4,7 +4,7 @@ import { base, post, runPath } from "./api";
 import { Ago, Empty, Left, Trouble, Wrong, doing, parsed } from "./parts";
 import { usePlace } from "./route";
 import { useAsked, useKeys, useTitle } from "./use";
-import { pretty } from "./words";
+import { formatted, pretty } from "./words";
 
 export interface Approval {
   id: string;
@@ -132,8 +132,8 @@ export function Card({ approval, first, link, done }: Props) {
 
 /** Lines that go and lines that come. */
 export function Diff({ before, after }: { before: string; after: string }) {
-  const old = before.split("\n");
-  const now = after.split("\n");
+  const old = formatted(before).split("\n");
+  const now = formatted(after).split("\n");
   const lines: [string, string][] = [
     ...old.filter((line) => !now.includes(line)).map((line): [string, string] => ["−", line]),
     ...now.filter((line) => !old.includes(line)).map((line): [string, string] => ["+", line]),

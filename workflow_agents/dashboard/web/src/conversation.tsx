@@ -4,7 +4,7 @@ import { base, part, type Key, type Run, type Step } from "./api";
 import { Empty, Trouble, Value } from "./parts";
 import { ask } from "./route";
 import { useAsked } from "./use";
-import { bytes, pretty } from "./words";
+import { bytes, formatted } from "./words";
 
 interface Said {
   role: "system" | "user" | "assistant" | "tool";
@@ -96,14 +96,6 @@ const Tokens = ({ tokens: [prompt, completion, cached], cost }: { tokens: [numbe
     {prompt.toLocaleString()} + {completion.toLocaleString()} tokens{cost !== null && ` · $${cost}`}
   </span>
 );
-
-function formatted(text: string): string {
-  try {
-    return pretty(JSON.parse(text));
-  } catch {
-    return text;
-  }
-}
 
 /** What is being written right now, by the step that it is the reply of. */
 function useWords(run: Run): Map<string, string> {

@@ -43,3 +43,12 @@ export function bytes(n: number): string {
 
 export const pretty = (value: unknown): string =>
   typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "";
+
+/** JSON as it is read best; what is none stays as it is. */
+export function formatted(text: string): string {
+  try {
+    return pretty(JSON.parse(text));
+  } catch {
+    return text;
+  }
+}
