@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from playwright.sync_api import expect
+
 from tests.dashboard.world import World
 
 
@@ -9,9 +11,16 @@ def get(page: Any, world: World, path: str) -> Any:
     return page.request.get(f"{world.ui}/api/{path}").json()
 
 
+def rows(page: Any) -> Any:
+    return page.locator("table.list tbody tr")
+
+
 def cells(page: Any) -> list[list[str]]:
-    rows = page.locator("table.list tbody tr").all()
-    return [[cell.inner_text() for cell in row.locator("td").all()] for row in rows]
+    """At once: rows come and go."""
+    return page.evaluate(
+        "[...document.querySelectorAll('table.list tbody tr')]"
+        ".map(row => [...row.querySelectorAll('td')].map(cell => cell.innerText))"
+    )
 
 
 def test_runs_are_filtered_by_the_address(world: World, tab: Any) -> None:
@@ -22,18 +31,18 @@ def test_runs_are_filtered_by_the_address(world: World, tab: Any) -> None:
     asked = [url for url in tab.requests if "/api/" in url and "stream" not in url]
     assert len(asked) <= 2
     page.get_by_role("button", name="label vip").click()
-    page.wait_for_function("document.querySelectorAll('table.list tbody tr').length > 1")
+    expect(rows(page).nth(1)).to_be_visible()
     page.get_by_label("Workflow").select_option("/fails")
-    page.wait_for_function("document.querySelectorAll('table.list tbody tr').length === 3")
+    expect(rows(page)).to_have_count(3)
     page.get_by_role("button", name="save view").click()
     page.get_by_label("Name of the view").fill("mine")
     page.keyboard.press("Enter")
     page.goto(world.ui)
     page.get_by_role("link", name="mine").click()
-    page.wait_for_function("document.querySelectorAll('table.list tbody tr').length === 3")
+    expect(rows(page)).to_have_count(3)
     assert "workflow=%2Ffails" in page.url
     page.go_back()
-    page.wait_for_function("document.querySelectorAll('table.list tbody tr').length > 3")
+    expect(rows(page).nth(3)).to_be_visible()
 
 
 def test_a_timeline_cuts_what_is_idle_short_and_says_how_long_it_was(
@@ -45,8 +54,8 @@ def test_a_timeline_cuts_what_is_idle_short_and_says_how_long_it_was(
     assert row.locator(".bar.waiting").count() == 1
     page.goto(f"{world.ui}/runs/{world.runs['done']}?step=2")
     page.get_by_label("Step charge card").get_by_text('"paid": 30').wait_for()
-    rows = page.get_by_role("option").all()
-    assert [r.get_attribute("aria-posinset") for r in rows] == [str(n) for n in range(1, 7)]
+    steps = page.get_by_role("option").all()
+    assert [step.get_attribute("aria-posinset") for step in steps] == [str(n) for n in range(1, 7)]
     page.keyboard.press("Escape")
     page.get_by_label("Step charge card").wait_for(state="detached")
     assert "step=" not in page.url
@@ -172,14 +181,14 @@ def test_health_is_what_the_runs_say(world: World, page: Any) -> None:
     page.get_by_role("link", name="/fails").wait_for()
     [fails] = [row for row in cells(page) if row[0] == "/fails"]
     assert fails[2] == "100 % of 3"
-    rows = world.engine.core.store.all(
+    took = world.engine.core.store.all(
         "SELECT ended_at - created_at FROM runs WHERE workflow = '/orders' AND phase = 10"
         " ORDER BY 1"
     )
     [orders] = [
         one for one in get(page, world, "workflows")["workflows"] if one["workflow"] == "/orders"
     ]
-    assert orders["p50"] == rows[(len(rows) - 1) // 2][0]
+    assert orders["p50"] == took[(len(took) - 1) // 2][0]
 
 
 def test_the_feed_tells_everything_newest_first(world: World, page: Any) -> None:
@@ -201,7 +210,7 @@ def test_dead_letters_of_an_error_are_resumed_together(world: World, page: Any) 
     assert [(g["of"], g["count"]) for g in groups] == [("/orders", 1)]
     page.get_by_role("button", name="the feed is empty").wait_for(state="detached")
     page.goto(f"{world.ui}/?workflow=/fails&state=success")
-    page.wait_for_function("document.querySelectorAll('table.list tbody tr').length === 3")
+    expect(rows(page)).to_have_count(3)
     page.locator("table.list tbody tr a").first.click()
     page.get_by_text("goes on with wfr_").wait_for()
 

@@ -191,7 +191,8 @@ def test_a_page_of_another_origin_cannot_frame_or_read_it(hostile: World, new_ta
     tab.errors.clear()
     posted = tab.page.evaluate(
         "url => fetch(url, {method: 'POST', mode: 'no-cors', credentials: 'include',"
-        " headers: {'content-type': 'text/plain'}, body: '{}'}).then(() => 'sent', () => 'refused')",
+        " headers: {'content-type': 'text/plain'}, body: '{}'})"
+        ".then(() => 'sent', () => 'refused')",
         f"{hostile.ui}/api/runs/{hostile.runs['hostile']}/cancel",
     )
     # The browser sends it all the same, and keeps the answer to itself.
