@@ -159,7 +159,8 @@ class SqlitePages:
     def lineage(self, run: int) -> Any:
         """What was told when a run was started: of which other it was made."""
         rows = self._all(
-            "SELECT data FROM feed WHERE run = ? AND step IS NULL AND kind = ? ORDER BY seq LIMIT 1",
+            "SELECT data FROM feed WHERE run = ? AND step IS NULL AND kind = ?"
+            " ORDER BY seq LIMIT 1",
             (run, int(EntryKind.RUN_STARTED)),
         )
         return decode(rows[0][0]) if rows and rows[0][0] else None

@@ -126,7 +126,7 @@ JSON = st.recursive(
                     "text",
                     "system",
                 ]
-            ),  # fmt: skip
+            ),
             inner,
             max_size=4,
         )

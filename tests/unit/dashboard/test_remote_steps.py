@@ -1,19 +1,26 @@
 """Steps of runs at official SDKs, as bars."""
 
+from typing import Any
+
 from workflow_agents.dashboard.remote_steps import remote_bars, remote_step
 
-GROUPS = [
-    {"type": "sequential", "steps": [{"stepType": "Initial", "state": "STEP_SUCCESS"}]},
-    {"type": "sequential", "steps": [
-        {"stepId": 1, "stepName": "load", "stepType": "Run", "state": "STEP_SUCCESS", "createdAt": 30},
-    ]},
-    {"type": "parallel", "steps": [
-        {"stepId": 2, "stepName": "nap", "stepType": "SleepFor", "state": "STEP_PROGRESS", "createdAt": 40},
-        {"stepId": 3, "stepName": "ask", "stepType": "Call", "state": "STEP_RETRY", "createdAt": 40,
-         "errors": [{"time": 50, "error": "503"}]},
-    ]},
-    {"type": "next", "steps": [{"messageId": "msg_1", "state": "STEP_PROGRESS"}]},
-]  # fmt: skip
+DONE, GOES_ON = "STEP_SUCCESS", "STEP_PROGRESS"
+ERRORS = [{"time": 50, "error": "503"}]
+
+
+def step(key: int, name: str, kind: str, state: str, at: int, **more: Any) -> dict[str, Any]:
+    told = {"stepId": key, "stepName": name, "stepType": kind, "state": state, "createdAt": at}
+    return {**told, **more}
+
+
+NAP = step(2, "nap", "SleepFor", GOES_ON, 40)
+ASK = step(3, "ask", "Call", "STEP_RETRY", 40, errors=ERRORS)
+GROUPS: list[dict[str, Any]] = [
+    {"type": "sequential", "steps": [{"stepType": "Initial", "state": DONE}]},
+    {"type": "sequential", "steps": [step(1, "load", "Run", DONE, 30)]},
+    {"type": "parallel", "steps": [NAP, ASK]},
+    {"type": "next", "steps": [{"messageId": "msg_1", "state": GOES_ON}]},
+]
 
 
 def test_each_step_begins_where_the_one_before_it_was_done() -> None:

@@ -41,10 +41,10 @@ export function Schedules() {
             <p class="facts"><code>{one.cron}</code> <span>→ <code class="cut">{one.destination}</code></span></p>
             {one.error && <div class="trouble">{one.error}</div>}
             <p class="facts">{one.last ? <span>last <Ago at={one.last} />{one.lastStates.length > 0 && `: ${one.lastStates.join(", ").toLowerCase()}`}</span> : <span>has not fired yet</span>}</p>
-            <table class="list small"><caption>{one.paused ? "Would fire next" : "Fires next"}</caption>
+            <div class="scroll"><table class="list small"><caption>{one.paused ? "Would fire next" : "Fires next"}</caption>
               <thead><tr><th>local</th><th>UTC</th></tr></thead>
               <tbody>{one.next.map((at) => <tr key={at}><td><At at={at} text={new Date(at).toLocaleString()} /></td><td class="mono utc">{new Date(at).toISOString().replace("T", " ").slice(0, 19)}</td></tr>)}</tbody>
-            </table>
+            </table></div>
             <p class="actions">
               <button type="button" class="main" onClick={() => act(one.id, "run", `${one.id} was run`)}>Run now</button>
               <button type="button" onClick={() => act(one.id, one.paused ? "resume" : "pause", one.paused ? `${one.id} goes on` : `${one.id} is paused`)}>{one.paused ? "Go on" : "Pause"}</button>

@@ -6,7 +6,7 @@ import { scaleOf } from "./scale";
 import { span } from "./words";
 
 const ROW = 30;
-const BEYOND = 12;
+const BEYOND = 8;
 const WORDS: Record<string, string> = {
   running: "running", waiting: "waiting", held: "held back", backoff: "waiting for another try",
 };
@@ -40,6 +40,8 @@ export function Timeline({ bars, began, ended, live, chosen, choose, line }: Pro
 
   const from = Math.max(0, Math.floor(top / ROW) - BEYOND);
   const rows = bars.slice(from, Math.ceil((top + height) / ROW) + BEYOND);
+  // Rows that leave the view become those that enter it: nothing is made anew while one scrolls.
+  const slots = Math.ceil(rows.length / 64) * 64;
   const move = (event: KeyboardEvent) => {
     const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 15, PageUp: -15, Home: -bars.length, End: bars.length }[event.key];
     if (!by) return;
@@ -60,7 +62,7 @@ export function Timeline({ bars, began, ended, live, chosen, choose, line }: Pro
             </div>
           ))}
           {rows.map((bar, i) => (
-            <Row key={String(bar[0])} bar={bar} top={(from + i) * ROW} at={scale.at} ended={ended}
+            <Row key={(from + i) % slots} bar={bar} top={(from + i) * ROW} at={scale.at} ended={ended}
               chosen={String(bar[0]) === chosen} choose={choose} line={line} place={from + i + 1} of={bars.length} />
           ))}
           {live && line && <div class="now" aria-hidden="true" />}
