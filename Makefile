@@ -50,8 +50,9 @@ sim: $(INSTALLED) ## the simulation with more seeds: SEEDS=20000
 examples: $(INSTALLED) ## run the examples and compare what they print
 	@$(PYTEST) tests/test_examples.py
 
-docs: $(INSTALLED) ## write the generated pages; run the code of README and docs
+docs: $(INSTALLED) ## write the generated pages, build the site, run the code of README and docs
 	@$(BIN)/python -m docs.generate
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@$(PYTEST) tests/test_docs.py
 
 notebooks: $(INSTALLED) ## execute the notebooks
@@ -67,5 +68,5 @@ bench: $(INSTALLED) ## measure, beside the raw-SQLite floor
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove all that these tasks have made
-	@rm -rf .venv .llm .demo .pytest_cache .ruff_cache .hypothesis build dist
+	@rm -rf .venv .llm .demo site .pytest_cache .ruff_cache .hypothesis build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

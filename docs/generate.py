@@ -5,11 +5,18 @@ A test compares them with what this program would write.
 
 import inspect
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+from typer.main import get_command
 
 import workflow_agents
+from docs.causes import CAUSES
+from docs.parity import parity_page
 from tests.official.endpoints import ENDPOINTS
 from tests.rest import test_headers as headers
 from tests.rest.delivered_headers import OF_ANSWERS, OF_DELIVERIES, OF_VISITS
@@ -18,6 +25,8 @@ from tests.rest.message_headers import OF_MESSAGES
 from tests.rest.refusals import REFUSALS
 from tests.rest.run_headers import AGAIN, OF_RUNS
 from workflow_agents import testing
+from workflow_agents.cli.main import app as cli
+from workflow_agents.core.limits import Limits
 from workflow_agents.error_codes import CODES
 
 DOCS = Path(__file__).parent
@@ -42,8 +51,9 @@ def errors_page() -> str:
         NOTE,
         "",
         "An error says what happened, where, what was expected and found, why, and what to do.",
-        "Its code never changes its meaning. This page has the standing part of each; the error",
-        "itself adds the step, the value and the run that it concerns.",
+        "Its code never changes its meaning. This page has the standing part of each, and what",
+        "usually lies behind it; the error itself adds the step, the value and the run.",
+        "`workflow-agents explain WA201` tells the first part in a terminal.",
         "",
     ]
     hundred = ""
@@ -53,7 +63,10 @@ def errors_page() -> str:
             hundred = code[:3]
             lines += [f"## {HUNDREDS[hundred]}", ""]
         fixes = [f"- {fix}" for fix in entry.fix]
-        lines += [f"### {code}: {entry.title}", "", f"Why: {entry.why}.", "", *fixes, ""]
+        lines += [f"### {code}: {entry.title}", "", f"Why: {entry.why}.", ""]
+        if causes := CAUSES.get(code):
+            lines += ["Usual causes:", "", *(f"- {cause}" for cause in causes), ""]
+        lines += ["What to do:", "", *fixes, ""]
     return "\n".join(lines)
 
 
@@ -76,6 +89,161 @@ def api_page() -> str:
         *names_table(testing),
     ]
     return "\n".join([*lines, ""])
+
+
+def commands_page() -> str:
+    """Every command with its options, as `--help` has them."""
+    lines = [
+        "# Commands",
+        "",
+        NOTE,
+        "",
+        "`pip install '.[cli,server]'` brings the command `workflow-agents`. `--help` tells each",
+        "option too; a variable in the last column sets the option where it is not given.",
+        "",
+    ]
+    for path, command in sorted(
+        commands("workflow-agents", get_command(cli)), key=lambda found: found[0]
+    ):
+        lines += [f"## {path}", "", command.help or "", ""]
+        rows = [row for parameter in command.params if (row := parameter_row(parameter))]
+        if rows:
+            lines += [
+                "| | what it is | default | variable |",
+                "| --- | --- | --- | --- |",
+                *rows,
+                "",
+            ]
+    return "\n".join(lines)
+
+
+def commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """A command and those below it, each with what is typed."""
+    if hasattr(command, "list_commands"):
+        context = command.make_context(path, [], resilient_parsing=True)
+        for name in command.list_commands(context):
+            yield from commands(f"{path} {name}", command.get_command(context, name))
+    else:
+        yield path, command
+
+
+def parameter_row(parameter: Any) -> str:
+    """One argument or option."""
+    if parameter.name == "help" or getattr(parameter, "hidden", False):
+        return ""
+    names = ", ".join(f"`{name}`" for name in parameter.opts if name.startswith("-"))
+    names = names or f"`{parameter.metavar or parameter.name.upper()}`"
+    default = parameter.default
+    shown = (
+        f"`{default}`" if isinstance(default, str | int | float | bool) and default != "" else ""
+    )
+    told = (getattr(parameter, "help", None) or "").replace("|", "\\|")
+    variable = f"`{parameter.envvar}`" if parameter.envvar else ""
+    return f"| {names} | {told} | {shown} | {variable} |"
+
+
+def settings_page() -> str:
+    """Environment variables, and the limits of an engine."""
+    lines = [
+        "# Settings and limits",
+        "",
+        NOTE,
+        "",
+        "Options of functions and classes are told with [their names](../api.md), those of the",
+        "command with [the commands](commands.md).",
+        "",
+        "## Environment variables",
+        "",
+        "| variable | what it sets |",
+        "| --- | --- |",
+        *(f"| `{name}` | {told} |" for name, told in VARIABLES.items()),
+        "",
+        "Keys of other providers are read from the usual variables, such as `GROQ_API_KEY`; see",
+        "[Models](../guides/models.md).",
+        "",
+        "## Limits",
+        "",
+        "`Engine(limits=Limits(steps=1_000))` sets one and leaves the others. What is over a limit",
+        "is refused with a WA5xx [error](../errors.md), and is not stored.",
+        "",
+        "| limit | of what | default |",
+        "| --- | --- | ---: |",
+    ]
+    told = attributes_of(Limits)
+    rows = [f"| `{n.name}` | {told[n.name].rstrip('.')} | {n.default:,} |" for n in fields(Limits)]
+    return "\n".join([*lines, *rows, ""])
+
+
+def attributes_of(thing: type) -> dict[str, str]:
+    """What the docstring of a class says of each attribute."""
+    text = (inspect.getdoc(thing) or "").partition("Attributes:\n")[2]
+    found = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", text, re.M)
+    return {name: " ".join(said.split()).partition(" Source:")[0] for name, said in found}
+
+
+VARIABLES = {
+    "WORKFLOW_AGENTS_STORE": "the path of the store, where none is given; default"
+    " `.workflow_agents/workflows.db`",
+    "WORKFLOW_AGENTS_KEY": "the key that secrets are sealed with; default: the file"
+    " `<store>.key`, which is made when it is needed",
+    "OPENAI_API_KEY": "the key of OpenAI's models, read when a request is made",
+    "OPENAI_BASE_URL": "where OpenAI's API is",
+    "ANTHROPIC_API_KEY": "the key of Anthropic's models, read when a request is made",
+    "ANTHROPIC_BASE_URL": "where Anthropic's API is",
+    "QSTASH_URL": "the QStash server; default, with a token: the hosted one",
+    "QSTASH_TOKEN": "the token of the QStash server. Where it is set, runs are kept there. Of"
+    " `workflow-agents server`: the token that it takes",
+    "QSTASH_READONLY_TOKEN": "of `workflow-agents server`: a token that may read and no more",
+    "QSTASH_CURRENT_SIGNING_KEY": "the key that deliveries are verified, or signed, with",
+    "QSTASH_NEXT_SIGNING_KEY": "the key that comes after it",
+    "QSTASH_DEV": "`true`: clients start and join a server for development",
+    "QSTASH_DEV_PORT": "the port of `workflow-agents dev`",
+    "QSTASH_REGION": "which of several hosted servers is used",
+    "UPSTASH_WORKFLOW_URL": "where a server reaches this app; what webhook addresses begin with",
+    "NO_COLOR": "if it is set, commands print without colours",
+}
+"""What a user may set; a test compares it with what the package reads."""
+
+
+def llms_page(made: Mapping[Path, str]) -> str:
+    """The pages and what each is about, for language models: https://llmstxt.org."""
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    about = " ".join(index.split("\n\n")[1].split())
+    lines = [
+        "# workflow-agents",
+        "",
+        f"> {about}",
+        "",
+        "Everything is imported from `workflow_agents`. Every Python block of these pages runs as",
+        "it stands, with await at the top level; in a script it belongs into `async def main()`.",
+        "`llms-full.txt` beside this file has all pages in one.",
+    ]
+    for title, folder in SECTIONS.items():
+        lines += ["", f"## {title}", ""]
+        pages = {*(DOCS / folder).glob("*.md"), *(p for p in made if p.parent == DOCS / folder)}
+        for page in sorted(pages - {DOCS / "index.md"}):
+            text = made.get(page) or page.read_text(encoding="utf-8")
+            title = text.partition("\n")[0].removeprefix("# ")
+            path = page.relative_to(DOCS).as_posix()
+            lines.append(f"- [{title}]({path}): {first_paragraph(text)}")
+    return "\n".join([*lines, ""])
+
+
+SECTIONS = {
+    "Start and reference": "",
+    "Tutorial": "tutorial",
+    "Concepts": "concepts",
+    "Guides": "guides",
+    "Settings and commands": "reference",
+    "Optional: why it is built this way": "decisions",
+}
+
+
+def first_paragraph(text: str) -> str:
+    """What a page says first, as one line of plain text."""
+    said = [p for p in text.split("\n\n")[1:] if not p.startswith(("<!--", "|", "```", "-", "#"))]
+    plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", " ".join(said[0].split())) if said else ""
+    return re.split(r"(?<=[^.][.:]) ", plain)[0].rstrip(":")
 
 
 def endpoints_page() -> str:
@@ -178,11 +346,15 @@ def first_sentence(thing: object) -> Iterator[str]:
 
 def pages() -> dict[Path, str]:
     """Each generated page and its text."""
-    return {
+    made = {
         DOCS / "errors.md": errors_page(),
         DOCS / "api.md": api_page(),
         DOCS / "endpoints.md": endpoints_page(),
+        DOCS / "parity.md": parity_page(NOTE),
+        DOCS / "reference" / "commands.md": commands_page(),
+        DOCS / "reference" / "settings.md": settings_page(),
     }
+    return made | {DOCS / "llms.txt": llms_page(made)}
 
 
 if __name__ == "__main__":

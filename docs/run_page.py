@@ -2,25 +2,27 @@
 
     python -m docs.run_page README.md
 
-Agents on the page reach a scripted model on loopback. If the page makes a FastAPI `app`, it is
+Agents on the page reach the model that the environment names. If it makes a FastAPI `app`, that is
 started, and sent what the page's curl commands send. A block that is not to be run says so:
 ```python no-run
+One with a title is a file, which `walk.py` makes.
 """
 
 import ast
 import asyncio
 import inspect
-import os
 import re
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
-from workflow_agents.testing.model_server import CallTools, RecordedRequest, Reply, ScriptedModel
+from workflow_agents.testing.model_server import CallTools, RecordedRequest, Reply
 
 BLOCK = re.compile(r"^```python *(?P<options>[^\n]*)\n(?P<code>.*?)^```$", re.M | re.S)
 CURL = re.compile(r"^curl -X POST localhost:8000(?P<path>\S+)(?P<rest>.*?)(?:#.*)?$", re.M)
+
+VALUES: dict[Any, Any] = {"integer": 12, "number": 30.0, "boolean": True}
 
 
 def blocks(page: Path) -> list[tuple[int, str]]:
@@ -29,7 +31,7 @@ def blocks(page: Path) -> list[tuple[int, str]]:
     return [
         (text.count("\n", 0, match.start("code")), match["code"])
         for match in BLOCK.finditer(text)
-        if "no-run" not in match["options"]
+        if "no-run" not in match["options"] and "title=" not in match["options"]
     ]
 
 
@@ -83,16 +85,11 @@ def obliging(request: RecordedRequest) -> Reply | str:
     tool = request.body["tools"][0]
     function = tool.get("function", tool)
     schema = function.get("parameters") or function["input_schema"]
-    return CallTools(((function["name"], dict.fromkeys(schema["properties"], "x")),))
+    arguments = {
+        name: VALUES.get(value.get("type"), "x") for name, value in schema["properties"].items()
+    }
+    return CallTools(((function["name"], arguments),))
 
 
 if __name__ == "__main__":
-    with ScriptedModel() as model:
-        model.when(lambda _request: True, obliging, repeat=True)
-        os.environ |= {
-            "OPENAI_BASE_URL": model.base_url,
-            "OPENAI_API_KEY": "none-needed",
-            "ANTHROPIC_BASE_URL": model.anthropic_url,
-            "ANTHROPIC_API_KEY": "none-needed",
-        }
-        run(Path(sys.argv[1]).resolve())
+    run(Path(sys.argv[1]).resolve())

@@ -20,7 +20,8 @@ EVERYWHERE = {
     "stopping",
 }  # known to all rooms
 TOP = {"testing", "cli", "notebook"}  # on top: may know all
-PUBLIC = {"__init__", "django", "fastapi", "flask"}  # names for users: may know all, hold no logic
+# names for users: may know all, hold no logic
+PUBLIC = {"__init__", "asgi", "aws_lambda", "django", "fastapi", "flask", "starlette"}
 
 # room -> the rooms below it that it may know, besides itself and EVERYWHERE
 MAY_KNOW: dict[str, set[str]] = {
@@ -63,7 +64,7 @@ MAY_KNOW: dict[str, set[str]] = {
 JOINS = {
     "serve.serve": {"engine", "store"},
     "serve.agents": {"agents"},
-    "serve.asgi": {"dashboard"},
+    "serve.starlette": {"dashboard"},
     "server.app": {"dashboard"},
 }
 

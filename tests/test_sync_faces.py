@@ -17,8 +17,17 @@ from workflow_agents import (
 )
 from workflow_agents.approvals import AsyncApprovals
 from workflow_agents.client import AsyncDeadLetters
+from workflow_agents.client.messages import AsyncMessages, AsyncSchedules
+from workflow_agents.client.resources import (
+    AsyncFlowControl,
+    AsyncKeys,
+    AsyncQueues,
+    AsyncUrlGroups,
+)
 from workflow_agents.conversations import AsyncConversations
-from workflow_agents.sync.client import Approvals, Conversations
+from workflow_agents.sync.messages import Messages, Schedules
+from workflow_agents.sync.people import Approvals, Conversations
+from workflow_agents.sync.resources import FlowControlKeys, Keys, Queues, UrlGroups
 
 PAIRS = [
     (AsyncWorkflowContext, WorkflowContext),
@@ -27,9 +36,22 @@ PAIRS = [
     (AsyncDeadLetters, DeadLetters),
     (AsyncApprovals, Approvals),
     (AsyncConversations, Conversations),
+    *(
+        PARTS := [
+            (AsyncMessages, Messages),
+            (AsyncSchedules, Schedules),
+            (AsyncQueues, Queues),
+            (AsyncUrlGroups, UrlGroups),
+            (AsyncFlowControl, FlowControlKeys),
+            (AsyncKeys, Keys),
+        ]
+    ),
 ]
 
-ONLY_SET = {"approvals", "conversations", "dlq"}
+ONLY_SET = {
+    *("approvals", "conversations", "dlq"),
+    *("messages", "schedules", "queues", "url_groups", "flow_control", "keys"),
+}
 """What is no method of either client, and is set when it is made or first asked for."""
 
 ONLY_SYNC = {"run_async"}
@@ -54,6 +76,7 @@ ATTRIBUTES = {
     AsyncDeadLetters: [],
     AsyncApprovals: [],
     AsyncConversations: [],
+    **{twin: [] for twin, _ in PARTS},
 }
 
 

@@ -40,10 +40,11 @@ if TYPE_CHECKING:
     from workflow_agents.client import AsyncClient, AsyncRunHandle, RunFailed
     from workflow_agents.context.context import AsyncWorkflowContext
     from workflow_agents.context.current_step import CurrentStep
-    from workflow_agents.core.dead_letters import DeadLetter
+    from workflow_agents.core.dead_letters import DeadLetter, DeadLetterList
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.limits import Limits
-    from workflow_agents.core.logs import RunLog
+    from workflow_agents.core.logs import RunLog, RunLogList
+    from workflow_agents.core.resources import GroupEndpoint
     from workflow_agents.core.step_logs import CallRequest, FeedEntry, StepLog
     from workflow_agents.core.stream_events import (
         StreamEnded,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         TextDelta,
         ToolCallDelta,
     )
+    from workflow_agents.core.workflow_events import WorkflowEvent
     from workflow_agents.errors import (
         AgentStopped,
         ConfigurationError,
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
         WebhookResult,
     )
     from workflow_agents.protocol.secrets import Secret
+    from workflow_agents.serve.many import InvokableWorkflow, create_workflow
     from workflow_agents.serve.middleware import (
         AfterExecution,
         BeforeExecution,
@@ -100,7 +103,8 @@ if TYPE_CHECKING:
         WorkflowMiddleware,
         logging_middleware,
     )
-    from workflow_agents.serve.neutral import async_serve, serve
+    from workflow_agents.serve.neutral import async_serve, async_serve_many, serve, serve_many
+    from workflow_agents.serve.options import RouteOptions
     from workflow_agents.serve.serve import Engine
     from workflow_agents.serve.workflow import Workflow
     from workflow_agents.sync.client import Client, DeadLetters, RunHandle
@@ -131,17 +135,20 @@ __all__ = [
     "Conversation",
     "CurrentStep",
     "DeadLetter",
+    "DeadLetterList",
     "DeadLetters",
     "Engine",
     "EventResult",
     "FallbackModel",
     "FeedEntry",
     "FlowControl",
+    "GroupEndpoint",
     "Guardrail",
     "GuardrailContext",
     "GuardrailTripped",
     "HistoryMismatch",
     "InvocationEnded",
+    "InvokableWorkflow",
     "InvokeResult",
     "LangChainModel",
     "LimitError",
@@ -156,12 +163,14 @@ __all__ = [
     "OutputMismatch",
     "Price",
     "RemoteError",
+    "RouteOptions",
     "RunCompleted",
     "RunError",
     "RunFailed",
     "RunHandle",
     "RunInfo",
     "RunLog",
+    "RunLogList",
     "RunStarted",
     "RunWarning",
     "Secret",
@@ -195,12 +204,15 @@ __all__ = [
     "WorkflowAbort",
     "WorkflowAgentsError",
     "WorkflowContext",
+    "WorkflowEvent",
     "WorkflowMiddleware",
     "WorkflowNonRetryableError",
     "WorkflowRetryAfterError",
     "WorkflowTool",
     "agent_workflow",
     "async_serve",
+    "async_serve_many",
+    "create_workflow",
     "durable_client",
     "durable_httpx_client",
     "logging_middleware",
@@ -209,6 +221,7 @@ __all__ = [
     "messages_to_json",
     "model",
     "serve",
+    "serve_many",
     "tool",
     "watch",
     "workflow_tool",
@@ -248,10 +261,12 @@ _ROOMS = {
     "client": ("AsyncClient", "AsyncRunHandle", "RunFailed"),
     "context.context": ("AsyncWorkflowContext",),
     "context.current_step": ("CurrentStep",),
-    "core.dead_letters": ("DeadLetter",),
+    "core.dead_letters": ("DeadLetter", "DeadLetterList"),
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
-    "core.logs": ("RunLog",),
+    "core.logs": ("RunLog", "RunLogList"),
+    "core.resources": ("GroupEndpoint",),
+    "core.workflow_events": ("WorkflowEvent",),
     "core.step_logs": ("CallRequest", "FeedEntry", "StepLog"),
     "core.stream_events": (
         "StreamEnded",
@@ -287,7 +302,9 @@ _ROOMS = {
         "WorkflowMiddleware",
         "logging_middleware",
     ),
-    "serve.neutral": ("async_serve",),
+    "serve.many": ("InvokableWorkflow", "create_workflow"),
+    "serve.neutral": ("async_serve", "async_serve_many", "serve_many"),
+    "serve.options": ("RouteOptions",),
     "serve.serve": ("Engine",),
     "serve.workflow": ("Workflow",),
     "sync.client": ("Client", "DeadLetters", "RunHandle"),

@@ -143,6 +143,28 @@ CODES = _table(
         ("give another port", "end the other process"),
     ),
     (
+        "WA124",
+        "the app cannot be imported",
+        "its module is not found, has no such attribute, or raises while it is imported",
+        (
+            "workflow-agents dev flows:app   # the module flows.py and its attribute app",
+            "run it from the folder that the module lies in",
+            "import it by itself: python -c 'import flows'",
+        ),
+    ),
+    (
+        "WA125",
+        "a configuration file cannot be used",
+        "it is no TOML, or has a key or a value that is not understood",
+        ("workflow-agents config show   # every key, and where its value comes from",),
+    ),
+    (
+        "WA126",
+        "two clocks differ",
+        "signatures and tokens are refused when they seem old or not yet made",
+        ("set both clocks by NTP: timedatectl set-ntp true",),
+    ),
+    (
         "WA201",
         "a step changed while this run was in progress",
         "finished steps are matched by place and name; this run began with other code",
@@ -246,6 +268,21 @@ CODES = _table(
         ),
     ),
     (
+        "WA305",
+        "a proxy holds streams back",
+        "between here and the server something collects an answer before it passes it on",
+        ("nginx: proxy_buffering off;", "ask the server directly: --server http://127.0.0.1:8080"),
+    ),
+    (
+        "WA306",
+        "the certificate of a server is not trusted",
+        "it has expired, was made for another name, or by an authority unknown to this machine",
+        (
+            "give the server a certificate for its name",
+            "add the authority to those that this system trusts",
+        ),
+    ),
+    (
         "WA401",
         "a stored secret cannot be read",
         "it was sealed with another key than the one that this engine has",
@@ -256,6 +293,12 @@ CODES = _table(
         "the request is not signed as expected",
         "the workflow has signing keys, and takes only requests that are signed with them",
         ("send it through the service that has the keys", "serve it without a receiver"),
+    ),
+    (
+        "WA403",
+        "the token is not taken",
+        "it belongs to another server, was replaced, or may only read",
+        ("set QSTASH_TOKEN to the token of that server", "--token ..."),
     ),
     (
         "WA501",
@@ -362,6 +405,21 @@ CODES = _table(
         "nothing of this name or id is kept",
         "it never was, it has been deleted, or it has ended",
         ("check the name", "list what there is"),
+    ),
+    (
+        "WA612",
+        "work is overdue",
+        "it has been due for more than a minute, and nobody has begun it",
+        (
+            "start what works on this store: workflow-agents server",
+            "look at the log of its process",
+        ),
+    ),
+    (
+        "WA613",
+        "the store is older than this program",
+        "it was last used by an earlier version",
+        ("keep a copy, and start this version: it brings the store up to date",),
     ),
     (
         "WA701",

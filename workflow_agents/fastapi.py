@@ -1,7 +1,7 @@
 """Workflows on FastAPI: `from workflow_agents.fastapi import Serve`."""
 
 try:
-    from workflow_agents.serve.asgi import Serve
+    from workflow_agents.serve.fastapi import Serve
 except ModuleNotFoundError as error:
     if error.name not in {"fastapi", "starlette"}:
         raise

@@ -1,6 +1,7 @@
 """What every answer has to be, whatever was asked."""
 
 import json
+import re
 from typing import NoReturn
 
 from tests.fuzz.world import Asked, Reply
@@ -27,8 +28,22 @@ def faults(asked: Asked, reply: Reply, seconds: float) -> list[str]:
     if reply.status >= 400 and DEV_TOKEN.encode() in reply.body:
         found.append("it shows a token")
     if asked.method != "HEAD":
-        found += _not_json(reply)
+        shape = _OTHER_SHAPES.get(reply.header(b"content-type") or b"")
+        if reply.status == 204:
+            found += ["it has a body"] if reply.body else []
+        elif shape is not None and reply.status == 200:
+            found += [] if shape.fullmatch(reply.body) else [f"it is broken: {reply.body[:200]!r}"]
+        else:
+            found += _not_json(reply)
     return found
+
+
+# What a few endpoints answer with when they do what they are asked for.
+_OTHER_SHAPES = {
+    b"application/x-ndjson": re.compile(rb"([\[{].*\n|\n)*"),
+    b"text/event-stream; charset=utf-8": re.compile(rb"(((id|event|data)?: .*\n)+\n)*"),
+    b"text/plain; version=0.0.4; charset=utf-8": re.compile(rb"((# .*|[a-z_]+(\{.*\})? \S+)\n)*"),
+}
 
 
 def _not_json(reply: Reply) -> list[str]:

@@ -3,7 +3,7 @@
 usage: python stream_readers.py PORT PATH TOKEN READERS FROZEN ENTRIES
 
 Some read nothing after the head. Of the others each tenth hangs up half way and comes back. When
-all have read all entries, what they saw is printed as JSON.
+all have read all entries, what they saw is printed as JSON. It ends with its standard input.
 """
 
 import asyncio
@@ -76,6 +76,8 @@ async def main() -> None:
         "different": len({reader.last for reader in readers}),
     }
     print(json.dumps(told), flush=True)
+    # The frozen ones stay until the server has cut them off.
+    sys.stdin.read()
 
 
 asyncio.run(main())

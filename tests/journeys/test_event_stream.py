@@ -47,8 +47,10 @@ async def test_many_read_and_some_are_frozen(
     async with serving(tmp_path / "server.db", settings) as site:
         process = await asyncio.create_subprocess_exec(
             sys.executable, str(SCRIPT), str(site.port), PATH, DEV_TOKEN,
-            str(READERS), str(FROZEN), str(ENTRIES), stdout=asyncio.subprocess.PIPE,
+            str(READERS), str(FROZEN), str(ENTRIES),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
+        assert process.stdin is not None
         assert process.stdout is not None
         try:
             assert (await process.stdout.readline()).strip() == b"ready"
@@ -58,15 +60,16 @@ async def test_many_read_and_some_are_frozen(
             before, reads = resident(), broadcast.reads
             await happen(site, ENTRIES - ENTRIES // 3)
             told = json.loads(await process.stdout.readline())
+            growth = resident() - before
+            async with asyncio.timeout(60):
+                while len(broadcast):
+                    await asyncio.sleep(0.05)
+            process.stdin.close()
             assert await process.wait() == 0
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        growth = resident() - before
-        async with asyncio.timeout(60):
-            while len(broadcast):
-                await asyncio.sleep(0.05)
         fetched = broadcast.reads - reads
         print(f"{READERS} readers, {FROZEN} of them frozen: {told}")
         print(f"memory grew by {growth / 2**20:.1f} MiB; the feed was read {fetched} times")

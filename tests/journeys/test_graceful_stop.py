@@ -39,7 +39,8 @@ RETRIES = {"Upstash-Retries": "50", "Upstash-Retry-Delay": "100"}
 class Server:
     """`workflow-agents server` in a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.options = options
         self.store = folder / "server.db"
         self.port = free_port()
         self.log = folder / "server.log"
@@ -53,7 +54,7 @@ class Server:
         with self.log.open("a") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "workflow_agents.cli", "server", *options,
-                "--allow-network", "127.0.0.0/8", env={**os.environ, **CREDENTIALS},
+                "--allow-network", "127.0.0.0/8", *self.options, env={**os.environ, **CREDENTIALS},
                 stdout=log, stderr=log,
             )  # fmt: skip
         await until(self._is_ready)
@@ -117,8 +118,10 @@ class Outside:
 
 
 @asynccontextmanager
-async def served(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
-    server = Server(folder)
+async def served(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str
+) -> AsyncIterator[Server]:
+    server = Server(folder, *options)
     for name, value in {**CREDENTIALS, "QSTASH_URL": server.url}.items():
         monkeypatch.setenv(name, value)
     await server.start()
@@ -197,7 +200,8 @@ async def test_a_server_that_is_asked_to_end(
 async def test_an_endpoint_that_is_asked_to_end_gives_its_runs_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with served(tmp_path, monkeypatch) as server:
+    options = ("--log-format", "json", "--log-level", "info")
+    async with served(tmp_path, monkeypatch, *options) as server:
         port, notes = free_port(), tmp_path / "notes"
         environment = {**os.environ, "QSTASH_URL": server.url}
 
@@ -260,3 +264,10 @@ async def test_an_endpoint_that_is_asked_to_end_gives_its_runs_back(
     tries = {entry.data or b"" for entry in entries if entry.kind.name == "RUN_RETRY"}
     assert all(b"cannot connect" in one for one in tries)
     assert not [entry for entry in entries if entry.kind.name == "RUN_RECOVERED"]
+    # What happened is in the log too, a line of JSON for each.
+    logged = [json.loads(line) for line in server.log.read_text().splitlines() if line[:1] == "{"]
+    assert {line["run_id"] for line in logged if line.get("kind") == "RUN_SUCCESS"} == set(runs)
+    assert {line["run_id"] for line in logged if "its endpoint stops" in line["message"]} <= set(
+        runs
+    )
+    assert TOKEN not in str(logged)

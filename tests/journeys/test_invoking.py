@@ -1,10 +1,16 @@
 """A workflow invokes another: how the other's end reaches it, whatever that end is."""
 
 import asyncio
+import json
 
 import pytest
 
-from workflow_agents import AsyncWorkflowContext, StepFailed, WorkflowNonRetryableError
+from workflow_agents import (
+    AsyncWorkflowContext,
+    FlowControl,
+    StepFailed,
+    WorkflowNonRetryableError,
+)
 from workflow_agents.store import commits
 
 
@@ -135,3 +141,49 @@ async def test_an_invoked_run_that_fails_can_be_read_by_its_parent_only_as_faile
     log = await site.run("/strict")
     assert log.failure["message"].startswith("child wfr_")
     assert len(await site.client.dlq.list()) == 2
+
+
+async def test_every_option_of_an_invocation(site, serve) -> None:
+    @serve.post("/child")
+    async def child(context: AsyncWorkflowContext) -> object:
+        await context.run("begin", lambda: 1)
+        return [context.workflow_run_id, context.label, context.url]
+
+    @serve.post("/parent")
+    async def parent(context: AsyncWorkflowContext) -> object:
+        done = await context.invoke(
+            "invoke",
+            child,
+            workflow_run_id="wfr_chosen",
+            label="a-child",
+            retries=1,
+            retry_delay="1000 * retried",
+            flow_control=FlowControl("children", parallelism=1),
+        )
+        return done.body
+
+    log = await site.run("/parent?here")
+    assert log.result == ["wfr_chosen", "a-child", f"{site.url}/child"]
+    stored = json.loads(site.engine.core.store.run("wfr_chosen").options)
+    assert (stored["retries"], stored["retry_delay"]) == (1, "1000 * retried")
+    assert stored["flow_control"]["key"] == "children"
+    child_log = await site.client.log("wfr_chosen")
+    assert (child_log.invoker, log.invoker) == (log.workflow_run_id, None)
+
+
+async def test_a_call_names_an_address_or_a_workflow(site, serve) -> None:
+    @serve.post("/both")
+    async def both(context: AsyncWorkflowContext) -> None:
+        await context.call("both", url="https://here.example", workflow="both")
+
+    @serve.post("/neither")
+    async def neither(context: AsyncWorkflowContext) -> None:
+        await context.call("neither")
+
+    @serve.post("/nothing")
+    async def nothing(context: AsyncWorkflowContext) -> None:
+        await context.call("nothing", workflow=object())
+
+    for path, code in (("/both", "WA102"), ("/neither", "WA102"), ("/nothing", "WA107")):
+        answer = await site.post(path)
+        assert (answer.status_code, answer.json()["detail"]["code"]) == (500, code), path

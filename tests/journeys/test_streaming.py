@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.unit.server.reading import StreamReader
+from tests.wire.conftest import AppOnLoopback
 from workflow_agents import (
     AsyncRunHandle,
     AsyncWorkflowContext,
@@ -26,6 +28,7 @@ from workflow_agents import (
     ToolCallDelta,
     agent_workflow,
 )
+from workflow_agents.operations import EventStream
 from workflow_agents.testing.model_server import CallTools, Error, Say, ScriptedModel
 
 PATIENCE_S = 30
@@ -500,3 +503,35 @@ def start_worker(arguments: list[str], wanted: str) -> "subprocess.Popen[str]":
             process.stdout.close()
             return process
     raise AssertionError("the worker has ended")
+
+
+async def test_words_reach_a_reader_over_http_in_their_place(
+    engine: Engine, model: ScriptedModel
+) -> None:
+    go_on = threading.Event()
+    model.sent(Say("It is very cold."), held=go_on, after=1)
+    run = await start(engine)
+    app = AppOnLoopback(EventStream(engine), lifespan="off")
+    await app.start()
+    target = f"/?workflowRunId={run.run_id}&words=true"
+    reader = await StreamReader.open(int(app.url.rpartition(":")[2]), target, token="")
+    await reader.read_on(lambda r: any(event.name == "reply-started" for event in r.events))
+    go_on.set()
+    await reader.read_on(lambda r: r.ended)
+    told = [event.data["kind"] if event.name == "entry" else event.name for event in reader.events]
+    assert [name for name in told if name != "text"] == [
+        "open",
+        "RUN_STARTED",
+        "STEP_WAITING",
+        "reply-started",
+        "reply-ended",
+        "STEP_SUCCESS",
+        "RUN_SUCCESS",
+        "end",
+    ]
+    words = [event for event in reader.events if event.name == "text"]
+    assert "".join(event.data["text"] for event in words) == "It is very cold."
+    assert {(event.id, event.data["stepName"]) for event in words} == {(None, "Ask")}
+    assert told.index("reply-started") < told.index("text") < told.index("reply-ended")
+    reader.close()
+    await app.stop()

@@ -76,7 +76,7 @@ class Server:
 
             return await play(program, step)
 
-        self.workflow = Workflow("/program", function, options=RunOptions(), limits=Limits())
+        self.workflow = Workflow("/program", function, limits=Limits())
 
     async def deliver(self, element: int) -> None:
         """One visit. What it submits is appended and owed."""

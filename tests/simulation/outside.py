@@ -34,7 +34,10 @@ class Outside:
     Attributes:
         programs: of all runs, as their payloads name them.
         resumed: the runs that were made of the dead letter of a run.
+        patience_ms: when everything has to have ended.
     """
+
+    patience_ms = PATIENCE_MS
 
     def __init__(
         self, scenario: Scenario, database: Database, time: VirtualTime, watch: Watch
@@ -71,7 +74,7 @@ class Outside:
     @property
     def is_late(self) -> bool:
         """Whether all should have ended long ago."""
-        return self._time.ms > PATIENCE_MS
+        return self._time.ms > self.patience_ms
 
     # The life of a run, as its owner sees it.
 

@@ -22,6 +22,7 @@ class Watch:
         met: what the code of each run met after its steps, in order.
         canceled: runs whose cancellation was acknowledged.
         fired: how often each thing happened that was not a fault of the store or network.
+        repeated: runs of which a network in between has delivered a visit twice.
     """
 
     def __init__(self, scenario: Scenario, processes: Processes[Engine], faults: Faults) -> None:
@@ -29,6 +30,7 @@ class Watch:
         self.bodies: Counter[tuple[str, str]] = Counter()
         self.met: dict[str, list[Any]] = {}
         self.canceled: set[str] = set()
+        self.repeated: set[str] = set()
         self.fired = processes.fired
         self._database = processes.database
         self._time = processes.time
@@ -55,7 +57,7 @@ class Watch:
         """A body starts; how often it has started, this time included (I3, I10)."""
         self.bodies[run_id, step.name] += 1
         self._not_after_cancel(run_id, step)
-        if is_recorded(self._database, run_id, step.name):
+        if run_id not in self.repeated and is_recorded(self._database, run_id, step.name):
             self.violated(f"the body of {step.name} starts after its result was recorded", run_id)
         if step.flow is not None:
             self._starts_under(run_id, step.flow)

@@ -134,10 +134,13 @@ class World:
             if run.cancel_at_ms is not None:
                 expected = OneOf((expected, End("canceled")))
             self._judge_end(run.run_id, expected)
-            if stored_input(self._database, run.run_id) != encode(self._outside.payload(run)):
+            if not self._is_as_sent(run, stored_input(self._database, run.run_id)):
                 self._watch.violated("another payload is stored than was sent (I14)", run.run_id)
             if run.run_id in self._outside.resumed:
                 self._judge_resumed(run, self._outside.resumed[run.run_id])
+
+    def _is_as_sent(self, run: Started, stored: bytes | None) -> bool:
+        return stored == encode(self._outside.payload(run))
 
     def _judge_end(self, run_id: str, expected: Any) -> None:
         found = end_of_run(self._database, run_id)

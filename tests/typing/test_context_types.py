@@ -18,11 +18,13 @@ from workflow_agents import (
     NotifiedWaiter,
     NotifyResult,
     RunLog,
+    RunLogList,
     Secret,
     Webhook,
     WebhookResult,
     Workflow,
 )
+from workflow_agents.core.resources import PublishedMessage
 
 
 @dataclass
@@ -130,9 +132,10 @@ async def runs(client: AsyncClient) -> None:
     assert_type(await run.status(), str)
     assert_type(await run.log(), RunLog)
     assert_type(await run.cancel(), bool)
-    assert_type(await client.logs(label="a"), list[RunLog])
+    assert_type(await client.logs(label="a"), RunLogList)
     assert_type(await client.notify("event"), list[NotifiedWaiter])
     assert_type(await client.get_waiters("event"), list[NotifiedWaiter])
+    assert_type(await client.messages.publish("x", delay=1), list[PublishedMessage])
     async for entry in run.feed():
         assert_type(entry, FeedEntry)
 
@@ -143,3 +146,5 @@ async def mistakes(context: AsyncWorkflowContext[Any], client: AsyncClient) -> N
     await context.run("option", count, retrys=1)  # pyright: ignore[reportCallIssue]
     await context.sleep("sleep", duration=None)  # pyright: ignore[reportArgumentType]
     await client.trigger(orders, workflow_id="1")  # pyright: ignore[reportCallIssue]
+    await client.logs(lable="a")  # pyright: ignore[reportCallIssue]
+    await client.messages.publish("x", retrys=1)  # pyright: ignore[reportCallIssue]

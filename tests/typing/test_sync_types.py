@@ -10,7 +10,7 @@ from workflow_agents import (
     AsyncWorkflowContext,
     CallResponse,
     Client,
-    DeadLetter,
+    DeadLetterList,
     DeadLetters,
     Engine,
     EventResult,
@@ -21,11 +21,13 @@ from workflow_agents import (
     NotifyResult,
     RunHandle,
     RunLog,
+    RunLogList,
     Webhook,
     WebhookResult,
     Workflow,
     WorkflowContext,
 )
+from workflow_agents.core.resources import Queue
 from workflow_agents.flask import Serve
 
 
@@ -104,11 +106,12 @@ def runs(client: Client) -> None:
     assert_type(run.log(), RunLog)
     assert_type(run.feed(), Iterator[FeedEntry])
     assert_type(run.cancel(), bool)
-    assert_type(client.logs(label="a"), list[RunLog])
+    assert_type(client.logs(label="a"), RunLogList)
     assert_type(client.notify("event"), list[NotifiedWaiter])
     assert_type(client.dlq, DeadLetters)
-    assert_type(client.dlq.list(), list[DeadLetter])
+    assert_type(client.dlq.list(), DeadLetterList)
     assert_type(client.dlq.resume("1"), RunHandle)
+    assert_type(client.queues.list(), list[Queue])
 
 
 def mistakes(context: WorkflowContext[Any], client: Client, agent: Agent) -> None:

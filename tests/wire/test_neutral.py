@@ -13,7 +13,10 @@ from workflow_agents import (
     Engine,
     WorkflowContext,
     async_serve,
+    async_serve_many,
+    create_workflow,
     serve,
+    serve_many,
 )
 
 Context = AsyncWorkflowContext[Any]
@@ -134,3 +137,75 @@ def test_options_are_checked() -> None:
         serve(orders, engine=object())  # type: ignore[typeddict-item]
     with pytest.raises(ConfigurationError, match="WA102"):
         serve(orders, path="orders")
+
+
+def family() -> dict[str, Any]:
+    @create_workflow
+    async def parent(context: Context) -> Any:
+        one = await context.invoke("object", child, context.request_payload)
+        two = await context.invoke("name", "child", one.body)
+        return [one.body, two.body]
+
+    @create_workflow(retries=7)
+    async def child(context: Context) -> int:
+        return await context.run("double", lambda: 2 * context.request_payload)
+
+    return {"parent": parent, "child": child}
+
+
+async def test_several_embedded() -> None:
+    async with Engine(":memory:") as engine:
+        served = async_serve_many(family(), path="/family", engine=engine, retries=1)
+        assert served["workflows"]["child"].path == "/family/child"
+        retries = {name: served["workflows"][name].options.retries for name in ("parent", "child")}
+        assert retries == {"parent": 1, "child": 7}
+        handler = served["handler"]
+        response = await handler(PlainRequest("http://localhost/family/parent?x=/", b"3"))
+        run_id = response.data["workflowRunId"]
+        assert await engine.client.handle(run_id).result() == [6, 12]
+
+        unknown = await handler(PlainRequest("http://localhost/family/uncle", b"3"))
+        assert (unknown.status, unknown.headers["Upstash-Workflow-Sdk-Version"]) == (404, "1")
+
+
+async def test_several_on_the_wire(server, variables) -> None:
+    """Also a sync handler; what is invoked is found by the last part of its address."""
+    from tests.wire.conftest import AppOnLoopback
+
+    served = serve_many(family(), path="/family")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        body = (await receive())["body"]
+        request = PlainRequest(f"{site.url}{scope['path']}", body, scope["headers"])
+        answer = await asyncio.to_thread(served["handler"], request)
+        headers = [(n.encode(), v.encode()) for n, v in answer.headers.items()]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    site = AppOnLoopback(app)
+    signature = {"upstash-signature": server.sign(f"{site.url}/family/parent", b"3")}
+    answer = await site.post("/family/parent", b"3", headers=signature)
+    run = await server.ended(answer.json()["workflowRunId"])
+    assert run.result == b"[6,12]"
+    await site.stop()
+    await asyncio.to_thread(served["close"])
+
+
+def test_members_are_checked() -> None:
+    members = family()
+    with pytest.raises(ConfigurationError, match="WA107"):
+        _ = members["parent"].path
+    with Engine(":memory:") as engine:
+        async_serve_many(members, path="/one", engine=engine)
+        async_serve_many({"child": members["child"]}, path="/one", engine=Engine(":memory:"))
+        with pytest.raises(ConfigurationError, match="WA110"):
+            async_serve_many(members, path="/two", engine=engine)
+        for wrong in ({}, {"a/b": orders}, {"": orders}, [orders]):
+            with pytest.raises(ConfigurationError, match="WA102"):
+                async_serve_many(wrong, engine=engine)  # type: ignore[arg-type]
+        with pytest.raises(ConfigurationError, match="base_url"):
+            serve_many({"a": orders}, url="https://here", engine=engine)
+        with pytest.raises(ConfigurationError, match=r"WA101(?s:.*)did you mean 'retries'"):
+            create_workflow(orders, retrys=1)  # type: ignore[call-overload]

@@ -48,7 +48,7 @@ def store_path_of(store: str) -> str:
     return rest[1:]  # sqlite:///a.db lies in this folder, sqlite:////a.db does not
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, option: str = "--port") -> socket.socket:
     """A socket that listens; what connects is answered when the server turns.
 
     Raises:
@@ -59,15 +59,15 @@ def listen(host: str, port: int) -> socket.socket:
     except socket.gaierror:
         raise wrong_option("--host", "an address of this machine", host) from None
     except PermissionError:
-        raise wrong_option("--port", "a port that this user may use", port) from None
+        raise wrong_option(option, "a port that this user may use", port) from None
     except OSError as error:
         free = _next_free(host, port)
         raise ConfigurationError(
             "WA123",
             f"port {port} is taken",
             where=f"{host}:{port}",
-            found=_holder(port) or str(error),
-            fix=(f"use another: --port {free}", "end the other process"),
+            found=holder_of(port) or str(error),
+            fix=(f"use another: {option} {free}", "end the other process"),
         ) from None
 
 
@@ -93,7 +93,7 @@ def _next_free(host: str, port: int) -> int:
     return 0
 
 
-def _holder(port: int) -> str:
+def holder_of(port: int) -> str:
     """Which process listens there, where the system tells: "python (pid 12)"."""
     from pathlib import Path
 
@@ -171,6 +171,7 @@ async def serve(
         def capture_signals(self) -> Generator[None]:
             yield
 
+    _tell_others(engine)
     own = Quiet(
         uvicorn.Config(
             create_app(engine, settings),
@@ -188,6 +189,21 @@ async def serve(
         group.create_task(_stop_when(ended, own, engine))
         await own.serve(sockets=[listener])
         ended.set()
+
+
+def _tell_others(engine: DurableEngine) -> None:
+    """Where logs or traces are wanted, they are told what is stored."""
+    if logging.getLogger("workflow_agents").isEnabledFor(logging.INFO):
+        from workflow_agents.operations.logs import log_feed
+
+        log_feed(engine)
+    if any(name.startswith("OTEL_") for name in config.environment()):
+        from workflow_agents.operations.tracing import trace
+
+        try:
+            trace(engine)
+        except ConfigurationError as error:
+            logging.getLogger(__name__).warning("there will be no traces: %s", error)
 
 
 async def _stop_when(ended: asyncio.Event, server: "uvicorn.Server", engine: DurableEngine) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from workflow_agents import config
-from workflow_agents.cli import running
+from workflow_agents.cli import output, running
 from workflow_agents.cli.screen import Screen
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.signature import SigningKeys
+from workflow_agents.qstash.environment import CURRENT_KEY, NEXT_KEY, TOKEN, URL
 from workflow_agents.server.settings import (
     WELL_KNOWN_DIGESTS,
     WELL_KNOWN_KEYS,
@@ -25,6 +26,7 @@ from workflow_agents.server.settings import (
 
 _USER = "defaultUser"
 _LEAST_KEY = 24
+_PRINTED = "expected a secret, found one that the documentation of QStash prints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Serving:
     hosts: frozenset[str] = frozenset()
     rate: float | None = None
     retention: str | None = None
+    as_json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Given:
             )
         for one in (token, read_token):
             if one is not None and digest_of(one) in WELL_KNOWN_DIGESTS:
-                raise ConfigurationError("WA122", where="QSTASH_TOKEN")
+                raise ConfigurationError("WA122", where="QSTASH_TOKEN", found=_PRINTED)
         return cls(token, read_token, _keys_of(environment))
 
 
@@ -74,7 +77,7 @@ def _keys_of(environment: Mapping[str, str]) -> SigningKeys | None:
         return None
     for name, key in zip(names, (current, following), strict=True):
         if key in WELL_KNOWN_KEYS:
-            raise ConfigurationError("WA122", where=name)
+            raise ConfigurationError("WA122", where=name, found=_PRINTED)
         if len(key) < _LEAST_KEY:
             raise wrong_option(
                 name,
@@ -113,22 +116,28 @@ async def _serve(asked: Serving, given: Given, path: str, listener: socket.socke
         keys = await engine.wire.credentials.load_keys(given.keys)
         account, made = await account_of(engine, given.token)
         settings = replace(settings, accounts=(account, *_readers(given)))
-        screen = Screen()
-        screen.line()
-        screen.row("server", f"running at {settings.url}")
-        screen.row("data", path)
+        shown: dict[str, str] = {}
         if made is not None:
-            screen.line()
-            screen.line("  made for this store, and shown this once; keep them:")
-            screen.variables({"QSTASH_URL": settings.url, "QSTASH_TOKEN": made})
+            shown |= {URL: settings.url, TOKEN: made}
         if keys_are_new:
-            screen.variables(
-                {
-                    "QSTASH_CURRENT_SIGNING_KEY": keys.current,
-                    "QSTASH_NEXT_SIGNING_KEY": keys.following,
-                }
-            )
+            shown |= {CURRENT_KEY: keys.current, NEXT_KEY: keys.following}
+        _show(settings.url, path, shown, as_json=asked.as_json)
         await running.serve(engine, settings, listener, ended)
+
+
+def _show(url: str, path: str, made: Mapping[str, str], *, as_json: bool) -> None:
+    """Where it is, and the credentials that were made just now."""
+    if as_json:
+        output.show_json_line({"event": "ready", "server": url, "store": path, "made": made})
+        return
+    screen = Screen()
+    screen.line()
+    screen.row("server", f"running at {url}")
+    screen.row("data", path)
+    if made:
+        screen.line()
+        screen.line("  made for this store, and shown this once; keep them:")
+        screen.variables(made)
 
 
 def _readers(given: Given) -> tuple[Account, ...]:

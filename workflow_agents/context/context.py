@@ -207,8 +207,9 @@ class AsyncWorkflowContext(Generic[P]):
         self,
         name: str,
         *,
-        url: str,
-        method: str = "GET",
+        url: str | None = None,
+        workflow: Any = None,
+        method: str | None = None,
         body: Any = None,
         headers: "Mapping[str, str | Secret] | None" = None,
         retries: int = 0,
@@ -225,7 +226,10 @@ class AsyncWorkflowContext(Generic[P]):
         Args:
             name: what people find the step by.
             url: http or https.
-            method: GET, POST, ...
+            workflow: in place of it, a workflow that is served beside this one, or its name:
+                starts a run of it and does not wait for its end. The answer's body has its
+                `workflowRunId`.
+            method: GET, POST, ...; default: GET, of a workflow POST.
             body: str and bytes as they are, anything else as JSON.
             headers: values may be a `Secret`.
             retries: how often an answer other than 2xx is tried again.
@@ -256,6 +260,12 @@ class AsyncWorkflowContext(Generic[P]):
         checked_flow_control(flow_control)
         checked_stream(stream)
         checked_pause_key(pause_key)
+        if (url is None) == (workflow is None):
+            raise wrong_option("url", "either url or workflow", url)
+        if url is None:
+            url = _beside(self.url, workflow, name)
+        if method is None:
+            method = "GET" if workflow is None else "POST"
         if not isinstance(method, str) or not method.isalpha():  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("method", "an HTTP method such as 'POST'", method)
         if isinstance(expect, str) or not all(isinstance(member, str) for member in expect):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
@@ -346,18 +356,12 @@ class AsyncWorkflowContext(Generic[P]):
             retries=retries, retry_delay=retry_delay, flow_control=flow_control, label=label
         )
         plan = Invoke(
-            workflow=getattr(workflow, "path", workflow),
+            workflow=_path_of(workflow, f"invoke {name!r}"),
             body=content,
             headers=call_headers(headers, "", "http://headers.only", where=f"invoke {name!r}"),
             options=options.to_json(),
             run_id=workflow_run_id,
         )
-        if not isinstance(plan.workflow, str):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
-            raise ConfigurationError(
-                "WA107",
-                where=f"invoke {name!r}",
-                found=f"expected a workflow or its path, found {workflow!r}",
-            )
         from workflow_agents.protocol.results import InvokeResult
 
         return self._wait(key, StepKind.INVOKE, name, plan, InvokeResult[Any].read)
@@ -470,3 +474,18 @@ def _policy(retries: int | None, delay: str | None, *, default: RetryPolicy) -> 
 
 WorkflowFunction = Callable[[AsyncWorkflowContext[Any]], Awaitable[Any]]
 """What is served: takes the context, returns JSON data."""
+
+
+def _path_of(workflow: Any, where: str) -> str:
+    path = getattr(workflow, "path", workflow)
+    if not isinstance(path, str):
+        raise ConfigurationError(
+            "WA107", where=where, found=f"expected a workflow or its path, found {workflow!r}"
+        )
+    return path
+
+
+def _beside(url: str, workflow: Any, name: str) -> str:
+    """Source: protocol 4.3, a call of a workflow: the last part of the address is its name."""
+    path = _path_of(workflow, f"call {name!r}")
+    return f"{url.partition('?')[0].rpartition('/')[0]}/{path.rpartition('/')[2]}"

@@ -1,16 +1,37 @@
 """The Backend port: what a client asks of whoever keeps the runs."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from workflow_agents.core.options import RunOptions
+from workflow_agents.core.selection import Selection
 from workflow_agents.protocol.history import StepKey
 
 if TYPE_CHECKING:
     from workflow_agents.core.logs import RunLog
+    from workflow_agents.core.operations import Operations
     from workflow_agents.core.step_logs import FeedEntry
     from workflow_agents.core.stream_events import StreamEvent
+    from workflow_agents.core.workflow_events import WorkflowEvent
     from workflow_agents.protocol.approvals import OpenWait
+
+
+class Trigger(NamedTuple):
+    """A run that is to be started.
+
+    Attributes:
+        path: of its workflow, or its address.
+        body: the payload.
+        options: all that holds for it.
+        run_id: an id of the caller's; None: any.
+        not_before: Unix milliseconds; None: now.
+    """
+
+    path: str
+    body: bytes
+    options: RunOptions
+    run_id: str | None = None
+    not_before: int | None = None
 
 
 class TriggeredRun(Protocol):
@@ -57,20 +78,25 @@ class Backend(Protocol):
         """How it finds a workflow: by its path, or its whole address."""
         ...
 
-    async def trigger(
-        self,
-        path: str,
-        body: bytes,
-        options: RunOptions,
-        *,
-        run_id: str | None,
-        not_before: int | None,
-    ) -> TriggeredRun:
+    @property
+    def operations(self) -> "Operations":
+        """What has nothing to do with runs: messages, queues, schedules, limits, keys."""
+        ...
+
+    async def trigger(self, asked: Trigger) -> TriggeredRun:
         """Start a run."""
+        ...
+
+    async def trigger_many(self, asked: Sequence[Trigger]) -> Sequence[TriggeredRun]:
+        """Start several, in this order."""
         ...
 
     async def cancel(self, run_id: str) -> bool:
         """End a run."""
+        ...
+
+    async def cancel_many(self, which: Selection) -> int:
+        """End all that fit and have not ended; how many."""
         ...
 
     async def notify(self, event_id: str, data: bytes, run_id: str | None) -> dict[str, Any]:
@@ -90,15 +116,9 @@ class Backend(Protocol):
         ...
 
     async def logs(
-        self,
-        *,
-        workflow: str | None,
-        state: str | None,
-        label: str | None,
-        before: str | None,
-        limit: int,
-    ) -> "list[RunLog]":
-        """Many runs."""
+        self, which: Selection, *, before: str | None, cursor: str | None, limit: int
+    ) -> "tuple[list[RunLog], str | None]":
+        """Many runs without their steps, the newest first; and where the next part begins."""
         ...
 
     async def end_of(self, run_id: str) -> "RunLog":
@@ -113,6 +133,12 @@ class Backend(Protocol):
         """What happens after an entry, and what is said meanwhile, until the run has ended."""
         ...
 
+    def events(
+        self, run_id: str | None, label: str | None, after: int | None
+    ) -> "AsyncIterator[WorkflowEvent]":
+        """What happens to a run, to the runs with a label, or to everything."""
+        ...
+
     async def conversation(self, key: str, last: int | None) -> list[Any]:
         """The newest messages of a conversation."""
         ...
@@ -125,8 +151,10 @@ class Backend(Protocol):
         """Remove a conversation. False: there is none."""
         ...
 
-    async def letters(self, before: str | None, limit: int) -> "Sequence[tuple[Letter, RunLog]]":
-        """Dead letters."""
+    async def letters(
+        self, which: Selection, *, before: str | None, cursor: str | None, limit: int
+    ) -> "tuple[Sequence[tuple[Letter, RunLog]], str | None]":
+        """Dead letters, the newest first; and where the next part begins."""
         ...
 
     async def letter(self, dlq_id: str) -> "tuple[Letter, RunLog]":
@@ -135,6 +163,12 @@ class Backend(Protocol):
 
     async def again(self, dlq_id: str, options: RunOptions, *, resume: bool) -> TriggeredRun:
         """A new run of it."""
+        ...
+
+    async def again_many(
+        self, which: Selection, options: RunOptions, *, resume: bool
+    ) -> Sequence[TriggeredRun]:
+        """A new run of each that fits."""
         ...
 
     async def fork(
@@ -151,6 +185,10 @@ class Backend(Protocol):
 
     async def delete_letter(self, dlq_id: str) -> None:
         """Remove it."""
+        ...
+
+    async def delete_letters(self, which: Selection) -> int:
+        """Remove all that fit; how many."""
         ...
 
     async def retry_failure_function(self, dlq_id: str) -> None:

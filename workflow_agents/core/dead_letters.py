@@ -1,6 +1,6 @@
-"""A run that failed for good, as clients are told of it."""
+"""Runs that failed for good, as clients are told of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,3 +28,15 @@ class DeadLetter:
     failure: Mapping[str, Any]
     failure_function_state: str | None
     log: RunLog
+
+
+class DeadLetterList(list[DeadLetter]):
+    """A part of all dead letters.
+
+    Attributes:
+        cursor: where the next part begins; None: this was the last.
+    """
+
+    def __init__(self, letters: Iterable[DeadLetter] = (), cursor: str | None = None) -> None:
+        super().__init__(letters)
+        self.cursor = cursor

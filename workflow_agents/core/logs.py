@@ -1,5 +1,6 @@
 """A run, as a person or a program reads it. What is told of its steps is in `step_logs`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ class RunLog:
         result: what it returned.
         failure: why it failed: error, message, status, attempts.
         dlq_id: of the dead letter it became.
-        invoker: the row of the run that invoked it.
+        invoker: the id of the run that invoked it.
         forked_from: the id of the run that it was forked from; known with its steps.
         resumed_from: the id of the failed run that it goes on with; known with its steps.
         steps: in the order in which they were first heard of.
@@ -38,7 +39,7 @@ class RunLog:
     result: Any = None
     failure: dict[str, Any] | None = None
     dlq_id: str | None = None
-    invoker: int | None = None
+    invoker: str | None = None
     forked_from: str | None = None
     resumed_from: str | None = None
     steps: "Steps" = field(default_factory=lambda: Steps())
@@ -61,6 +62,18 @@ class RunLog:
         from workflow_agents.display import runs
 
         return runs.markdown(self)
+
+
+class RunLogList(list[RunLog]):
+    """A part of all runs.
+
+    Attributes:
+        cursor: where the next part begins; None: this was the last.
+    """
+
+    def __init__(self, runs: Iterable[RunLog] = (), cursor: str | None = None) -> None:
+        super().__init__(runs)
+        self.cursor = cursor
 
 
 class Steps(list["StepLog"]):

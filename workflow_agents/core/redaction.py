@@ -39,6 +39,19 @@ def redacted_headers(headers: Mapping[str, str], redact: Mapping[str, Any] | Non
     }
 
 
+def redacted_fields(redact: Mapping[str, Any] | None) -> str:
+    """The same as the header `Upstash-Redact-Fields` says it; "": nothing. Source: protocol 2.2."""
+    if redact is None:
+        return ""
+    fields = ["body"] if redact.get("body") else []
+    header = redact.get("header")
+    if header is True:
+        fields.append("header")
+    elif header:
+        fields += [f"header[{name}]" for name in header]
+    return ",".join(fields)
+
+
 def shown_headers(headers: "Mapping[str, str | Secret]") -> dict[str, str]:
     """Headers of a request as they may be seen: neither secrets nor what sounds like one.
 

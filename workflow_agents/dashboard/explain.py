@@ -120,6 +120,10 @@ def _step(bar: Bar, now: int) -> str:
             )
         case (_, "sleep" | "sleep_until"):
             return f"Step {name} sleeps{left}."
+        case (_, "wait") if members(told.get("details")).get("tool"):
+            asked = members(told["details"])
+            agent, tool = asked.get("agent"), asked["tool"]
+            return f"It waits{left} for a person: {agent} wants to call {tool}."
         case (_, "wait"):
             return f"Step {name} waits{left} for the event {told.get('eventId')}."
         case (_, "wait_for_webhook"):

@@ -107,6 +107,10 @@ class Admin:
 
         return fold_steps(entries, self._bodies(row, self._engine.options_of(row)))
 
+    def _run_id(self, run: int | None) -> str | None:
+        row = None if run is None else self._engine.store.run(run)
+        return None if row is None else row.run_id
+
     def log(self, row: RunRow, *, steps: bool = True) -> RunLog:
         """A run and its steps, with redacted what is to be redacted."""
         options = self._engine.options_of(row)
@@ -118,7 +122,7 @@ class Admin:
             row.ended_at,
             self._engine.store.labels(row.id),
             _shown(row.input, options),
-            invoker=row.parent,
+            invoker=self._run_id(row.parent),
         )
         if row.phase is Phase.SUCCESS:
             log.result = _plain(row.result)

@@ -182,8 +182,12 @@ class Attempts:
         engine = self._engine
         try:
             headers = engine.sealer.open_headers(data["headers"])
-            origin = engine.options_of(run).origin or run.run_id
+            options = engine.options_of(run)
+            origin = options.origin or run.run_id
             headers.setdefault("idempotency-key", idempotency_key(origin, row.step or 0))
+            if options.checkpoints:
+                # As all that a server sends is signed: the other end may be a workflow.
+                headers |= engine.wire.sending.signature(data["url"], row.body or b"")
             timeout_ms = data.get("timeoutMs") or engine.call_timeout_ms
             request = HttpRequest(
                 data["method"], data["url"], headers, row.body or b"", timeout_ms, reader

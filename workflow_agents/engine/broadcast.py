@@ -14,10 +14,10 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.feed_events import ENTRY, FeedEvent, frame, words_frame
-from workflow_agents.core.stream_events import ReplyEvent, StreamGap
+from workflow_agents.core.stream_events import ReplyEvent, StreamEnded, StreamGap
 from workflow_agents.errors import LimitError, StoreError
 from workflow_agents.protocol.history import EntryKind
 
@@ -30,6 +30,7 @@ MOST_READERS = 10_000
 BUFFERED_BYTES = 256 * 1024
 """What one reader may have before it."""
 
+_LEAST_BYTES = 250
 _GATHER_S = 0.02
 """How long commits are gathered before they are read; nobody sees the difference."""
 
@@ -41,16 +42,27 @@ _ENDS = frozenset({EntryKind.RUN_SUCCESS, EntryKind.RUN_FAILED, EntryKind.RUN_CA
 
 
 class Told:
-    """An entry, and as all who are told of it share it: `frame`, written when first asked for."""
+    """An entry, as all who are told of it share it; written when first asked for.
+
+    Attributes:
+        event: the entry.
+        size: about how many bytes it takes.
+    """
 
     def __init__(self, event: FeedEvent, message_id: str | None) -> None:
         self.event = event
+        self.size = _LEAST_BYTES + len(event.data or b"")
         self._message_id = message_id
+
+    @cached_property
+    def json(self) -> dict[str, Any]:
+        """As JSON; nobody changes it."""
+        return self.event.to_json(self._message_id)
 
     @cached_property
     def frame(self) -> bytes:
         """As a stream has it."""
-        return frame(ENTRY, self.event.to_json(self._message_id), self.event.seq)
+        return frame(ENTRY, self.json, self.event.seq)
 
 
 class Broadcast:
@@ -195,7 +207,10 @@ class Broadcast:
     def _tell(self, event: FeedEvent) -> None:
         self.position = event.seq
         for watcher, _ in self._watchers:
-            watcher(event)
+            try:
+                watcher(event)
+            except Exception:  # whoever looks on must not keep others from being told
+                logger.exception("who watches the feed raised")
         if not self._readers:
             return
         told = self.told(event)
@@ -246,7 +261,8 @@ class Subscription:
         self._engine = engine
         self._run = run
         self._label = label
-        self._buffer: deque[tuple[int, bytes]] = deque()
+        # What is said is here as it is written; of what happened, what all share.
+        self._buffer: deque[Told | bytes] = deque()
         self._behind = True
         self._ended = False
         self._news = asyncio.Event()
@@ -272,17 +288,22 @@ class Subscription:
         seq = told.event.seq
         if not self._behind and seq > self.position:
             self._ended = self._ended or (self._run is not None and told.event.kind in _ENDS)
-            self._put(seq, told.frame)
+            self._put(told, told.size)
         self._news.set()
 
     def hear(self, event: ReplyEvent) -> None:
-        """Something is said. What was stored before it comes before it."""
+        """Something is said. What was stored before it comes before it.
+
+        Of a reply that has ended, the entry is just being stored: it comes behind.
+        """
         try:
-            self._broadcast.read()
+            if not isinstance(event, StreamEnded):
+                self._broadcast.read()
         except StoreError:
             self._fall_behind()
         if not self._behind:
-            self._put(0, words_frame(event))
+            words = words_frame(event)
+            self._put(words, len(words))
         elif self._begun:
             self._lost += 1
         self._news.set()
@@ -294,16 +315,16 @@ class Subscription:
         """Look again."""
         self._news.set()
 
-    def _put(self, seq: int, told: bytes) -> None:
-        if self.buffered + len(told) > BUFFERED_BYTES:
+    def _put(self, heard: Told | bytes, size: int) -> None:
+        if self.buffered + size > BUFFERED_BYTES:
             self._fall_behind()
-            self._lost += not seq
+            self._lost += isinstance(heard, bytes)
             return
-        self._buffer.append((seq, told))
-        self.buffered += len(told)
+        self._buffer.append(heard)
+        self.buffered += size
 
     def _fall_behind(self) -> None:
-        self._lost += sum(not seq for seq, _ in self._buffer)
+        self._lost += sum(isinstance(heard, bytes) for heard in self._buffer)
         self._buffer.clear()
         self.buffered = 0
         self._behind = True
@@ -325,27 +346,34 @@ class Subscription:
         Raises:
             StoreError: the store cannot be read.
         """
+        return [heard if isinstance(heard, bytes) else heard.frame for heard in self._take()]
+
+    def take_told(self) -> list[dict[str, Any]]:
+        """The same as JSON; of what is said in replies, nothing."""
+        return [heard.json for heard in self._take() if isinstance(heard, Told)]
+
+    def _take(self) -> "list[Told | bytes]":
         self._news.clear()
         if self._behind:
             return self._catch_up()
-        frames = [told for _, told in self._buffer]
+        heard = [*self._buffer]
         # Whatever the broadcast has told up to now was either here or none of its own.
         self.position = max(self.position, self._broadcast.position)
         self._buffer.clear()
         self.buffered = 0
-        return frames
+        return heard
 
     @property
     def over(self) -> bool:
         """See the class."""
         return self._ended and not self._behind and not self._buffer
 
-    def _catch_up(self) -> list[bytes]:
+    def _catch_up(self) -> list[Told | bytes]:
         known = self._broadcast.read()
         page = self._engine.store.overview.events(
             run=self._run, label=self._label, after=self.position, limit=_PAGE
         )
-        frames = [self._broadcast.told(event).frame for event in page]
+        heard: list[Told | bytes] = [self._broadcast.told(event) for event in page]
         if page:
             self.position = page[-1].seq
             self._ended = self._ended or (
@@ -353,14 +381,14 @@ class Subscription:
             )
         if len(page) == _PAGE:
             self._news.set()
-            return frames
+            return heard
         # All that the others know was committed before this page was read.
         self.position = max(self.position, known)
         self._behind = False
         if self._words and self._run is not None:
             if self._lost and self._begun:
-                frames.append(words_frame(StreamGap(self._lost)))
+                heard.append(words_frame(StreamGap(self._lost)))
             self._lost = 0
-            frames += map(words_frame, self._engine.streams.so_far(self._run))
+            heard += map(words_frame, self._engine.streams.so_far(self._run))
         self._begun = True
-        return frames
+        return heard

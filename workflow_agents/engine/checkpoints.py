@@ -11,6 +11,7 @@ known here is answered with `closed`: its run goes on elsewhere, or not at all.
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,6 +38,7 @@ from workflow_agents.engine.remote_ends import failure_of
 from workflow_agents.engine.remote_invocations import GONE, RemoteInvocation
 from workflow_agents.engine.remote_known import KnownRun
 from workflow_agents.engine.sending import Attempt
+from workflow_agents.errors import StoreError
 from workflow_agents.protocol.callbacks import compact_json
 from workflow_agents.protocol.message import MessageSpec
 from workflow_agents.protocol.message_kinds import MessageKind
@@ -49,8 +51,13 @@ from workflow_agents.store.message_rows import MessageRow
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
 
+logger = logging.getLogger(__name__)
+
 POLL_S = 5.0
 """How long an endpoint that asks for news waits for them."""
+
+_STORE_RETRY_S = 1.0
+"""How soon it is tried again after the store has failed."""
 
 _LONGEST_VISIT_MS = 7 * 86_400_000
 """A visit lasts as long as its invocation, whose signs of life come otherwise."""
@@ -256,23 +263,35 @@ class Checkpoints:
         return invocation
 
     async def _visit(self, invocation: RemoteInvocation, history: History) -> None:
-        engine, live = self._engine, invocation.live
-        row, options = live.row, live.options
+        live = invocation.live
+        while True:
+            try:
+                asked = self._asked(live, history)
+                break
+            except StoreError as error:
+                logger.error("run %s cannot be visited: %s", live.row.run_id, error)
+                await asyncio.sleep(_STORE_RETRY_S)
+        attempt = await self._engine.wire.sending.request(
+            *asked, live.row.attempt + 1, lambda: invocation.is_silent
+        )
+        self._over(invocation, attempt)
+
+    def _asked(
+        self, live: LiveRun, history: History
+    ) -> tuple[MessageSpec, int, bytes, dict[str, str]]:
+        """What a visit is sent with."""
+        engine, row = self._engine, live.row
         wire = engine.wire
         run = wire.known.named(row.run_id)
         spec = replace(visit_of(run.config, run.config), timeout_ms=_LONGEST_VISIT_MS)
-        offer = _offer_of(options, row.attempt + 1)
+        offer = _offer_of(live.options, row.attempt + 1)
         body = write_visit(
             Visit(
                 row.run_id, live.token, row.created_at, row.input or b"", offer,
                 engine.store.labels(row.id), history,
             )
         )  # fmt: skip
-        own = {**wire.visits.own_headers(run, spec), HEADER: VISIT}
-        attempt = await wire.sending.request(
-            spec, run.first, body, own, row.attempt + 1, lambda: invocation.is_silent
-        )
-        self._over(invocation, attempt)
+        return spec, run.first, body, {**wire.visits.own_headers(run, spec), HEADER: VISIT}
 
     # Ends.
 

@@ -142,7 +142,10 @@ class Dispatcher:
             if row.workflow not in self._unserved:
                 self._unserved.add(row.workflow)
                 logger.warning(
-                    "WA107 run %s waits: no workflow %r is served here", row.run_id, row.workflow
+                    "WA107 run %s waits: no workflow %r is served here",
+                    row.run_id,
+                    row.workflow,
+                    extra={"run_id": row.run_id, "code": "WA107"},
                 )
             self._commit(row.run_id, Hold(row.id, row.token, now + _UNSERVED_MS))
             return True

@@ -76,6 +76,7 @@ class DurableEngine:
 
     Attributes:
         stopping: it claims nothing more, and stops soon.
+        recovered: how many runs a dead process had left when it started.
         on_commit: hears of every batch that was stored; for test kits.
     """
 
@@ -113,6 +114,7 @@ class DurableEngine:
         self.streams = Streams()
         self.running = False
         self.stopping = False
+        self.recovered = 0
         self.on_commit: Committed | None = None
         self._random_bytes = random_bytes
         self._retention_ms = retention_ms
@@ -168,14 +170,14 @@ class DurableEngine:
                 self.store, inline=self._inline, news=self._news, committed=self._committed
             )
             self.dispatcher = Dispatcher(self)
-            recovered = self.store.recover(self.clock.now_ms())
+            self.recovered = self.store.recover(self.clock.now_ms())
             if ruled := self.store.ruled_flow_keys():
                 self.flow_limits.know(ruled)
         except BaseException:
             self.store.close()
             raise
-        if recovered:
-            logger.info("%d runs that a stopped process had in hand go on", recovered)
+        if self.recovered:
+            logger.info("%d runs that a stopped process had in hand go on", self.recovered)
         self.running, self.stopping = True, False
         if "broadcast" in vars(self):
             self.broadcast.begin()
@@ -310,7 +312,7 @@ class DurableEngine:
                 begin(row)
                 return
         except Exception:  # the edge of one run: it stays due, and the engine goes on
-            logger.exception("run %s cannot begin now", row.run_id)
+            logger.exception("run %s cannot begin", row.run_id, extra={"run_id": row.run_id})
         self._give_back(row)
 
     def _begin_claimed(self, row: RunRow) -> None:

@@ -1,13 +1,18 @@
 """The client's port to an engine in the same process: values in, values out."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from workflow_agents.core.backend import Trigger
+from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.checks import workflow_path
-from workflow_agents.core.lifecycle import Phase, is_ended, phases_of
+from workflow_agents.core.lifecycle import is_ended
 from workflow_agents.core.logs import RunLog
 from workflow_agents.core.options import RunOptions
+from workflow_agents.core.selection import Selection
 from workflow_agents.engine.intake import Triggered
+from workflow_agents.errors import NotFound
 from workflow_agents.protocol.codec import decode
 from workflow_agents.protocol.history import StepKey
 from workflow_agents.store.interface import DeadLetterRow
@@ -15,9 +20,13 @@ from workflow_agents.store.interface import DeadLetterRow
 if TYPE_CHECKING:
     from workflow_agents.core.step_logs import FeedEntry
     from workflow_agents.core.stream_events import StreamEvent
+    from workflow_agents.core.workflow_events import WorkflowEvent
     from workflow_agents.engine.engine import DurableEngine
     from workflow_agents.engine.listening import Heard
+    from workflow_agents.engine.operations import OperationsInProcess
     from workflow_agents.protocol.approvals import OpenWait
+
+_LONGEST_WAIT_S = 60.0
 
 
 class InProcess:
@@ -34,25 +43,42 @@ class InProcess:
         """The path of a workflow."""
         return workflow_path(workflow)
 
-    async def trigger(
-        self,
-        path: str,
-        body: bytes,
-        options: RunOptions,
-        *,
-        run_id: str | None,
-        not_before: int | None,
-    ) -> Triggered:
+    @property
+    def operations(self) -> "OperationsInProcess":
+        """What has nothing to do with runs."""
+        from workflow_agents.engine.operations import OperationsInProcess
+
+        return OperationsInProcess(self._engine)
+
+    async def trigger(self, asked: Trigger) -> Triggered:
         """See `Intake.trigger`."""
         self._engine.ensure_running()
         return await self._engine.intake.trigger(
-            path, body, options, run_id=run_id, not_before=not_before
+            asked.path,
+            asked.body,
+            asked.options,
+            run_id=asked.run_id,
+            not_before=asked.not_before,
         )
+
+    async def trigger_many(self, asked: Sequence[Trigger]) -> list[Triggered]:
+        """Start several; they share commits."""
+        return [*await asyncio.gather(*map(self.trigger, asked))]
 
     async def cancel(self, run_id: str) -> bool:
         """See `Admin.cancel`."""
         self._engine.ensure_running()
         return await self._engine.admin.cancel(run_id)
+
+    async def cancel_many(self, which: Selection) -> int:
+        """End all that fit and have not ended."""
+        from workflow_agents.engine.selecting import open_runs
+
+        self._engine.ensure_running()
+        cancelled = 0
+        for run_ids in open_runs(self._engine, which):
+            cancelled += sum(await asyncio.gather(*map(self._engine.admin.cancel, run_ids)))
+        return cancelled
 
     async def notify(self, event_id: str, data: bytes, run_id: str | None) -> dict[str, Any]:
         """See `Intake.notify`."""
@@ -102,28 +128,19 @@ class InProcess:
         return self._engine.admin.log(self._engine.admin.find(run_id), steps=steps)
 
     async def logs(
-        self,
-        *,
-        workflow: str | None,
-        state: str | None,
-        label: str | None,
-        before: str | None,
-        limit: int,
-    ) -> list[RunLog]:
+        self, which: Selection, *, before: str | None, cursor: str | None, limit: int
+    ) -> tuple[list[RunLog], str | None]:
         """Runs without their steps, the newest first."""
+        from workflow_agents.engine.selecting import runs
+
         engine = self._engine
         engine.ensure_running()
-        last = None if before is None else engine.admin.find(before).id
-        phases: list[Phase | None] = [None] if state is None else [*phases_of(state)]
-        rows = [
-            row
-            for phase in phases
-            for row in engine.store.runs(
-                workflow=workflow, phase=phase, label=label, before=last, limit=limit
-            )
-        ]
-        rows.sort(key=lambda row: row.id, reverse=True)
-        return [engine.admin.log(row, steps=False) for row in rows[:limit]]
+        last = None if cursor is None else cursor_of(cursor)
+        if before is not None:
+            last = engine.admin.find(before).id
+        rows = runs(engine, which, last, limit + 1)
+        following = str(rows[limit - 1].id) if len(rows) > limit else None
+        return [engine.admin.log(row, steps=False) for row in rows[:limit]], following
 
     async def end_of(self, run_id: str) -> RunLog:
         """Wait for the end of a run."""
@@ -194,16 +211,37 @@ class InProcess:
                     engine.ensure_running()
                 heard = listener.take()
 
-    async def letters(self, before: str | None, limit: int) -> list[tuple[DeadLetterRow, RunLog]]:
-        """Dead letters with their runs, the newest first."""
+    async def events(
+        self, run_id: str | None, label: str | None, after: int | None
+    ) -> "AsyncIterator[WorkflowEvent]":
+        """What happens to a run, to the runs with a label, or to everything."""
+        from workflow_agents.core.workflow_events import WorkflowEvent
+
         engine = self._engine
         engine.ensure_running()
-        found: list[tuple[DeadLetterRow, RunLog]] = []
-        for letter in engine.store.dead_letters(before, limit):
-            row = engine.store.run(letter.run)
-            if row is not None:
-                found.append((letter, engine.admin.log(row, steps=False)))
-        return found
+        run = None if run_id is None else engine.admin.find(run_id).id
+        subscription = engine.broadcast.subscribe(run=run, label=label, after=after)
+        try:
+            while not (subscription.over or engine.stopping):
+                for told in subscription.take_told():
+                    yield WorkflowEvent.from_json(told)
+                if not (subscription.over or engine.stopping):
+                    await subscription.wait(_LONGEST_WAIT_S)
+        finally:
+            subscription.close()
+
+    async def letters(
+        self, which: Selection, *, before: str | None, cursor: str | None, limit: int
+    ) -> tuple[list[tuple[DeadLetterRow, RunLog]], str | None]:
+        """Dead letters with their runs, the newest first."""
+        from workflow_agents.engine.selecting import letters
+
+        engine = self._engine
+        engine.ensure_running()
+        found = letters(engine, which, before or cursor, limit + 1)
+        following = found[limit - 1][0].id if len(found) > limit else None
+        shown = [(letter, engine.admin.log(row, steps=False)) for letter, row in found[:limit]]
+        return shown, following
 
     async def letter(self, dlq_id: str) -> tuple[DeadLetterRow, RunLog]:
         """One dead letter with its run."""
@@ -215,6 +253,26 @@ class InProcess:
         """See `Admin.again`."""
         self._engine.ensure_running()
         return await self._engine.admin.again(dlq_id, options, resume=resume)
+
+    async def again_many(
+        self, which: Selection, options: RunOptions, *, resume: bool
+    ) -> list[Triggered]:
+        """A new run of each that fits; what was dealt with in the meantime is left out."""
+
+        async def one(dlq_id: str) -> Triggered | None:
+            try:
+                return await self._engine.admin.again(dlq_id, options, resume=resume)
+            except NotFound:
+                return None
+
+        done = await asyncio.gather(*map(one, self._letter_ids(which)))
+        return [triggered for triggered in done if triggered is not None]
+
+    def _letter_ids(self, which: Selection) -> list[str]:
+        from workflow_agents.engine.selecting import letters
+
+        self._engine.ensure_running()
+        return [letter.id for letter, _ in letters(self._engine, which, None, None)]
 
     async def fork(
         self,
@@ -234,6 +292,18 @@ class InProcess:
         self._engine.ensure_running()
         await self._engine.admin.delete_letter(dlq_id)
 
+    async def delete_letters(self, which: Selection) -> int:
+        """Remove all that fit."""
+
+        async def one(dlq_id: str) -> bool:
+            try:
+                await self._engine.admin.delete_letter(dlq_id)
+            except NotFound:
+                return False
+            return True
+
+        return sum(await asyncio.gather(*map(one, self._letter_ids(which))))
+
     async def retry_failure_function(self, dlq_id: str) -> None:
         """See `Admin.retry_failure_function`."""
         self._engine.ensure_running()
@@ -241,3 +311,14 @@ class InProcess:
 
     async def close(self) -> None:
         """The engine is its owner's to stop."""
+
+
+def cursor_of(cursor: object) -> int:
+    """The row that a list of runs ended with.
+
+    Raises:
+        ConfigurationError: WA102, it was not made here.
+    """
+    if isinstance(cursor, str) and cursor.isascii() and cursor.isdigit() and len(cursor) <= 18:
+        return int(cursor)
+    raise wrong_option("cursor", "the cursor of the list before", cursor)

@@ -154,12 +154,19 @@ class Intake:
         options = replace(options, depth=depth, headers=plan.headers)
         if above.checkpoints:
             return engine.wire.runs.child(parent.id, step, plan, options)
-        served = engine.served(plan.workflow)
-        op = self._add_run(plan.workflow, plan.body, options, plan.run_id, engine.clock.now_ms())
+        served = engine.served(self._named_by(parent.workflow, plan.workflow))
+        options = replace(options, url=_beside(above.url, parent.workflow, served.path))
+        op = self._add_run(served.path, plan.body, options, plan.run_id, engine.clock.now_ms())
         flow = options.over(served.options).flow_control
         op.flow_key = None if flow is None else flow.key
         op.parent, op.parent_step = parent.id, step
         return (op,)
+
+    def _named_by(self, path: str, name: str) -> str:
+        """The path of the workflow that one at `path` calls `name`: that, or beside itself."""
+        known = self._engine.workflows
+        beside = f"{path.rpartition('/')[0]}/{name}"
+        return beside if name not in known and beside in known else name
 
     def unstored(self, path: str, body: bytes, options: RunOptions) -> AddRun:
         """A run that is stored when its function asks for its first step."""
@@ -299,3 +306,9 @@ def _first_entries(inherit: Inheritance | None, now: int) -> list[Entry]:
         step.outcome = True
         entries.append(step)
     return entries
+
+
+def _beside(url: str | None, own: str, other: str) -> str | None:
+    """The address of a path, from that of another one of the same app; None: none is known."""
+    bare = (url or "").partition("?")[0]
+    return bare.removesuffix(own) + other if bare.endswith(own) else None

@@ -418,7 +418,7 @@ class LiveRun:
 
     def _broken(self, leased: "_Leased", error: Exception, first: Op, used: int) -> None:
         """The store cannot be written now: what is finished waits until it can."""
-        logger.error("run %s: %s", self.row.run_id, error)
+        logger.error("run %s: %s", self.row.run_id, error, extra={"run_id": self.row.run_id})
         if isinstance(first, Unpark) and self.token == used + 1:
             self.token, self._state = used, _State.PARKED
         if isinstance(error, StoreError):

@@ -191,7 +191,8 @@ class RemoteInvocation:
             case Rest():
                 live.idle()
             case Yield():
-                logger.info("run %s: its endpoint stops", live.row.run_id)
+                run_id = live.row.run_id
+                logger.info("run %s: its endpoint stops", run_id, extra={"run_id": run_id})
                 live.release(_GONE_MS)
             case End(ending):
                 size = len(ending.data) if isinstance(ending, Completed) else 0
@@ -288,5 +289,6 @@ class RemoteInvocation:
         if left > 0:
             self._look_after(left)
             return
-        logger.warning("run %s: its endpoint is not heard of", self.live.row.run_id)
+        run_id = self.live.row.run_id
+        logger.warning("run %s: its endpoint is not heard of", run_id, extra={"run_id": run_id})
         self.failed(_UNHEARD)

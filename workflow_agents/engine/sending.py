@@ -155,6 +155,15 @@ class Sending:
             ours["Upstash-Caller-Ip"] = message.caller_ip
         return await self.request(spec, message.id, body, ours, row.attempt, may_repeat)
 
+    def signature(self, url: str, body: bytes) -> dict[str, str]:
+        """By which whoever is sent this body knows that it comes from here; {} without keys."""
+        engine = self._engine
+        if engine.wire.signing is None:
+            return {}
+        now_s, token_id = engine.clock.now_ms() // 1000, f"jwt_{engine.new_id(21)}"
+        key = engine.wire.signing.current
+        return {"Upstash-Signature": sign(key, body, url=url, now_s=now_s, token_id=token_id)}
+
     async def request(
         self,
         spec: MessageSpec,
@@ -174,14 +183,7 @@ class Sending:
             attempt: its number, from 1.
             may_repeat: see `HttpRequest`.
         """
-        engine, ours = self._engine, dict(own)
-        if engine.wire.signing is not None:
-            now_s = engine.clock.now_ms() // 1000
-            token_id = f"jwt_{engine.new_id(21)}"
-            signed = sign(
-                engine.wire.signing.current, body, url=spec.url, now_s=now_s, token_id=token_id
-            )
-            ours["Upstash-Signature"] = signed
+        engine, ours = self._engine, {**own, **self.signature(spec.url, body)}
         headers = delivered_headers(
             spec.headers,
             message_id=engine.wire.messages.id_of(message),

@@ -150,6 +150,7 @@ class Stream:
         self, subscription: Subscription, gone: "asyncio.Future[None]", send: Send
     ) -> None:
         broadcast = self._broadcast
+        position = subscription.position
         frames = subscription.take()
         if not frames and subscription.over:
             # Whoever comes back by itself, as browsers do, is told by this that it need not.
@@ -157,7 +158,8 @@ class Stream:
             await send({"type": "http.response.body"})
             return
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        began = frame(OPEN, {"position": subscription.position}, subscription.position)
+        # What comes behind it is not seen yet.
+        began = frame(OPEN, {"position": position}, position)
         await self._send(send, b"".join([began, *frames]))
         while not gone.done():
             if frames := subscription.take():
@@ -226,6 +228,9 @@ class EventStream:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         engine = core_of(self._given)
+        if engine.running and engine.loop is not asyncio.get_running_loop():
+            await refuse(send, 503, "the engine turns on another event loop than this app")
+            return
         query = parse_qs(scope["query_string"].decode("latin-1"))
         try:
             asked = Asked.of(query, header(scope, "last-event-id"))

@@ -82,7 +82,7 @@ class Metrics:
         """Count from now on; without it, from the first time that somebody asks."""
         core = core_of(self._given)
         if self._tally is None:
-            self._tally = Tally(core.store.overview.last_seq())
+            self._tally = Tally(core.store.overview.last_seq(), core.recovered)
         core.commits.measured = self._committed
 
     async def text(self) -> bytes:

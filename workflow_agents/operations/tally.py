@@ -108,13 +108,18 @@ _OWED = ("due", "on_its_way", "flow_control", "paused", "queued")
 class Tally:
     """Entries of the feed since it was begun, counted in steps.
 
+    Args:
+        position: where it begins.
+        recovered: runs that were recovered when the process started, which was before.
+
     Attributes:
         position: up to where they are counted.
     """
 
-    def __init__(self, position: int) -> None:
+    def __init__(self, position: int, recovered: int = 0) -> None:
         self.position = position
         self._entries: Counter[tuple[EntryKind, StepKind | None]] = Counter()
+        self._entries[EntryKind.RUN_RECOVERED, None] = recovered
 
     def add(self, census: Census) -> Iterator[Sample]:
         """Count what is new, and tell all there is."""

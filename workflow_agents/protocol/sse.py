@@ -42,6 +42,11 @@ class EventParser:
         self._data: list[str] = []
         self._size = 0
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a line has come."""
+        return self._began
+
     def feed(self, received: bytes) -> list[ServerSentEvent]:
         """The events that these bytes complete.
 

@@ -4,36 +4,39 @@ Source: protocol 3.2, 4.5, 5.4, 6.4 and 7.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 from workflow_agents import config
 from workflow_agents.clock import Clock
+from workflow_agents.core.backend import Trigger
 from workflow_agents.core.checks import checked_run_id
 from workflow_agents.core.logs import RunLog
 from workflow_agents.core.options import RunOptions
-from workflow_agents.core.step_logs import FeedEntry
-from workflow_agents.core.stream_events import StreamEvent
+from workflow_agents.core.selection import Selection
+from workflow_agents.core.workflow_events import WorkflowEvent
 from workflow_agents.errors import ConfigurationError, NotFound, RemoteError, StateError
-from workflow_agents.protocol.approvals import OpenWait
-from workflow_agents.protocol.history import StepKey
 from workflow_agents.qstash import requests
 from workflow_agents.qstash.connection import Connection, ServerRequest, new_id, plain_headers
+from workflow_agents.qstash.not_offered import NotOffered
+from workflow_agents.qstash.operations import OperationsOverHttp
 from workflow_agents.qstash.requests import RunAddress
 from workflow_agents.qstash.run_logs import dead_letter_failure, objects, run_log, waiters
+from workflow_agents.qstash.selected import selected
 
 _PAGE = 10
 """Source: protocol 6.4: grouped runs come ten at a time."""
+
+_AT_ONCE = 100
+"""Of what a bulk verb means. Source: protocol 6.4."""
 
 _FIRST_LOOK_S, _LATER_LOOKS_S = 0.1, 5.0
 """How soon the end of a run is looked for again: at first, and after many looks."""
 
 _NEW_RUN_S = 10
 """How long a run may take to be listed, once it was triggered."""
-
-_NOT_OFFERED = "a QStash server does not offer this"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Letter:
     callback: str | None
 
 
-class OverHttp:
+class OverHttp(NotOffered):
     """See `client.Backend`.
 
     Args:
@@ -93,34 +96,48 @@ class OverHttp:
             )
         return f"{base.rstrip('/')}/{place.lstrip('/')}"
 
-    async def trigger(
-        self,
-        path: str,
-        body: bytes,
-        options: RunOptions,
-        *,
-        run_id: str | None,
-        not_before: int | None,
-    ) -> Started:
+    @property
+    def operations(self) -> OperationsOverHttp:
+        """What has nothing to do with runs."""
+        return OperationsOverHttp(self._connection)
+
+    async def trigger(self, asked: Trigger) -> Started:
         """Start a run; its failures are told to the workflow itself, if to nobody else."""
-        chosen = f"wfr_{new_id(21)}" if run_id is None else checked_run_id(run_id)
-        answer: Any = await self._connection.send(
-            requests.trigger(
-                RunAddress(chosen, path),
-                body,
-                replace(options, headers=plain_headers(options.headers)),
-                failure_url=options.failure_url or path,
-                not_before=not_before,
-            )
-        )
-        entry = next(iter(objects(answer)), _object(answer))
-        return Started(chosen, bool(entry.get("deduplicated")))
+        run_id, request = _trigger(asked)
+        answer: Any = await self._connection.send(request)
+        return _started(run_id, next(iter(objects(answer)), _object(answer)))
+
+    async def trigger_many(self, asked: Sequence[Trigger]) -> list[Started]:
+        """Start several, a hundred with one request."""
+        made = [_trigger(one) for one in asked]
+        told: list[dict[str, Any]] = []
+        for request, count in requests.joined([request for _, request in made]):
+            answer: Any = await self._connection.send(request)
+            entries = objects(answer) or [_object(answer)]
+            told += [*entries, *({} for _ in range(count))][:count]
+        return [_started(run_id, one) for (run_id, _), one in zip(made, told, strict=True)]
 
     async def cancel(self, run_id: str) -> bool:
         """End a run."""
         query = urlencode({"workflowRunIds": run_id})
         answer = await self._connection.send(_delete(f"/v2/workflows/runs?{query}"))
         return bool(_object(answer).get("cancelled"))
+
+    async def cancel_many(self, which: Selection) -> int:
+        """End all that fit, a hundred at a time."""
+        if which.ids:
+            return sum([await self._cancel(selected(part)) for part in _parts(which)])
+        query = selected(which)
+        cancelled = more = await self._cancel(query)
+        while more and query:  # without any filter the server does not stop before the end
+            more = await self._cancel(query)
+            cancelled += more
+        return cancelled
+
+    async def _cancel(self, query: list[tuple[str, str]]) -> int:
+        asked = urlencode([*query, ("count", str(_AT_ONCE))])
+        answer = await self._connection.send(_delete(f"/v2/workflows/runs?{asked}"))
+        return int(_object(answer).get("cancelled") or 0)
 
     async def notify(self, event_id: str, data: bytes, run_id: str | None) -> dict[str, Any]:
         """Notify an event."""
@@ -142,30 +159,31 @@ class OverHttp:
         return found
 
     async def logs(
-        self,
-        *,
-        workflow: str | None,
-        state: str | None,
-        label: str | None,
-        before: str | None,
-        limit: int,
-    ) -> list[RunLog]:
+        self, which: Selection, *, before: str | None, cursor: str | None, limit: int
+    ) -> tuple[list[RunLog], str | None]:
         """Many runs, the newest first."""
-        query = {"workflowUrl": workflow, "state": state, "label": label}
+        query = selected(which)
         last: RunLog | None = None
         if before is not None:
             last = await self.log(before, steps=False)
-            query["toDate"] = str(last.created_at)
+            query = [pair for pair in query if pair[0] != "toDate"]
+            query.append(("toDate", str(last.created_at)))
         found: list[RunLog] = []
-        cursor: str | None = None
         while len(found) < limit:
-            page, cursor = await self._page({**query, "cursor": cursor})
-            found += [log for log in page if last is None or log.workflow_run_id != before]
+            page, cursor = await self._page(query, min(_PAGE, limit - len(found)), cursor)
+            for log in page:
+                if last is None:
+                    found.append(log)
+                elif log.workflow_run_id == last.workflow_run_id:
+                    last = None
+                elif log.created_at < last.created_at:
+                    last = None
+                    found.append(log)
             if not cursor:
                 break
         for log in found:
             log.steps.clear()
-        return found[:limit]
+        return found, cursor
 
     async def end_of(self, run_id: str) -> RunLog:
         """A run that has ended: looked for again and again, at growing intervals."""
@@ -181,23 +199,18 @@ class OverHttp:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LATER_LOOKS_S)
 
-    async def feed(self, run_id: str, after: int) -> tuple[list[FeedEntry], bool]:
-        """A QStash server has no feed.
-
-        Raises:
-            StateError: WA608.
-        """
-        del after
-        raise _not_offered("a feed of entries", run_id, "look at its steps: await handle.log()")
-
-    async def letters(self, before: str | None, limit: int) -> Sequence[tuple[Letter, RunLog]]:
+    async def letters(
+        self, which: Selection, *, before: str | None, cursor: str | None, limit: int
+    ) -> tuple[Sequence[tuple[Letter, RunLog]], str | None]:
         """Dead letters."""
         found: list[tuple[Letter, RunLog]] = []
-        cursor: str | None = None
+        query = selected(which)
         seen = before is None
         while len(found) < limit:
-            query = _query({"cursor": cursor, "count": "100"})
-            page = _object(await self._get(f"/v2/workflows/dlq?{query}"))
+            asked = [*query, ("count", str(min(_AT_ONCE, limit - len(found))))]
+            if cursor:
+                asked.append(("cursor", cursor))
+            page = _object(await self._get(f"/v2/workflows/dlq?{urlencode(asked)}"))
             for message in objects(page.get("messages")):
                 letter = _letter(message)
                 if seen:
@@ -206,7 +219,7 @@ class OverHttp:
             cursor = page.get("cursor") or None
             if cursor is None:
                 break
-        return found[:limit]
+        return found, cursor
 
     async def letter(self, dlq_id: str) -> tuple[Letter, RunLog]:
         """One of them, with the steps of its run, where the server still has them."""
@@ -225,63 +238,52 @@ class OverHttp:
         told = next(iter(objects(answer.get("workflowRuns"))), answer)
         return Started(str(told.get("workflowRunId") or ""))
 
-    async def fork(
-        self,
-        run_id: str,
-        options: RunOptions,
-        *,
-        step: StepKey | None,
-        body: bytes | None,
-        result: bytes | None,
-    ) -> Started:
-        """A QStash server cannot fork.
+    async def again_many(
+        self, which: Selection, options: RunOptions, *, resume: bool
+    ) -> list[Started]:
+        """A new run of each that fits."""
+        headers = requests.override_headers(options)
+        path = f"/v2/workflows/dlq/{'resume' if resume else 'restart'}"
+        return [
+            Started(str(told.get("workflowRunId") or ""))
+            async for answer in self._in_parts("POST", path, which, headers)
+            for told in objects(answer.get("workflowRuns"))
+        ]
 
-        Raises:
-            StateError: WA608.
-        """
-        del options, step, body, result
-        raise _not_offered("forks", run_id, "restart it: await client.dlq.restart(dlq_id)")
+    async def events(
+        self, run_id: str | None, label: str | None, after: int | None
+    ) -> AsyncIterator[WorkflowEvent]:
+        """See `qstash.events`; only our own server has a stream."""
+        from workflow_agents.qstash.events import follow
 
-    async def waits(self, prefix: str, limit: int) -> Sequence[OpenWait]:
-        """A QStash server does not tell what waits.
+        async for event in follow(self._connection, run_id, label, after):
+            yield event
 
-        Raises:
-            StateError: WA608.
-        """
-        del limit
-        raise _not_offered("waits", prefix, "notify the event: await client.notify(event_id, ...)")
-
-    async def stream(self, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
-        """A QStash server passes no stream on.
-
-        Raises:
-            StateError: WA608.
-        """
-        del after
-        raise _not_offered("streams", run_id, "wait for it: await handle.result()")
-        yield
-
-    async def conversation(self, key: str, last: int | None) -> list[Any]:
-        """A QStash server keeps no conversations.
-
-        Raises:
-            StateError: WA608.
-        """
-        del last
-        raise _not_offered("conversations", key, "pass messages along: agents.task(history=...)")
-
-    async def conversations(self, after: str | None, limit: int) -> list[dict[str, Any]]:
-        """See `conversation`."""
-        del limit
-        raise _not_offered("conversations", after or "", "pass messages along: history=...")
-
-    async def delete_conversation(self, key: str) -> bool:
-        """See `conversation`."""
-        raise _not_offered("conversations", key, "pass messages along: history=...")
+    async def _in_parts(
+        self, method: str, path: str, which: Selection, headers: Mapping[str, str]
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Ask about dead letters, a hundred at a time, until there is none left."""
+        for part in _parts(which):
+            cursor: str | None = None
+            while True:
+                query = [*selected(part, "dlqIds"), ("count", str(_AT_ONCE))]
+                if cursor:
+                    query.append(("cursor", cursor))
+                request = ServerRequest(method, f"{path}?{urlencode(query)}", dict(headers))
+                answer = _object(await self._connection.send(request))
+                yield answer
+                cursor = answer.get("cursor") or None
+                if cursor is None:
+                    break
 
     async def delete_letter(self, dlq_id: str) -> None:
         """Remove it."""
         await self._of_letter("DELETE", "", dlq_id)
+
+    async def delete_letters(self, which: Selection) -> int:
+        """Remove all that fit."""
+        answers = self._in_parts("DELETE", "/v2/workflows/dlq", which, {})
+        return sum([int(answer.get("deleted") or 0) async for answer in answers])
 
     async def retry_failure_function(self, dlq_id: str) -> None:
         """Call its failure function again."""
@@ -307,17 +309,43 @@ class OverHttp:
             raise
 
     async def _find(self, run_id: str) -> RunLog | None:
-        page, _ = await self._page({"workflowRunId": run_id})
+        page, _ = await self._page([("workflowRunId", run_id)])
         return next((log for log in page if log.workflow_run_id == run_id), None)
 
-    async def _page(self, query: Mapping[str, str | None]) -> tuple[list[RunLog], str | None]:
-        given = _query({"groupBy": "workflowRunId", "count": str(_PAGE), **query})
-        page = _object(await self._get(f"/v2/workflows/events?{given}"))
+    async def _page(
+        self, query: Sequence[tuple[str, str]], count: int = _PAGE, cursor: str | None = None
+    ) -> tuple[list[RunLog], str | None]:
+        given = [("groupBy", "workflowRunId"), ("count", str(count)), *query]
+        if cursor:
+            given.append(("cursor", cursor))
+        page = _object(await self._get(f"/v2/workflows/events?{urlencode(given)}"))
         runs = [run_log(run) for run in objects(page.get("runs"))]
         return runs, page.get("cursor") or None
 
     async def _get(self, path: str) -> Any:
         return await self._connection.send(ServerRequest("GET", path, {}))
+
+
+def _trigger(asked: Trigger) -> tuple[str, ServerRequest]:
+    chosen = f"wfr_{new_id(21)}" if asked.run_id is None else checked_run_id(asked.run_id)
+    request = requests.trigger(
+        RunAddress(chosen, asked.path),
+        asked.body,
+        replace(asked.options, headers=plain_headers(asked.options.headers)),
+        failure_url=asked.options.failure_url or asked.path,
+        not_before=asked.not_before,
+    )
+    return chosen, request
+
+
+def _started(run_id: str, told: Mapping[str, Any]) -> Started:
+    return Started(run_id, bool(told.get("deduplicated")))
+
+
+def _parts(which: Selection) -> Iterator[Selection]:
+    """The same, a hundred ids at a time; without ids, as it is."""
+    for at in range(0, max(1, len(which.ids)), _AT_ONCE):
+        yield replace(which, ids=which.ids[at : at + _AT_ONCE])
 
 
 def _letter(message: dict[str, Any]) -> tuple[Letter, RunLog]:
@@ -337,23 +365,8 @@ def _letter(message: dict[str, Any]) -> tuple[Letter, RunLog]:
     return letter, log
 
 
-def _not_offered(what: str, run_id: str, fix: str) -> StateError:
-    return StateError(
-        "WA608",
-        _NOT_OFFERED,
-        run_id=run_id,
-        found=f"{what} of a run that a QStash server keeps",
-        why="only the embedded engine keeps them",
-        fix=(fix,),
-    )
-
-
 def _delete(path: str) -> ServerRequest:
     return ServerRequest("DELETE", path, {})
-
-
-def _query(given: Mapping[str, str | None]) -> str:
-    return urlencode({name: value for name, value in given.items() if value is not None})
 
 
 def _object(value: object) -> dict[str, Any]:

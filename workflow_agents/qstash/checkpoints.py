@@ -9,6 +9,7 @@ Only the journal of an invocation knows what is said here. Source: `core.checkpo
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Coroutine
@@ -157,7 +158,8 @@ class Line:
                 self._listener.news(news)
         self._listener.settled(last)
         if told.closed:
-            self.close()
+            # A visit that adopts its run and is answered 200 is done with, for the server.
+            self.close(_not_adopted() if isinstance(self.by, Adoption) else None)
 
 
 class Lines:
@@ -183,6 +185,7 @@ class Lines:
         self._all = False
         self._looks = False
         self._emptied: asyncio.Event | None = None
+        self._spoken = asyncio.Event()
 
     @property
     def is_of_this_loop(self) -> bool:
@@ -226,8 +229,10 @@ class Lines:
         try:
             while said := self._batch():
                 await self._exchange(said)
+                self._spoken.set()
         finally:
             self._speaking = None
+            self._spoken.set()
             if any(line.waits for line in self._lines.values()):
                 self.speak_soon()
 
@@ -248,8 +253,10 @@ class Lines:
             told = read_answer(await self._ask(body))
         except (RemoteError, NotFrames) as error:
             logger.error("runs in hand are left to the server: %s", error)
+            # Nonsense that somebody in between has answered is no failure of the code.
+            heard = error if isinstance(error, RemoteError) else _not_heard(str(error))
             for line in [*self._lines.values()]:
-                line.close(error)
+                line.close(heard)
             return
         for (line, said), one in zip(batch, told, strict=True):
             line.heard(said, one)
@@ -309,8 +316,13 @@ class Lines:
                 except RemoteError as error:
                     logger.warning("the server is not heard: %s", error)
                     await asyncio.sleep(_AGAIN_S)
+                # News come by the answer to what is said: until then they are there to be had.
                 self._all = True
+                self._spoken.clear()
                 self.speak_soon()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_AGAIN_S):
+                        await self._spoken.wait()
         finally:
             self._listening = None
 
@@ -346,3 +358,11 @@ def size_of(frame: Frame) -> int:
             return sum(map(len, messages))
         case _:
             return 0
+
+
+def _not_adopted() -> RemoteError:
+    return _not_heard("it did not take the run over: it has ended, or is visited anew")
+
+
+def _not_heard(found: str) -> RemoteError:
+    return RemoteError("WA303", "the QStash server was not heard", found=found, status=0, body="")

@@ -4,13 +4,15 @@ Values in, requests out; nothing is sent from here. Source: protocol 1.9, 2.8, 3
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.journal import Call
 from workflow_agents.core.options import RunOptions
+from workflow_agents.core.redaction import redacted_fields
 from workflow_agents.core.retry import DEFAULT_RETRIES
 from workflow_agents.protocol.history import StepKind
 from workflow_agents.protocol.wire_steps import WireStep
@@ -22,6 +24,10 @@ FEATURES = "LazyFetch,InitialBody,WF_DetectTrigger,WF_TriggerOnConfig"
 CALL_FEATURES = "WF_NoDelete,InitialBody"
 VERSION = "1"
 JSON = "application/json"
+
+_BATCH = "/v2/batch"
+_ITEMS = 100
+"""In one batch: its body stays small enough for any server."""
 
 Headers = dict[str, str]
 
@@ -106,7 +112,7 @@ def _run_headers(
         headers["upstash-label"] = headers["upstash-forward-upstash-label"] = ",".join(
             options.labels
         )
-    if redact := _redacted(options.redact):
+    if redact := redacted_fields(options.redact):
         headers["upstash-redact-fields"] = redact
     if failure_url is not None:
         headers |= _failure_headers(run, failure_url, given, shared)
@@ -155,19 +161,6 @@ def override_headers(options: RunOptions) -> Headers:
     if options.labels:
         headers["upstash-label"] = ",".join(options.labels)
     return headers
-
-
-def _redacted(redact: Mapping[str, Any] | None) -> str:
-    """Source: protocol 2.2, `Upstash-Redact-Fields`."""
-    if redact is None:
-        return ""
-    fields = ["body"] if redact.get("body") else []
-    header = redact.get("header")
-    if header is True:
-        fields.append("header")
-    elif header:
-        fields += [f"header[{name}]" for name in header]
-    return ",".join(fields)
 
 
 # Runs advance.
@@ -331,7 +324,21 @@ def _item(destination: str, headers: Mapping[str, str], body: bytes) -> dict[str
 
 
 def _batch(items: Sequence[Mapping[str, Any]]) -> ServerRequest:
-    return ServerRequest("POST", "/v2/batch", {"content-type": JSON}, _json(items))
+    return ServerRequest("POST", _BATCH, {"content-type": JSON}, _json(items))
+
+
+def joined(given: Sequence[ServerRequest]) -> Iterator[tuple[ServerRequest, int]]:
+    """The same with fewer requests: batches become one; with each, how many it stands for.
+
+    In order: what is no batch, because its body is no text, stays where it is.
+    """
+    for is_batch, group in groupby(given, lambda one: one.path == _BATCH):
+        together = [*group]
+        while is_batch and together:
+            part, together = together[:_ITEMS], together[_ITEMS:]
+            items = b",".join(one.body[1:-1] for one in part)
+            yield part[0]._replace(body=b"[%b]" % items), len(part)
+        yield from ((one, 1) for one in together)
 
 
 def _run_path(run_id: str) -> str:

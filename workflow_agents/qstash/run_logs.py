@@ -26,6 +26,7 @@ def run_log(run: dict[str, Any]) -> RunLog:
     steps = [step for group in objects(run.get("steps")) for step in objects(group.get("steps"))]
     init = next((s for s in steps if s.get("stepType") == "Initial"), _NOTHING)
     state = str(run.get("workflowState") or "")
+    invoker: dict[str, Any] = run.get("invoker") or _NOTHING
     labels = run.get("labels") or ([run["label"]] if run.get("label") else [])
     return RunLog(
         str(run.get("workflowRunId") or ""),
@@ -38,6 +39,7 @@ def run_log(run: dict[str, Any]) -> RunLog:
         result=json_or_text(run.get("workflowRunResponse")),
         failure=_failure(run, steps) if state == "RUN_FAILED" else None,
         dlq_id=run.get("dlqId"),
+        invoker=invoker.get("workflowRunId"),
         steps=Steps(
             _step(s) for s in steps if s.get("stepType") != "Initial" and s.get("stepName")
         ),

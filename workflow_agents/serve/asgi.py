@@ -1,54 +1,41 @@
-"""FastAPI: its requests to ours, our answers to its, and the engine in its lifespan."""
+"""Plain ASGI: an app of its own, or before another one, with any server of ASGI apps."""
 
-import asyncio
 import contextlib
-import inspect
-from collections.abc import AsyncGenerator, Callable
-from typing import Any, Unpack
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import quote
 
-from fastapi import FastAPI
-from fastapi import Request as FastAPIRequest
-from fastapi.responses import JSONResponse
-
-from workflow_agents.client import AsyncClient
 from workflow_agents.core.bad_options import names_options, wrong_option
+from workflow_agents.serve.doors import AwaitedDoor
 from workflow_agents.serve.endpoint import Request, Response
-from workflow_agents.serve.routes import (
-    HOOK_METHODS,
-    RouteOptions,
-    Routes,
-    check_route,
-    receive_webhook,
-    too_large,
-)
+from workflow_agents.serve.paths import Paths
+from workflow_agents.serve.routes import Route
 from workflow_agents.serve.serve import Engine
-from workflow_agents.serve.workflow import ServedFunction, Workflow
 
-HOOK_PATH = "/v2/workflows/hooks/{user}/{run_id}/{event_id:path}"
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
-class Serve:
-    """Serves workflows as routes of a FastAPI app.
-
-    The engine is embedded: it starts and stops with the app, on one SQLite file. Where
-    QSTASH_TOKEN is set and no engine is given, a QStash server keeps the runs instead. While the
-    app runs, `serve.client` starts runs and follows them.
+class Serve(AwaitedDoor):
+    """Serves workflows; it is an ASGI app itself.
 
     ```python
-    app = FastAPI()
-    serve = Serve(app)
+    app = Serve()                # or Serve(another_app), which gets all other requests
 
-    @serve.post("/orders")
+    @app.post("/orders")
     async def orders(context: AsyncWorkflowContext[Order]) -> str: ...
     ```
 
+    The engine is embedded: it starts and stops with the app's lifespan, on one SQLite file; with
+    a server that runs no lifespan it starts with the first request. Where QSTASH_TOKEN is set and
+    no engine is given, a QStash server keeps the runs instead.
+
     Args:
-        app: gets a route for each workflow, and one for webhooks.
+        app: answers what is no workflow's; default: 404.
         engine: in place of one with default options; it keeps the runs, whatever is set.
         store: the path of the store, where no engine is given; the same.
-        dashboard: serve the dashboard of the embedded engine at `/workflow-agents`, or at a path
-            of yours. It answers requests of this machine only, unless there is a token.
-        dashboard_token: is asked for once, in the browser; with it, any machine may ask.
 
     Raises:
         ConfigurationError: WA106, QSTASH_URL is set without QSTASH_TOKEN.
@@ -57,126 +44,99 @@ class Serve:
     @names_options
     def __init__(
         self,
-        app: FastAPI,
+        app: AsgiApp | None = None,
         *,
         engine: Engine | None = None,
         store: str | None = None,
-        dashboard: bool | str = False,
-        dashboard_token: str | None = None,
     ) -> None:
-        if not isinstance(app, FastAPI):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
-            raise wrong_option("app", "a FastAPI app", app)
-        self._routes = Routes(engine, store)
+        if app is not None and not callable(app):
+            raise wrong_option("app", "an ASGI app", app)
+        super().__init__(engine, store)
         self._app = app
-        self._starting = asyncio.Lock()
-        self._wrap_lifespan(app)
-        if self._routes.embedded:
-            app.add_api_route(
-                HOOK_PATH, self._receive_webhook, methods=HOOK_METHODS, include_in_schema=False
+        self._paths = Paths(self._hooks() if self._routes.embedded else None)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer a request, or hand it on; see the specification of ASGI."""
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        elif scope["type"] == "http" and (self._app is None or self._paths.knows(_path(scope))):
+            await _say(await self._answer(scope, receive), send)
+        elif self._app is not None:
+            await self._app(scope, receive, send)
+
+    def _mount(self, path: str, route: Route) -> None:
+        self._paths.add(path, route)
+
+    async def _answer(self, scope: Message, receive: Receive) -> Response:
+        route = self._paths.find(scope["method"], _path(scope))
+        if isinstance(route, Response):
+            return route
+        headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]]
+        given = dict(headers)
+
+        async def read() -> Request:
+            return Request(
+                _url(scope, given.get("host")), headers, await _body(receive), scope["method"]
             )
-            if dashboard is not False:
-                self._mount_dashboard(app, dashboard, dashboard_token)
 
-    @property
-    def engine(self) -> Engine:
-        """The embedded engine. Where a QStash server keeps the runs, it is not started."""
-        return self._routes.engine
+        return await self._answered(route, given.get("content-length"), read)
 
-    @property
-    def client(self) -> AsyncClient:
-        """Starts runs and follows them."""
-        return self._routes.client
+    async def _live(self, scope: Message, receive: Receive, send: Send) -> None:
+        """From the start of the app to its end."""
+        async with contextlib.AsyncExitStack() as stack:
 
-    def post(
-        self, path: str, **options: Unpack[RouteOptions]
-    ) -> Callable[[ServedFunction], Workflow]:
-        """Serve a function as a workflow at `POST path`.
+            async def hear() -> Message:
+                message = await receive()
+                if message["type"] == "lifespan.startup":
+                    await stack.enter_async_context(self._running())
+                return message
 
-        A request starts a run with its body as the payload, and is answered with the run's id
-        when the function asks for its first step:
+            async def say(message: Message) -> None:
+                if message["type"].startswith("lifespan.shutdown."):
+                    await stack.aclose()
+                await send(message)
 
-        ```json
-        {"workflowRunId": "wfr_V1StGXR8_Z5jdHi6B-myT", "finishCondition": "success"}
-        ```
-
-        Args:
-            path: of the route; stored runs find their code by it.
-            options: see `RouteOptions`.
-
-        Raises:
-            ConfigurationError: an option cannot be used.
-        """
-        check_route(path, options, "@serve.post(...)")
-
-        def decorate(function: ServedFunction) -> Workflow:
-            route = self._routes.add(path, function, options)
-
-            async def handle(request: FastAPIRequest) -> JSONResponse:
-                if route.needs_engine:
-                    await self._ensure_started()
-                refused = route.too_large(request.headers.get("content-length"))
-                if refused is not None:
-                    return _answer(refused)
-                return _answer(await route.answer(await _seen(request)))
-
-            name = route.workflow.__name__
-            summary = inspect.getdoc(function) or f"Start a run of {name}"
-            self._app.add_api_route(
-                path, handle, methods=["POST"], name=name, summary=summary.splitlines()[0]
-            )
-            return route.workflow
-
-        return decorate
-
-    async def _receive_webhook(
-        self, request: FastAPIRequest, run_id: str, event_id: str
-    ) -> JSONResponse:
-        await self._ensure_started()
-        limit = self.engine.limits.payload_bytes
-        refused = too_large(limit, request.headers.get("content-length"))
-        if refused is not None:
-            return _answer(refused)
-        return _answer(await receive_webhook(self.engine, run_id, event_id, await _seen(request)))
-
-    def _mount_dashboard(self, app: FastAPI, path: bool | str, token: str | None) -> None:
-        from workflow_agents.dashboard import EMBEDDED_PATH
-        from workflow_agents.dashboard.site import Dashboard
-
-        path = EMBEDDED_PATH if path is True else path
-        if not isinstance(path, str) or not path.startswith("/") or path == "/":
-            raise wrong_option("dashboard", "True or a path, such as '/runs'", path)
-        pages = Dashboard(self.engine, token=token)
-
-        async def started(scope: Any, receive: Any, send: Any) -> None:
-            await self._ensure_started()
-            await pages(scope, receive, send)
-
-        app.mount(path.rstrip("/"), started)
-
-    async def _ensure_started(self) -> None:
-        """An app whose lifespan is not run starts the engine with its first request."""
-        if not self.engine.running:
-            async with self._starting:
-                if not self.engine.running:
-                    await self.engine.start()
-
-    def _wrap_lifespan(self, app: FastAPI) -> None:
-        inner = app.router.lifespan_context
-
-        @contextlib.asynccontextmanager
-        async def lifespan(scope_app: Any) -> AsyncGenerator[Any]:
-            async with contextlib.AsyncExitStack() as stack:
-                stack.push_async_callback(self._routes.close_connections)
-                if self._routes.embedded:
-                    await stack.enter_async_context(self.engine)
-                yield await stack.enter_async_context(inner(scope_app))
-
-        app.router.lifespan_context = lifespan
+            await (self._app or _quiet)(scope, hear, say)
 
 
-async def _seen(request: FastAPIRequest) -> Request:
-    return Request(str(request.url), request.headers.items(), await request.body(), request.method)
+async def _quiet(_scope: Message, receive: Receive, send: Send) -> None:
+    """The lifespan of an app that has nothing to do in it."""
+    for event in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{event}.complete"})
 
 
-def _answer(response: Response) -> JSONResponse:
-    return JSONResponse(response.data, response.status, dict(response.headers))
+def _path(scope: Message) -> str:
+    """Below the place where the app is mounted."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def _url(scope: Message, host: str | None) -> str:
+    if host is None:
+        name, port = scope.get("server") or ("localhost", None)
+        host = name if port is None else f"{name}:{port}"
+    query = scope.get("query_string", b"").decode("latin-1")
+    path = quote(scope["path"], safe="/:@!$&'()*+,;=~")
+    return f"{scope.get('scheme', 'http')}://{host}{path}{f'?{query}' if query else ''}"
+
+
+async def _body(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def _say(response: Response, send: Send) -> None:
+    body = response.body
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        **response.headers,
+    }
+    pairs = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in headers.items()]
+    await send({"type": "http.response.start", "status": response.status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})

@@ -8,34 +8,22 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable
-from typing import Any, Unpack, cast
+from typing import Any, cast
 
 import flask
 
 from workflow_agents import config
 from workflow_agents.core.bad_options import names_options, wrong_option
 from workflow_agents.errors import WorkflowAgentsError
-from workflow_agents.serve.endpoint import Request, Response, failed
-from workflow_agents.serve.routes import (
-    HOOK_METHODS,
-    RouteOptions,
-    Routes,
-    check_route,
-    ensure_open,
-    receive_webhook,
-    too_large,
-)
+from workflow_agents.serve.doors import BackgroundDoor
+from workflow_agents.serve.endpoint import Request
+from workflow_agents.serve.routes import HOOK_METHODS, HOOKS, Answering, Route, ensure_open
 from workflow_agents.serve.serve import Engine
-from workflow_agents.serve.workflow import ServedFunction, Workflow
-from workflow_agents.sync.client import Client
-from workflow_agents.sync.loop_thread import LOOP_THREAD
 
 logger = logging.getLogger(__name__)
 
-HOOK_PATH = "/v2/workflows/hooks/<user>/<run_id>/<path:event_id>"
 
-
-class Serve:
+class Serve(BackgroundDoor):
     """Serves workflows as routes of a Flask app.
 
     ```python
@@ -55,10 +43,11 @@ class Serve:
         engine: in place of one with default options.
         store: the path of the store, where no engine is given.
 
-
     Raises:
         ConfigurationError: WA106, QSTASH_URL is set without QSTASH_TOKEN.
     """
+
+    _decorator = "@serve.route(...)"
 
     @names_options
     def __init__(
@@ -66,26 +55,19 @@ class Serve:
     ) -> None:
         if not isinstance(app, flask.Flask):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("app", "a Flask app", app)
-        self._routes = Routes(engine, store)
+        super().__init__(engine, store)
         self._app = app
         if self._routes.embedded:
             app.before_request(self._try_to_start)
             app.add_url_rule(
-                HOOK_PATH,
+                f"{HOOKS}<user>/<run_id>/<path:event_id>",
                 endpoint="workflow_webhook",
-                view_func=self._receive_webhook,
+                view_func=self._view(self._hooks()),
                 methods=HOOK_METHODS,
             )
 
-    @property
-    def engine(self) -> Engine:
-        """The embedded engine. Where a QStash server keeps the runs, it is not started."""
-        return self._routes.engine
-
-    @property
-    def client(self) -> Client:
-        """Starts runs and follows them; `serve.engine.client` is the one to be awaited."""
-        return self.engine.sync_client if self._routes.embedded else Client(self._routes.client)
+    route = BackgroundDoor.post
+    """The same as `post`, by the name that Flask's own decorator has."""
 
     def start(self) -> None:
         """Start the engine before the first request comes, so that stored runs go on at once.
@@ -96,83 +78,25 @@ class Serve:
         Raises:
             StoreError: the store cannot be used; WA601: another process has it.
         """
-        if self._routes.embedded and not config.only_reloads():
-            ensure_open(self.engine)
+        if not config.only_reloads():
+            super().start()
 
-    def stop(self) -> None:
-        """Park every run and close the store; done anyway when the process ends."""
-        if self._routes.embedded:
-            self.engine.close()
-        LOOP_THREAD.wait(self._routes.close_connections())
+    def _mount(self, path: str, route: Route) -> None:
+        name = route.workflow.__name__
+        if name in self._app.view_functions:
+            name = f"{name} at {path}"
+        self._app.add_url_rule(path, endpoint=name, view_func=self._view(route), methods=["POST"])
 
-    def route(
-        self, path: str, **options: Unpack[RouteOptions]
-    ) -> Callable[[ServedFunction], Workflow]:
-        """Serve a function as a workflow at `POST path`.
+    def _view(self, route: Answering) -> Callable[..., flask.Response]:
+        def view(**_names: str) -> flask.Response:
+            length = flask.request.headers.get("content-length")
+            response = self._answered(route, length, _seen)
+            answered = flask.jsonify(response.data)
+            answered.status_code = response.status
+            answered.headers.update(response.headers)
+            return answered
 
-        A request starts a run with its body as the payload, and is answered with the run's id
-        when the function asks for its first step:
-
-        ```json
-        {"workflowRunId": "wfr_V1StGXR8_Z5jdHi6B-myT", "finishCondition": "success"}
-        ```
-
-        Args:
-            path: of the route; stored runs find their code by it.
-            options: see `RouteOptions`.
-
-        Raises:
-            ConfigurationError: an option cannot be used.
-        """
-        check_route(path, options, "@serve.route(...)")
-        failure_function = options.get("failure_function")
-        if callable(failure_function):
-            options["failure_function"] = self._in_app(failure_function)
-
-        def decorate(function: ServedFunction) -> Workflow:
-            route = self._routes.add(path, self._in_app(function), options)
-
-            def view() -> flask.Response:
-                return self._answered(
-                    lambda: LOOP_THREAD.wait(route.answer(_seen())),
-                    route.too_large,
-                    needs_engine=route.needs_engine,
-                )
-
-            name = route.workflow.__name__
-            if name in self._app.view_functions:
-                name = f"{name} at {path}"
-            self._app.add_url_rule(path, endpoint=name, view_func=view, methods=["POST"])
-            return route.workflow
-
-        return decorate
-
-    def _receive_webhook(self, user: str, run_id: str, event_id: str) -> flask.Response:
-        del user  # there is one
-        return self._answered(
-            lambda: LOOP_THREAD.wait(receive_webhook(self.engine, run_id, event_id, _seen())),
-            functools.partial(too_large, self.engine.limits.payload_bytes),
-            needs_engine=True,
-        )
-
-    def _answered(
-        self,
-        answer: Callable[[], Response],
-        too_large: Callable[[str | None], Response | None],
-        *,
-        needs_engine: bool,
-    ) -> flask.Response:
-        try:
-            if needs_engine:
-                ensure_open(self.engine)
-            response = too_large(flask.request.headers.get("content-length"))
-            response = answer() if response is None else response
-        except WorkflowAgentsError as error:
-            response = failed(error)
-        answered = flask.jsonify(response.data)
-        answered.status_code = response.status
-        answered.headers.update(response.headers)
-        return answered
+        return view
 
     def _try_to_start(self) -> None:
         """With a request for anything. Where it fails, requests for workflows say so."""
@@ -181,7 +105,7 @@ class Serve:
         except WorkflowAgentsError as error:
             logger.warning("the engine cannot start: %s", error)
 
-    def _in_app(self, function: Any) -> Any:
+    def _prepared(self, function: Any) -> Any:
         """The function in the app's context; what it is annotated with stays to be seen."""
         if inspect.iscoroutinefunction(function):
 

@@ -55,7 +55,9 @@ class OnItsLoop:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._backend, name)
-        if inspect.iscoroutinefunction(method):
+        if name == "operations":
+            method = OnItsLoop(method, self._loop_of)
+        elif inspect.iscoroutinefunction(method):
             method = _awaited_there(method, self._loop_of)
         elif inspect.isasyncgenfunction(method):
             method = _iterated_there(method, self._loop_of)

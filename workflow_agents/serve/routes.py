@@ -1,7 +1,7 @@
-"""Workflows as routes: the options, and what every framework does with a request; knows none.
+"""Workflows as routes: where their runs are kept, and what is done with a request.
 
-An adapter turns its framework's request into a `Request`, asks here, and answers with the
-`Response`. Its own are only how a route is added and when the engine starts.
+A door (`doors.py`) turns its framework's request into a `Request`, asks here, and answers with
+the `Response`; no framework is known here.
 
 A route is *embedded*, on the engine of this process, or *on the wire*: its runs are kept by a
 QStash server, which a client given to the route names, or the environment.
@@ -9,95 +9,45 @@ QStash server, which a client given to the route names, or the environment.
 
 import base64
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
-from urllib.parse import urlsplit
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
 
 from workflow_agents import config
 from workflow_agents.client import AsyncClient
 from workflow_agents.clock import Clock, SystemClock
-from workflow_agents.core.bad_options import unknown_option, wrong_option
+from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.checks import checked_size
-from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.limits import Limits
 from workflow_agents.errors import WorkflowAgentsError
 from workflow_agents.qstash.backend import OverHttp
 from workflow_agents.qstash.connection import Connection, connection_from, connection_of
 from workflow_agents.serve.endpoint import Request, Response, Verify, failed, start_run
 from workflow_agents.serve.hand_over import hand_over
+from workflow_agents.serve.options import RouteOptions, ServedFunction, check_names
 from workflow_agents.serve.serve import Engine
 from workflow_agents.serve.signatures import by_keys, by_receiver, checked_receiver, keys_of
 from workflow_agents.serve.wire_endpoint import WireEndpoint
-from workflow_agents.serve.workflow import (
-    FailureFunction,
-    ServedFunction,
-    Workflow,
-    served_workflow,
-)
+from workflow_agents.serve.workflow import Workflow
 
-if TYPE_CHECKING:
-    from workflow_agents.serve.middleware import WorkflowMiddleware
+HOOKS = "/v2/workflows/hooks/"
+"""What the address of a webhook goes on with: the user, the run's id, the event's id."""
 
 HOOK_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-"""A webhook takes each of these at /v2/workflows/hooks/{user}/{run_id}/{event_id}."""
+"""What a webhook takes."""
 
 _WIRE_FACTOR = 10
 """A visit brings the whole history of its run, beside the payload."""
 
 
-class RouteOptions(TypedDict, total=False):
-    """What a route may be told; the first twelve are those of `Engine.add`.
+class Answering(Protocol):
+    """What answers requests to a path."""
 
-    Attributes:
-        retries: how often steps and the function are tried again; default 3.
-        retry_delay: an expression in milliseconds.
-        flow_control: a key whose limits its runs wait for.
-        label: of its runs.
-        failure_function: called with (context, status, response, headers).
-        failure_url: is sent a POST instead.
-        schema: a type that the payload must fit.
-        initial_payload_parser: makes the payload of the body's text.
-        env: what `context.env` is; its QSTASH_* variables count for the route.
-        redact: what logs do not show.
-        middlewares: are told of its runs and steps, in this order.
-        verbose: adds `logging_middleware` to them.
-        qstash_client: a `qstash.AsyncQStash` or `QStash`, whose server keeps the runs.
-        receiver: a `qstash.Receiver`; requests that are not signed are refused. Default, where a
-            QStash server keeps the runs: QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY,
-            if both are set; False: nothing is signed.
-        url: the route's address from outside, and what `context.url` is; default: the request's.
-        base_url: replaces the origin of that; default: UPSTASH_WORKFLOW_URL.
-    """
-
-    retries: int | None
-    retry_delay: str | None
-    flow_control: FlowControl | None
-    label: str | None
-    failure_function: FailureFunction | None
-    failure_url: str | None
-    schema: Any
-    initial_payload_parser: Callable[[str], Any] | None
-    env: Mapping[str, str | None] | None
-    redact: Mapping[str, Any] | None
-    middlewares: "Sequence[WorkflowMiddleware] | None"
-    verbose: bool
-    qstash_client: Any
-    receiver: Any
-    url: str | None
-    base_url: str | None
-
-
-class Route(Protocol):
-    """A workflow behind a path.
-
-    Attributes:
-        workflow: what is served.
-        needs_engine: the engine has to turn before it can answer.
-    """
-
-    workflow: Workflow
-    needs_engine: bool
+    @property
+    def needs_engine(self) -> bool:
+        """Whether the engine has to turn before it can answer."""
+        ...
 
     async def answer(self, request: Request) -> Response:
         """Answer a request to it."""
@@ -105,6 +55,15 @@ class Route(Protocol):
 
     def too_large(self, content_length: str | None) -> Response | None:
         """The answer to a body that says it is over the limit, which is then not read."""
+        ...
+
+
+class Route(Answering, Protocol):
+    """A workflow behind a path."""
+
+    @property
+    def workflow(self) -> Workflow:
+        """What is served."""
         ...
 
 
@@ -188,7 +147,7 @@ class Routes:
             verify = by_receiver(receiver) if receiver else None
             return _EmbeddedRoute(workflow, self.engine, address, verify, self._clock)
         limits = Limits() if self._engine is None else self._engine.limits
-        workflow = served_workflow(path, function, limits=limits, **given)
+        workflow = Workflow(path, function, limits=limits, **given)
         endpoint = WireEndpoint(workflow, connection, _verify(receiver, variables), self._clock)
         return _WireRoute(workflow, endpoint, address, _WIRE_FACTOR * limits.payload_bytes)
 
@@ -244,7 +203,7 @@ class _EmbeddedRoute:
         return await hand_over(start_run(self.engine, self.workflow, seen), self.engine.loop)
 
     def too_large(self, content_length: str | None) -> Response | None:
-        """See `Route.too_large`."""
+        """See `Answering.too_large`."""
         return too_large(self.engine.limits.payload_bytes, content_length)
 
 
@@ -261,33 +220,43 @@ class _WireRoute:
         return await self.endpoint.handle(self.address.of(request))
 
     def too_large(self, content_length: str | None) -> Response | None:
-        """See `Route.too_large`."""
+        """See `Answering.too_large`."""
         return too_large(self.limit, content_length)
 
 
-async def receive_webhook(engine: Engine, run_id: str, event_id: str, request: Request) -> Response:
-    """Hand a request to the run whose webhook it is for.
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Takes what is sent to the webhooks of the runs of an engine. Source: protocol 4.7."""
 
-    Source: protocol 4.7.
-    """
-    headers: dict[str, list[str]] = {}
-    for name, value in request.headers:
-        headers.setdefault(name.lower(), []).append(value)
-    parts = urlsplit(request.url)
-    body = b"" if request.method in {"GET", "HEAD"} else request.body
-    told = {
-        "method": request.method,
-        "header": headers,
-        "body": base64.b64encode(body).decode(),
-        "proto": parts.scheme,
-        "host": parts.netloc,
-        "url": parts.path + (f"?{parts.query}" if parts.query else ""),
-    }
-    try:
-        await hand_over(engine.receive_webhook(run_id, event_id, told), engine.loop)
-    except WorkflowAgentsError as error:
-        return failed(error)
-    return Response(200, {})
+    engine: Engine
+    needs_engine: bool = True
+
+    async def answer(self, request: Request) -> Response:
+        """Hand a request to the run whose webhook it is for."""
+        headers: dict[str, list[str]] = {}
+        for name, value in request.headers:
+            headers.setdefault(name.lower(), []).append(value)
+        parts = urlsplit(request.url)
+        _, run_id, event_id = unquote(parts.path.partition(HOOKS)[2]).split("/", 2)
+        body = b"" if request.method in {"GET", "HEAD"} else request.body
+        told = {
+            "method": request.method,
+            "header": headers,
+            "body": base64.b64encode(body).decode(),
+            "proto": parts.scheme,
+            "host": parts.netloc,
+            "url": parts.path + (f"?{parts.query}" if parts.query else ""),
+        }
+        engine = self.engine
+        try:
+            await hand_over(engine.receive_webhook(run_id, event_id, told), engine.loop)
+        except WorkflowAgentsError as error:
+            return failed(error)
+        return Response(200, {})
+
+    def too_large(self, content_length: str | None) -> Response | None:
+        """See `Answering.too_large`."""
+        return too_large(self.engine.limits.payload_bytes, content_length)
 
 
 def too_large(limit: int, content_length: str | None) -> Response | None:
@@ -307,9 +276,7 @@ def check_route(path: object, options: Mapping[str, Any], where: str) -> None:
     Raises:
         ConfigurationError: WA101, WA102 or WA106.
     """
-    for name in options:
-        if name not in RouteOptions.__annotations__:
-            raise unknown_option(name, RouteOptions.__annotations__, where)
+    check_names(options, RouteOptions, where)
     if not isinstance(path, str) or not path.startswith("/"):
         raise wrong_option("path", "text that begins with '/'", path)
     checked_receiver(options.get("receiver"))

@@ -6,10 +6,10 @@ and hands its Journal to their invocations.
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Unpack, get_args
 
 from workflow_agents import config
 from workflow_agents.client import AsyncClient
@@ -24,20 +24,14 @@ from workflow_agents.engine.in_process import InProcess
 from workflow_agents.errors import StoreError
 from workflow_agents.protocol.times import duration_ms
 from workflow_agents.serve.hand_over import OnItsLoop, hand_over
-from workflow_agents.serve.workflow import (
-    FailureFunction,
-    ServedFunction,
-    Workflow,
-    served_workflow,
-)
+from workflow_agents.serve.options import ServedFunction, WorkflowOptions, check_names
+from workflow_agents.serve.workflow import Workflow
 from workflow_agents.store.sqlite import SqliteStore, Synchronous
 
 if TYPE_CHECKING:
-    from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.engine.http_out import HttpOut
     from workflow_agents.serve.agents import ServedAgent
     from workflow_agents.serve.endpoint import Accepting
-    from workflow_agents.serve.middleware import WorkflowMiddleware
     from workflow_agents.sync.client import Client
 
 
@@ -175,7 +169,9 @@ class Engine:
             )
         return self._engine.loop
 
-    def workflow(self, path: str, **options: Any) -> Callable[[ServedFunction], Workflow]:
+    def workflow(
+        self, path: str, **options: Unpack[WorkflowOptions]
+    ) -> Callable[[ServedFunction], Workflow]:
         """Serve a function under a path; see `add` for the options."""
 
         def decorate(function: ServedFunction) -> Workflow:
@@ -183,24 +179,8 @@ class Engine:
 
         return decorate
 
-    @names_options
     def add(
-        self,
-        path: str,
-        function: ServedFunction,
-        *,
-        retries: int | None = None,
-        retry_delay: str | None = None,
-        flow_control: "FlowControl | None" = None,
-        label: str | None = None,
-        failure_function: FailureFunction | None = None,
-        failure_url: str | None = None,
-        schema: Any = None,
-        initial_payload_parser: Callable[[str], Any] | None = None,
-        env: Mapping[str, str | None] | None = None,
-        redact: Mapping[str, Any] | None = None,
-        middlewares: "Sequence[WorkflowMiddleware] | None" = None,
-        verbose: bool = False,
+        self, path: str, function: ServedFunction, **options: Unpack[WorkflowOptions]
     ) -> Workflow:
         """Serve a function under a path.
 
@@ -208,42 +188,15 @@ class Engine:
             path: names the workflow; stored runs find their code by it.
             function: takes the context: an async function an `AsyncWorkflowContext`, a plain
                 one a `WorkflowContext`.
-            retries: how often steps and the function are tried again; default 3.
-            retry_delay: an expression in milliseconds: "1000 * (1 + retried)".
-            flow_control: a key whose limits its runs wait for.
-            label: of its runs.
-            failure_function: called with (context, status, response, headers) when a run
-                has failed.
-            failure_url: is sent a POST instead.
-            schema: a type that the payload must fit; default: that of the annotation
-                `AsyncWorkflowContext[...]`, if it is a pydantic model or a dataclass.
-            initial_payload_parser: makes the payload of the body's text.
-            env: what `context.env` is; default: the environment.
-            redact: what logs do not show: {"body": True}.
-            middlewares: are told of its runs and steps, in this order.
-            verbose: adds `logging_middleware` to them.
+            options: see `WorkflowOptions`.
 
         Raises:
             ConfigurationError: an option cannot be used; nothing is served.
         """
-        workflow = served_workflow(
-            path,
-            function,
-            limits=self._limits,
-            retries=retries,
-            retry_delay=retry_delay,
-            flow_control=flow_control,
-            label=label,
-            failure_function=failure_function,
-            failure_url=failure_url,
-            schema=schema,
-            initial_payload_parser=initial_payload_parser,
-            env=self._environment if env is None else env,
-            redact=redact,
-            middlewares=middlewares,
-            verbose=verbose,
-        )
-        return self.include(workflow)
+        check_names(options, WorkflowOptions, "Engine.add(...)")
+        if options.get("env") is None and self._environment is not None:
+            options["env"] = self._environment
+        return self.include(Workflow(path, function, limits=self._limits, **options))
 
     def include(self, workflow: Workflow) -> Workflow:
         """Serve a workflow that was made for another engine, under its own path.

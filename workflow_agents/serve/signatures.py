@@ -11,11 +11,10 @@ from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.errors import WorkflowAgentsError
 from workflow_agents.protocol.headers import Headers
 from workflow_agents.protocol.signature import BadSignature, SigningKeys
+from workflow_agents.qstash.environment import CURRENT_KEY, NEXT_KEY, server_variables
 from workflow_agents.serve.endpoint import Request, Verify
 
 logger = logging.getLogger(__name__)
-
-_CURRENT, _NEXT = "QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY"
 
 
 def checked_receiver(receiver: Any) -> None:
@@ -67,7 +66,8 @@ def by_keys(keys: SigningKeys) -> Verify:
 
 def keys_of(env: Mapping[str, str | None]) -> SigningKeys | None:
     """The keys that the environment names; None: not both are set. Source: protocol 8.3."""
-    current, following = env.get(_CURRENT), env.get(_NEXT)
+    told = server_variables(env)
+    current, following = told.get(CURRENT_KEY), told.get(NEXT_KEY)
     return SigningKeys(current, following) if current and following else None
 
 

@@ -46,7 +46,9 @@ logger = logging.getLogger(__name__)
 SDK_LEVEL = "v1.3.2"
 """The level of the JS SDK whose protocol is spoken; servers ask for 1.0 at least."""
 
-_ANSWERED = {"Upstash-Workflow-Sdk-Version": requests.VERSION, "Upstash-workflow-sdk": SDK_LEVEL}
+ANSWERED = {"Upstash-Workflow-Sdk-Version": requests.VERSION, "Upstash-workflow-sdk": SDK_LEVEL}
+"""The headers by which a server knows that a workflow's endpoint has answered."""
+
 _NON_RETRYABLE = {"Upstash-NonRetryable-Error": "true"}
 _NO_FAILURE_FUNCTION = {"Upstash-Workflow-Failure-Callback-Notfound": "true"}
 
@@ -90,7 +92,7 @@ class WireEndpoint:
                 response = replace(response, status=500)
         if response.status >= 500:
             logger.error("%s answers %d: %s", request.url, response.status, response.data)
-        return replace(response, headers={**_ANSWERED, **response.headers})
+        return replace(response, headers={**ANSWERED, **response.headers})
 
     async def _dispatch(self, request: Request, headers: Headers) -> Response:
         """Source: protocol 2.3 and 11.1, how requests are told apart."""
@@ -172,7 +174,7 @@ class WireEndpoint:
             return await self._keep(run, request, offer, adoption, History([], []))
         if visit.repeated:
             text = "a step was delivered twice; this visit is left out"
-            logger.warning("run %s: %s", run_id, text)
+            logger.warning("run %s: %s", run_id, text, extra={"run_id": run_id})
             await self.workflow.warn(run_id, text)
             return _done(run_id, "duplicate-step")
         return await self._advance(run, visit, request, _number(headers, "upstash-retried"))
@@ -348,7 +350,7 @@ class WireEndpoint:
                 run, options, told, journal=journal, keeper=journal
             )
         except Exception as error:  # whatever it raises, the server calls it again
-            logger.exception("the failure function of run %s", run_id)
+            logger.exception("the failure function of run %s", run_id, extra={"run_id": run_id})
             return self._failure(failure_of(error), run_id)
         return Response(200, {} if result is None else {"result": result})
 

@@ -5,9 +5,9 @@ import dataclasses
 import inspect
 import sys
 import typing
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Unpack, get_type_hints
 
 from workflow_agents.context.context import AsyncWorkflowContext
 from workflow_agents.context.invocation import Invocation
@@ -19,18 +19,11 @@ from workflow_agents.core.options import RunOptions
 from workflow_agents.errors import ConfigurationError, StepUsageError
 from workflow_agents.protocol.codec import Undecodable, decode
 from workflow_agents.protocol.headers import Headers
+from workflow_agents.serve.options import ServedFunction, WorkflowOptions, check_names
 
 if TYPE_CHECKING:
-    from workflow_agents.core.flow_control import FlowControl
-    from workflow_agents.serve.middleware import Middlewares, WorkflowMiddleware
+    from workflow_agents.serve.middleware import Middlewares
     from workflow_agents.serve.telling import Known, Memory
-    from workflow_agents.sync.context import WorkflowContext
-
-FailureFunction = Callable[..., Any]
-ServedFunction = (
-    Callable[[AsyncWorkflowContext[Any]], Awaitable[Any]] | Callable[["WorkflowContext[Any]"], Any]
-)
-"""What is served: takes the context, returns JSON data. A plain function gets the plain context."""
 
 
 class Workflow:
@@ -49,24 +42,23 @@ class Workflow:
         path: str,
         function: ServedFunction,
         *,
-        options: RunOptions,
-        failure_function: FailureFunction | None = None,
-        schema: Any = None,
-        initial_payload_parser: Callable[[str], Any] | None = None,
-        env: Mapping[str, str | None] | None = None,
-        middlewares: "Sequence[WorkflowMiddleware] | None" = None,
-        verbose: bool = False,
         limits: Limits,
+        **options: Unpack[WorkflowOptions],
     ) -> None:
         if not isinstance(path, str) or not path:  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("path", "text such as '/orders'", path)
+        check_names(options, WorkflowOptions, f"workflow {path!r}")
         hints = _checked_function(path, function)
-        for name, given in (
+        given = options.get
+        failure_function = given("failure_function")
+        initial_payload_parser, schema = given("initial_payload_parser"), given("schema")
+        env = given("env")
+        for name, called in (
             ("failure_function", failure_function),
             ("initial_payload_parser", initial_payload_parser),
         ):
-            if given is not None and not callable(given):
-                raise wrong_option(name, "a function", given)
+            if called is not None and not callable(called):
+                raise wrong_option(name, "a function", called)
         if env is not None and not isinstance(env, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] -- users need not check types
             raise wrong_option("env", "a dict of texts", env)
         if schema is not None:
@@ -80,7 +72,14 @@ class Workflow:
                 fix=("give one of them",),
             )
         self.path = path
-        self.options = options
+        self.options = RunOptions.checked(
+            retries=given("retries"),
+            retry_delay=given("retry_delay"),
+            flow_control=given("flow_control"),
+            label=given("label"),
+            failure_url=given("failure_url"),
+            redact=given("redact"),
+        )
         self._function: Any = function
         self._is_async = _is_async(function)
         self._failure_function = failure_function
@@ -88,7 +87,7 @@ class Workflow:
         self._schema = schema if schema is not None else _declared(function, hints)
         self._env = env
         self._limits = limits
-        self._middlewares = _told(middlewares, verbose)
+        self._middlewares = _told(given("middlewares"), given("verbose", False))
         self._memory: Memory | None = None
         self.__name__ = getattr(function, "__name__", path)
         self.__doc__ = function.__doc__
@@ -277,50 +276,6 @@ class Workflow:
             ]
             raise StepUsageError("WA205", where=f"workflow {self.path!r}", found=found) from error
         return _subscriptable(payload)
-
-
-def served_workflow(
-    path: str,
-    function: ServedFunction,
-    *,
-    limits: Limits,
-    retries: int | None = None,
-    retry_delay: str | None = None,
-    flow_control: "FlowControl | None" = None,
-    label: str | Sequence[str] | None = None,
-    failure_function: FailureFunction | None = None,
-    failure_url: str | None = None,
-    schema: Any = None,
-    initial_payload_parser: Callable[[str], Any] | None = None,
-    env: Mapping[str, str | None] | None = None,
-    redact: Mapping[str, Any] | None = None,
-    middlewares: "Sequence[WorkflowMiddleware] | None" = None,
-    verbose: bool = False,
-) -> Workflow:
-    """A workflow with its options as users give them; `Engine.add` tells of each.
-
-    Raises:
-        ConfigurationError: an option cannot be used.
-    """
-    return Workflow(
-        path,
-        function,
-        options=RunOptions.checked(
-            retries=retries,
-            retry_delay=retry_delay,
-            flow_control=flow_control,
-            label=label,
-            failure_url=failure_url,
-            redact=redact,
-        ),
-        failure_function=failure_function,
-        schema=schema,
-        initial_payload_parser=initial_payload_parser,
-        env=env,
-        middlewares=middlewares,
-        verbose=verbose,
-        limits=limits,
-    )
 
 
 def _told(middlewares: object, verbose: object) -> "Middlewares | None":

@@ -9,6 +9,8 @@ from enum import Enum, auto
 
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.errors import ConfigurationError
+from workflow_agents.protocol.dev_credentials import DEV_KEYS as DEV_KEYS
+from workflow_agents.protocol.dev_credentials import DEV_TOKEN as DEV_TOKEN
 from workflow_agents.protocol.signature import SigningKeys
 
 DEFAULT_PORT = 8080
@@ -134,9 +136,6 @@ def is_loopback(host: str) -> bool:
 
 
 # Everybody knows these: protocol 9.
-
-DEV_TOKEN = make_token("defaultUser", "defaultPassword")
-DEV_KEYS = SigningKeys("sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r", "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs")
 
 _TEST_KEYS = (
     ("sig_7GVPjvuwsfqF65iC8fSrs1dfYruM", "sig_5NoELc3EFnZn4DVS5bDs2Nk4b7Ua"),

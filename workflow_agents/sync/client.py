@@ -7,9 +7,8 @@ raises is told there and decided there.
 
 import builtins
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
-from workflow_agents.approvals import Approval, AsyncApprovals
 from workflow_agents.client import (
     UNCHANGED,
     AsyncClient,
@@ -18,16 +17,20 @@ from workflow_agents.client import (
     Duration,
     Instant,
 )
-from workflow_agents.conversations import AsyncConversations, ConversationInfo
 from workflow_agents.core.bad_options import names_options
-from workflow_agents.core.dead_letters import DeadLetter
+from workflow_agents.core.dead_letters import DeadLetter, DeadLetterList
 from workflow_agents.core.flow_control import FlowControl
-from workflow_agents.core.logs import RunLog
+from workflow_agents.core.logs import RunLog, RunLogList
+from workflow_agents.core.selection import RunFilters
 from workflow_agents.core.step_logs import FeedEntry
 from workflow_agents.core.stream_events import StreamEvent
+from workflow_agents.core.workflow_events import WorkflowEvent
 from workflow_agents.protocol.history import StepKey
 from workflow_agents.protocol.results import NotifiedWaiter
 from workflow_agents.sync.loop_thread import LOOP_THREAD
+from workflow_agents.sync.messages import Messages, Schedules
+from workflow_agents.sync.people import Approvals, Conversations
+from workflow_agents.sync.resources import FlowControlKeys, Keys, Queues, UrlGroups
 
 _wait = LOOP_THREAD.wait
 
@@ -116,9 +119,16 @@ class DeadLetters:
     def __init__(self, dlq: AsyncDeadLetters) -> None:
         self._dlq = dlq
 
-    def list(self, *, before: str | None = None, limit: int = 100) -> builtins.list[DeadLetter]:
-        """The newest first; `before` is the id of the last one seen."""
-        return _wait(self._dlq.list(before=before, limit=limit))
+    def list(
+        self,
+        *,
+        before: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+        **filters: Unpack[RunFilters],
+    ) -> DeadLetterList:
+        """The newest first. See `AsyncDeadLetters.list`."""
+        return _wait(self._dlq.list(before=before, cursor=cursor, limit=limit, **filters))
 
     def get(self, dlq_id: str) -> DeadLetter:
         """One of them, with its run's steps."""
@@ -132,6 +142,30 @@ class DeadLetters:
         """A new run with the same payload, from the top."""
         return RunHandle(_wait(self._dlq.restart(dlq_id, **options)))
 
+    def resume_many(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        where: RunFilters | None = None,
+        all: bool = False,
+        **options: Any,
+    ) -> builtins.list[RunHandle]:
+        """Resume several. See `AsyncDeadLetters.resume_many`."""
+        return [*map(RunHandle, _wait(self._dlq.resume_many(ids, where=where, all=all, **options)))]
+
+    def restart_many(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        where: RunFilters | None = None,
+        all: bool = False,
+        **options: Any,
+    ) -> builtins.list[RunHandle]:
+        """Restart several. See `AsyncDeadLetters.restart_many`."""
+        return [
+            *map(RunHandle, _wait(self._dlq.restart_many(ids, where=where, all=all, **options)))
+        ]
+
     def retry_failure_function(self, dlq_id: str) -> None:
         """Call the failure function again, if it has failed."""
         return _wait(self._dlq.retry_failure_function(dlq_id))
@@ -140,67 +174,15 @@ class DeadLetters:
         """Remove it; its run stays in the logs."""
         return _wait(self._dlq.delete(dlq_id))
 
-
-class Approvals:
-    """`client.approvals`: calls of tools that wait for a person."""
-
-    def __init__(self, approvals: AsyncApprovals) -> None:
-        self._approvals = approvals
-
-    @names_options
-    def list(self, run_id: str | None = None, *, limit: int = 100) -> builtins.list[Approval]:
-        """What waits for a person, in all runs or in one; what has waited longest comes first."""
-        return _wait(self._approvals.list(run_id, limit=limit))
-
-    def get(self, id: str) -> Approval:
-        """One of them."""
-        return _wait(self._approvals.get(id))
-
-    @names_options
-    def approve(
+    def delete_many(
         self,
-        approval: Approval | str,
+        ids: Sequence[str] | None = None,
         *,
-        arguments: Mapping[str, Any] | None = None,
-        by: str | None = None,
-    ) -> None:
-        """Let the tool run. See `AsyncApprovals.approve`."""
-        return _wait(self._approvals.approve(approval, arguments=arguments, by=by))
-
-    @names_options
-    def reject(
-        self, approval: Approval | str, reason: str | None = None, *, by: str | None = None
-    ) -> None:
-        """Do not let it run; the model is told the reason, and goes on."""
-        return _wait(self._approvals.reject(approval, reason, by=by))
-
-    @names_options
-    def resolve(
-        self, approval: Approval | str, result: Any = None, *, by: str | None = None
-    ) -> None:
-        """Of an unknown outcome: it has happened, and this is its result."""
-        return _wait(self._approvals.resolve(approval, result, by=by))
-
-
-class Conversations:
-    """`client.conversations`: what agents remember under a key."""
-
-    def __init__(self, conversations: AsyncConversations) -> None:
-        self._conversations = conversations
-
-    def get(self, key: str, *, last: int | None = None) -> builtins.list[Any]:
-        """The messages of a conversation, or its `last` ones; the oldest first."""
-        return _wait(self._conversations.get(key, last=last))
-
-    def delete(self, key: str) -> bool:
-        """Remove a conversation. False: there was none."""
-        return _wait(self._conversations.delete(key))
-
-    def list(
-        self, *, after: str | None = None, limit: int = 100
-    ) -> builtins.list[ConversationInfo]:
-        """Conversations by key; `after` is the key of the last one seen."""
-        return _wait(self._conversations.list(after=after, limit=limit))
+        where: RunFilters | None = None,
+        all: bool = False,
+    ) -> int:
+        """Remove several; how many were."""
+        return _wait(self._dlq.delete_many(ids, where=where, all=all))
 
 
 class Client:
@@ -210,13 +192,20 @@ class Client:
 
     Args:
         client: an `AsyncClient`, or what `AsyncClient` is made with; `options` go with it.
+            Default: the server that the environment names.
     """
 
-    def __init__(self, client: Any, **options: Any) -> None:
+    def __init__(self, client: Any = None, **options: Any) -> None:
         self._client = client if isinstance(client, AsyncClient) else AsyncClient(client, **options)
         self.dlq = DeadLetters(self._client.dlq)
         self.approvals = Approvals(self._client.approvals)
         self.conversations = Conversations(self._client.conversations)
+        self.messages = Messages(self._client.messages)
+        self.queues = Queues(self._client.queues)
+        self.url_groups = UrlGroups(self._client.url_groups)
+        self.schedules = Schedules(self._client.schedules)
+        self.flow_control = FlowControlKeys(self._client.flow_control)
+        self.keys = Keys(self._client.keys)
 
     @names_options
     def trigger(
@@ -269,6 +258,16 @@ class Client:
         """Start a run and wait for its result. See `AsyncClient.run`."""
         return _wait(self._client.run(workflow, body, **options))
 
+    def events(
+        self,
+        workflow_run_id: str | None = None,
+        *,
+        label: str | None = None,
+        after: int | None = None,
+    ) -> Iterator[WorkflowEvent]:
+        """What happens, while it happens. See `AsyncClient.events`."""
+        return LOOP_THREAD.iterate(self._client.events(workflow_run_id, label=label, after=after))
+
     def handle(self, run_id: str) -> RunHandle:
         """The handle of a run that was started before."""
         return RunHandle(self._client.handle(run_id))
@@ -276,6 +275,16 @@ class Client:
     def cancel(self, run_id: str) -> bool:
         """End a run as cancelled. False: it had ended before."""
         return _wait(self._client.cancel(run_id))
+
+    def cancel_many(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        where: RunFilters | None = None,
+        all: bool = False,
+    ) -> int:
+        """Cancel several runs; how many were. See `AsyncClient.cancel_many`."""
+        return _wait(self._client.cancel_many(ids, where=where, all=all))
 
     def notify(
         self, event_id: str, event_data: Any = None, *, workflow_run_id: str | None = None
@@ -295,15 +304,12 @@ class Client:
         self,
         run_id: str | None = None,
         *,
-        workflow: Any = None,
-        state: str | None = None,
-        label: str | None = None,
         before: str | None = None,
+        cursor: str | None = None,
         limit: int = 100,
-    ) -> list[RunLog]:
+        **filters: Unpack[RunFilters],
+    ) -> RunLogList:
         """Runs, the newest first; with `run_id`, that run with its steps."""
         return _wait(
-            self._client.logs(
-                run_id, workflow=workflow, state=state, label=label, before=before, limit=limit
-            )
+            self._client.logs(run_id, before=before, cursor=cursor, limit=limit, **filters)
         )

@@ -24,7 +24,6 @@ from workflow_agents.core.checks import checked_event_id
 from workflow_agents.core.lifecycle import is_ended
 from workflow_agents.core.limits import Limits
 from workflow_agents.core.logs import RunLog
-from workflow_agents.core.options import RunOptions
 from workflow_agents.core.step_logs import StepLog
 from workflow_agents.errors import ConfigurationError, StateError
 from workflow_agents.protocol.results import NotifiedWaiter
@@ -342,7 +341,7 @@ def _at(path: str, served: Any) -> Workflow:
         other = served.variant()
         other.path = path
         return other
-    return Workflow(path, served, options=RunOptions(), limits=Limits())
+    return Workflow(path, served, limits=Limits())
 
 
 def _id(run: AsyncRunHandle | str) -> str:

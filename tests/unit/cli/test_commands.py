@@ -1,6 +1,7 @@
 """The command line as people and launchers use it: processes, their output and their end."""
 
 import asyncio
+import json
 import os
 import re
 import shlex
@@ -14,8 +15,10 @@ import httpx2
 import pytest
 
 from workflow_agents.cli.dev import import_string
+from workflow_agents.cli.main import _COMMANDS_LATER, _LATER, _ORDER
 from workflow_agents.cli.running import store_path_of
 from workflow_agents.cli.server import Given
+from workflow_agents.error_codes import CODES
 from workflow_agents.errors import ConfigurationError
 from workflow_agents.server.settings import DEV_KEYS, DEV_TOKEN, make_token, user_of
 
@@ -173,16 +176,6 @@ async def test_dev_starts_an_app_beside_it_with_its_variables(start: Start, tmp_
         pass  # the app has ended, too
 
 
-async def test_dev_ends_with_an_app_that_cannot_be_started(start: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    dev = await start("dev", "nothing_here", "--port", "0", "--app-port", str(port))
-    code, output = await dev.ended()
-    assert code == 1
-    assert "nothing_here" in output
-    assert "the app ended" in output
-
-
 async def test_dev_stays_on_this_machine(start: Start) -> None:
     code, output = await (await start("dev", "--host", "0.0.0.0")).ended()
     assert code == 1
@@ -230,6 +223,17 @@ async def test_a_server_makes_its_credentials_once(start: Start, tmp_path: Path)
     assert "sig_" not in output
     stored = b"".join(file.read_bytes() for file in tmp_path.glob("shop.db*"))
     assert made["QSTASH_TOKEN"].encode() not in stored
+
+
+async def test_a_server_tells_programs_where_it_is(start: Start) -> None:
+    server = await start("server", "--store", "own.db", "--port", "0", "--json")
+    await server.until("ready")
+    told = json.loads(server.lines[-1])
+    assert told["server"].startswith("http://127.0.0.1:")
+    assert set(told["made"]) == {
+        *("QSTASH_URL", "QSTASH_TOKEN", "QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY")
+    }
+    assert (await keys(told["server"], told["made"]["QSTASH_TOKEN"])).status_code == 200
 
 
 async def test_a_server_takes_the_credentials_of_its_environment(start: Start) -> None:
@@ -313,15 +317,41 @@ def test_an_app_is_named_by_its_module() -> None:
             import_string(wrong)
 
 
-async def test_a_code_is_explained(start: Start) -> None:
-    code, output = await (await start("explain", "wa201")).ended()
-    assert code == 0
-    assert "a step changed while this run was in progress" in output
-    assert (await (await start("explain", "WA999")).ended())[0] == 2
+def test_a_code_is_explained(command) -> None:
+    done = command("explain", "wa201")
+    assert done.code == 0
+    assert "a step changed while this run was in progress" in done.out
+    assert command("explain", "wa201", "--json").json["code"] == "WA201"
+    assert command("explain", "WA999").code == 2
 
 
-async def test_help_names_the_commands(start: Start) -> None:
-    code, output = await (await start("--help")).ended()
-    assert code == 0
-    for command in ("dev", "server", "version", "explain"):
-        assert command in output
+def test_every_code_is_explained(command) -> None:
+    for code, entry in CODES.items():
+        out = command("explain", code).out
+        assert entry.title in out
+        assert all(fix in out for fix in entry.fix)
+
+
+def test_help_names_the_commands(command) -> None:
+    out = command("--help").out
+    for name in _ORDER:
+        assert f"  {name} " in out
+
+
+@pytest.mark.parametrize("group", [*_LATER, *_COMMANDS_LATER, "dev", "server", "version"])
+def test_every_command_answers_in_json(command, group: str) -> None:
+    """But for what only leads to other commands."""
+    verbs = re.findall(
+        r"^  ([a-z-]+)  ", command(group, "--help").out.partition("Commands:")[2], re.M
+    )
+    for verb in verbs or [""]:
+        words = [group, verb] if verb else [group]
+        assert "--json" in command(*words, "--help").out, words
+
+
+def test_completion_is_offered_to_shells(command) -> None:
+    assert "--install-completion" in command("--help").out
+
+
+def test_the_version(command) -> None:
+    assert command("version").out.strip() == command("version", "--json").json["version"]

@@ -60,6 +60,16 @@ SENTENCES = [
         "Step “the step” waits for 1 d for the event e.",
     ),
     (
+        Standing(
+            Phase.PARKED,
+            0,
+            bars=(
+                bar("wait", told={"until": DAY, "details": {"agent": "clerk", "tool": "refund"}}),
+            ),
+        ),
+        "It waits for 1 d for a person: clerk wants to call refund.",
+    ),
+    (
         Standing(Phase.PARKED, 0, bars=(bar("wait_for_webhook", told={"until": DAY}),)),
         "Step “the step” waits for 1 d for its webhook to be called.",
     ),

@@ -2,6 +2,7 @@
 
 import asyncio
 import builtins
+import re
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -128,6 +129,51 @@ async def test_every_metric_of_the_table_is_told_and_no_other(tmp_path: Path) ->
         told = Told(await Metrics(engine).text())
     table = {PREFIX + metric.name: metric.kind for metric in (*COUNTED, *MEASURED)}
     assert told.kinds == table
+
+
+async def test_runs_that_a_dead_process_left_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+
+    def engine() -> Engine:
+        made = Engine(str(path))
+
+        @made.workflow("/long")
+        async def long(context: AsyncWorkflowContext[Any]) -> None:
+            await context.run("wait", asyncio.Event().wait)
+
+        return made
+
+    first = engine()
+    async with first:
+        run = await first.client.trigger("/long")
+        while not first.core.live:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        # What a death leaves: a run that is leased, and nobody who has it.
+        copy = sqlite3.connect(tmp_path / "dead.db")
+        first.core.store.db.backup(copy)
+        copy.close()
+    path = tmp_path / "dead.db"
+    again = engine()
+    async with again:
+        told = Told(await Metrics(again).text())
+        assert told.value("runs_recovered_total") == 1
+        await again.client.cancel(run.run_id)
+
+
+def test_the_guide_lists_every_metric() -> None:
+    guide = Path(__file__).parents[3] / "docs" / "guides" / "operations.md"
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) ?\| (.+) \|$", guide.read_text("utf-8"), re.M)
+    expected = [
+        (
+            metric.name + ("_total" if metric.kind == "counter" else ""),
+            metric.kind,
+            ", ".join(f"`{label}`" for label in metric.labels),
+            metric.help,
+        )
+        for metric in (*COUNTED, *MEASURED)
+    ]
+    assert rows == expected
 
 
 async def test_the_server_tells_who_has_a_token(site: Site, endpoints: Endpoints) -> None:

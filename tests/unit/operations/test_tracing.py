@@ -48,7 +48,7 @@ def collector() -> Iterator[Collector]:
 async def test_twenty_replays_give_the_same_spans_and_no_more(
     tmp_path: Path, collector: Collector
 ) -> None:
-    replays = 20
+    replays, naps = 20, 30
     invocations = 0
     # Nothing is kept in memory while the run waits: each wait is followed by a replay.
     engine = Engine(str(tmp_path / "a.db"), keep=0)
@@ -58,18 +58,19 @@ async def test_twenty_replays_give_the_same_spans_and_no_more(
         nonlocal invocations
         invocations += 1
         total = 0
-        for number in range(replays):
+        for number in range(naps):
             total += await context.run(f"add {number}", lambda: 1)
-            await context.sleep(f"nap {number}", 0.02)
+            await context.sleep(f"nap {number}", 0.04)
         return total
 
     trace(engine, tracer_provider=collector.provider)
     async with engine:
         run = await engine.client.trigger(replayed, workflow_run_id="one")
-        assert await run.result() == replays
+        assert await run.result() == naps
+    # A nap that is over before the run has parked is followed by none; a few may be.
     assert invocations > replays
     spans = collector.spans()
-    assert len(spans) == 2 * replays + 1
+    assert len(spans) == 2 * naps + 1
     whole = spans["workflow /replayed"]
     assert whole.context.trace_id == trace_id_of(run.run_id)
     assert whole.context.span_id == span_id_of(run.run_id)

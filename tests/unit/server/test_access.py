@@ -14,6 +14,7 @@ from workflow_agents.server.settings import DEV_TOKEN
 
 PUBLIC = {
     "/health",
+    "/ready",
     "/openapi.json",
     "/v2/openapi.json",
     "/v2/workflows/hooks/{user}/{run_id}/{event_id}",

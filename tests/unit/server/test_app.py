@@ -312,6 +312,25 @@ async def test_health_tells_whether_the_store_can_be_read(site: Site) -> None:
     site.engine.store.open()
 
 
+async def test_it_is_ready_while_it_can_write_and_does_not_stop(site: Site) -> None:
+    async def ready() -> tuple[int, str]:
+        reply = await site.ask("GET", "/ready", token=None)
+        return reply.status, reply.json.get("reason", "")
+
+    assert await ready() == (200, "")
+    site.engine.store.db.execute("PRAGMA query_only=1")
+    status, reason = await ready()
+    assert status == 503
+    assert reason
+    # It can still be read, so there is no use in a restart.
+    assert (await site.ask("GET", "/health", token=None)).status == 200
+    site.engine.store.db.execute("PRAGMA query_only=0")
+    assert await ready() == (200, "")
+    site.engine.hang_up()
+    assert await ready() == (503, "the engine stops")
+    assert (await site.ask("GET", "/health", token=None)).status == 200
+
+
 async def test_the_description_names_each_endpoint(start: Any) -> None:
     site = await start(endpoints=ECHO)
     reply = await site.ask("GET", "/openapi.json", token=None)

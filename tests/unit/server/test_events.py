@@ -3,14 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.unit.server.conftest import READ_TOKEN, SETTINGS, Endpoints, Site, Starting
 from tests.unit.server.reading import StreamReader
+from tests.wire.conftest import AppOnLoopback
+from workflow_agents import AsyncClient, AsyncWorkflowContext, Engine
+from workflow_agents.clock import SystemClock
 from workflow_agents.engine import broadcast
-from workflow_agents.operations import events
+from workflow_agents.errors import RemoteError
+from workflow_agents.operations import EventStream, events
+from workflow_agents.qstash import events as following
+from workflow_agents.qstash.backend import OverHttp
+from workflow_agents.qstash.connection import Connection
 from workflow_agents.server.events import PATH
 from workflow_agents.server.settings import DEV_TOKEN
 
@@ -82,6 +90,8 @@ async def test_a_reader_who_comes_back_goes_on_behind_what_it_has_seen(
     assert seen + again.entries() == whole.entries()
     from_the_start = await readers.open("?after=0")
     await from_the_start.read_on(has(4))
+    # Who loses the connection right behind the first event has seen nothing yet.
+    assert from_the_start.events[0].id == 0
     assert from_the_start.entries()[-4:] == whole.entries()
 
 
@@ -198,6 +208,100 @@ async def test_a_frozen_reader_is_closed_and_the_log_says_so(
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
         await reader.thaw()
     reader.close()
+
+
+@pytest.fixture
+async def client(site: Site) -> AsyncIterator[AsyncClient]:
+    connection = Connection(DEV_TOKEN, f"http://127.0.0.1:{site.port}")
+    yield AsyncClient(OverHttp(connection, SystemClock()))
+    site.engine.broadcast.close("the test is over")
+    await connection.close()
+
+
+async def test_a_client_follows_a_run_to_its_end(
+    site: Site, endpoints: Endpoints, client: AsyncClient
+) -> None:
+    run_id = await run_of(site, endpoints.url, **{"Upstash-Delay": "1h"})
+    await site.ask("DELETE", f"/v2/workflows/runs/{run_id}")
+    told = [event async for event in client.events(run_id)]
+    assert (told[0].kind, told[-1].kind) == ("RUN_STARTED", "RUN_CANCELED")
+    assert {event.workflow_run_id for event in told} == {run_id}
+    # There is no more behind the last one, and it ends at once.
+    assert [event async for event in client.events(run_id, after=told[-1].seq)] == []
+    with pytest.raises(RemoteError) as raised:
+        await anext(client.events("wfr_none"))
+    assert raised.value.status == 404
+
+
+async def test_a_client_comes_back_where_the_stream_breaks_off(
+    site: Site, endpoints: Endpoints, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It takes the silence between two events for the end of the connection.
+    monkeypatch.setattr(following, "_SILENCE_S", 0.1)
+    monkeypatch.setattr(following, "_AGAIN_S", 0.01)
+    monkeypatch.setattr(following, "_RETRIES", 1_000)
+    told: list[int] = []
+
+    async def follow() -> None:
+        async for event in client.events(after=0):
+            told.append(event.seq)
+            if len(told) == 6:
+                return
+
+    async with asyncio.timeout(20):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(follow())
+            for _ in range(3):
+                await published(site, endpoints.url)
+                await asyncio.sleep(0.25)
+    stored = site.engine.store.overview.events(run=None, label=None, after=0, limit=100)
+    assert told == [event.seq for event in stored][:6]
+
+
+async def test_an_embedded_engine_tells_its_client_too() -> None:
+    engine = Engine(":memory:")
+
+    @engine.workflow("/one")
+    async def one(context: AsyncWorkflowContext[Any]) -> str:
+        return await context.run("long", lambda: "x" * 5_000)
+
+    async with engine:
+        run = await engine.client.trigger(one, label="eu")
+        kinds = [event async for event in engine.client.events(run.run_id)]
+        assert [event.kind for event in kinds] == ["RUN_STARTED", "STEP_SUCCESS", "RUN_SUCCESS"]
+        assert (kinds[1].step_name, kinds[1].data, kinds[1].left_out) == ("long", None, True)
+        labelled = engine.client.events(label="eu", after=0)
+        assert (await anext(labelled)).workflow_run_id == run.run_id
+        await labelled.aclose()
+        assert not len(engine.core.broadcast)
+
+
+async def test_an_app_mounts_it(tmp_path: Path) -> None:
+    engine = Engine(str(tmp_path / "a.db"))
+
+    @engine.workflow("/one")
+    async def one(context: AsyncWorkflowContext[Any]) -> int:
+        return await context.run("step", lambda: 1)
+
+    async with engine:
+        run = await engine.client.trigger(one)
+        await run.result()
+        app = AppOnLoopback(EventStream(engine, token="secret"), lifespan="off")
+        await app.start()
+        port = int(app.url.rpartition(":")[2])
+        target = f"/?workflowRunId={run.run_id}"
+        stranger = await StreamReader.open(port, target, token="guessed")
+        assert stranger.status == 401
+        reader = await StreamReader.open(port, target, token="secret")
+        await reader.read_on(lambda r: r.ended)
+        assert reader.events[-1].name == "end"
+        # A stream that has no end does not hold up the server that is asked to end.
+        endless = await StreamReader.open(port, "/", token="secret")
+        async with asyncio.timeout(5):
+            await asyncio.gather(app.stop(), endless.read_on(lambda r: r.ended))
+        assert endless.events[-1].data == {"reason": "the process stops"}
+        for one in (stranger, reader, endless):
+            one.close()
 
 
 async def test_streams_end_when_the_engine_stops(site: Site, readers: Readers) -> None:
