@@ -71,7 +71,7 @@ def test_axe_finds_nothing(world: World, new_tab: Any, axe: str, theme: str) -> 
     for name, path in PAGES.items():
         # As a link does, so that what looks at the pages is loaded once.
         page.evaluate(
-            "to => { history.pushState(null, '', to); dispatchEvent(new PopStateEvent('popstate')) }",
+            "to => (history.pushState(null, '', to), dispatchEvent(new PopStateEvent('popstate')))",
             address(world, path),
         )
         page.locator("h1").first.wait_for()

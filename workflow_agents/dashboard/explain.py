@@ -36,8 +36,9 @@ class Standing(NamedTuple):
         attempt: failed attempts since its last progress.
         failure: of an ended run, or of its last attempt.
         flow: the key that holds it back.
-        bars: its steps.
+        bars: its steps that go on.
         served: whether somebody here serves its workflow.
+        begun: whether it has come to a step.
     """
 
     phase: Phase
@@ -48,6 +49,7 @@ class Standing(NamedTuple):
     flow: Flow | None = None
     bars: tuple[Bar, ...] = ()
     served: bool = True
+    begun: bool = False
 
 
 def explain(run: Standing) -> str:
@@ -94,7 +96,7 @@ def _held(flow: Flow | None) -> str:
 def _steps(run: Standing) -> str:
     going = [bar for bar in run.bars if bar.ended is None]
     if not going:
-        return "Its code runs." if run.bars else "Its code runs, and has come to no step yet."
+        return "Its code runs." if run.begun else "Its code runs, and has come to no step yet."
     first, more = going[0], len(going) - 1
     beside = f" {more} more {'steps go' if more > 1 else 'step goes'} on beside it." if more else ""
     return f"{_step(first, run.now)}{beside}"

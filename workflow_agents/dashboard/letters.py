@@ -43,7 +43,7 @@ async def act(ask: Ask) -> Any:
         found = ask.pages.letters(error, message, None, MOST_AT_ONCE)  # pyright: ignore[reportUnknownArgumentType] -- JSON
         named = [one.id for one in found]
     if not isinstance(named, list) or len(named) > MOST_AT_ONCE:  # pyright: ignore[reportUnknownArgumentType] -- JSON
-        raise wrong_option("ids", f"a list of at most {MOST_AT_ONCE} ids", named)
+        raise wrong_option("ids", f"a list of at most {MOST_AT_ONCE} ids", "something else")
     done: list[Any] = []
     failed: list[Any] = []
     for letter in named:  # pyright: ignore[reportUnknownVariableType] -- JSON

@@ -91,16 +91,17 @@ class RunPages:
         now = engine.clock.now_ms()
         log = engine.admin.log(row, steps=False)
         groups = self._remote(row)
+        steps = Steps(row.created_at) if groups is not None else self._steps(row)
         if groups is not None:
-            found = remote_bars(groups, row.created_at, row.ended_at, now)
-            shown, seq, count = found, 0, len(found)
+            shown = remote_bars(groups, row.created_at, row.ended_at, now)
+            going = [bar for bar in shown if bar.ended is None]
         else:
-            steps = self._steps(row)
-            found, seq, count = steps.bars(now), steps.seq, len(steps)
-            shown = found
+            going = steps.going(now)
             if after:
                 changed = {e.step for e in self._pages.steps(row.id, after) if e.step is not None}
                 shown = steps.news(changed, now)
+            else:
+                shown = steps.bars(now)
         parent = None if row.parent is None else engine.store.run(row.parent)
         children = self._pages.children(row.id)
         return {
@@ -111,19 +112,18 @@ class RunPages:
             "endedAt": row.ended_at,
             "labels": [*log.labels],
             "attempt": row.attempt,
-            "explain": explain(self._standing(row, found, now, log.failure)),
+            "explain": explain(self._standing(row, going, now, log.failure, begun=bool(shown))),
             "payload": log.payload,
             "result": log.result,
             "failure": log.failure,
             "parent": None if parent is None else parent.run_id,
             "children": [[step, child, _WORD[phase]] for step, child, phase in children],
             "lineage": self._lineage(row),
-            "agent": any(bar.kind == "call" and bar.name.startswith("Call Agent") for bar in found),
+            "agent": steps.asks_models,
             "remote": groups is not None,
             "steps": [_bar(bar) for bar in shown],
-            "count": count,
             "partial": bool(after) and groups is None,
-            "seq": seq,
+            "seq": steps.seq,
             "now": now,
         }
 
@@ -262,7 +262,13 @@ class RunPages:
         return members(self._pages.lineage(row.id))
 
     def _standing(
-        self, row: "RunRow", found: list[Bar], now: int, failure: dict[str, Any] | None
+        self,
+        row: "RunRow",
+        going: list[Bar],
+        now: int,
+        failure: dict[str, Any] | None,
+        *,
+        begun: bool,
     ) -> Standing:
         said = None if failure is None else str(failure.get("message") or failure.get("error"))
         flow = None
@@ -278,9 +284,9 @@ class RunPages:
                 use.waiting,
                 use.state.paused,
             )
-        going = () if is_ended(row.phase) else tuple(bar for bar in found if bar.ended is None)
+        bars = () if is_ended(row.phase) else tuple(going)
         served = row.is_remote or row.workflow in self._engine.workflows
-        return Standing(row.phase, now, row.due_at, row.attempt, said, flow, going, served)
+        return Standing(row.phase, now, row.due_at, row.attempt, said, flow, bars, served, begun)
 
 
 def _no_step(run_id: str, key: StepKey) -> NotFound:

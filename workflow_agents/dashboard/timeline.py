@@ -17,6 +17,7 @@ _ENDS = {
     "STEP_FAILED": "failed",
     "STEP_WITHDRAWN": "withdrawn",
 }
+_AGENTS = "Call Agent "
 _WAITS = frozenset({StepKind.SLEEP, StepKind.SLEEP_UNTIL, StepKind.WAIT, StepKind.WAIT_FOR_WEBHOOK})
 
 
@@ -74,7 +75,7 @@ class _Step:
 
     def turn(self, what: str, at: int) -> None:
         """From then on it is something else; a time that was told too early is none."""
-        at = max(at, self._since)
+        at = at if at > self._since else self._since
         if self.due is not None and self._since <= self.due < at:
             due, self.due = self.due, None
             self.turn(RUNNING, due)
@@ -107,11 +108,13 @@ class Steps:
         created_at: when the run was started, Unix milliseconds.
 
     Attributes:
-        seq: the place of the last entry that was read.
+        seq: the place of the last entry of a step that was read.
+        asks_models: whether agents run in it.
     """
 
     def __init__(self, created_at: int) -> None:
         self.seq = 0
+        self.asks_models = False
         self._created_at = created_at
         self._steps: dict[StepKey, _Step] = {}
         self._last: dict[str, int] = {}
@@ -120,14 +123,15 @@ class Steps:
         """Read what comes next in the feed; the steps that have changed by it."""
         changed: set[StepKey] = set()
         for entry in entries:
-            self.seq = max(self.seq, entry.seq)
             if entry.step is None:
                 continue
+            self.seq = entry.seq
             step = self._steps.get(entry.step)
             branch = str(entry.step).rpartition("/")[0]
             if step is None:
                 began = entry.at if _is_plan(entry) else self._since(branch)
                 step = self._steps[entry.step] = _Step(entry, min(began, entry.at))
+                self.asks_models |= step.kind is StepKind.CALL and step.name.startswith(_AGENTS)
             if step.ended is not None:
                 continue
             _follow(step, entry)
@@ -139,6 +143,10 @@ class Steps:
     def bars(self, now: int) -> list[Bar]:
         """All of them, in the order in which they were first heard of."""
         return [step.bar(now) for step in self._steps.values()]
+
+    def going(self, now: int) -> list[Bar]:
+        """Those that go on."""
+        return [step.bar(now) for step in self._steps.values() if step.ended is None]
 
     def news(self, changed: "set[StepKey]", now: int) -> list[Bar]:
         """Those that have changed, and those that go on."""

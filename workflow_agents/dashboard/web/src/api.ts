@@ -54,7 +54,6 @@ export interface Run {
   agent: boolean;
   remote: boolean;
   steps: Bar[];
-  count: number;
   partial: boolean;
   seq: number;
   now: number;
