@@ -1,4 +1,4 @@
-"""One browser for all tests of the dashboard, and one server with something of everything."""
+"""One browser for all tests of a module, and one server with something of everything."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,9 +11,13 @@ from tests.dashboard.world import World
 from workflow_agents.testing.model_server import ScriptedModel
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium, without a window."""
+    """Debian's Chromium, without a window.
+
+    Its driver has a loop that runs in this thread for as long as it lives, in which no other can:
+    so it ends with the module, and the modules that use it have no tests that are coroutines.
+    """
     from playwright.sync_api import sync_playwright
 
     found = shutil.which("chromium") or shutil.which("chromium-browser")
