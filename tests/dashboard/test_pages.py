@@ -85,6 +85,14 @@ def test_a_conversation_is_folded_and_summed(world: World, page: Any) -> None:
     page.get_by_label("Response", exact=True).get_by_text('"tool_calls"').wait_for()
 
 
+def test_what_is_long_is_told_of_too(world: World, page: Any) -> None:
+    event = "e" * 60
+    run = world.trigger("/details", {"event": event, "details": ["x" * 100] * 100})
+    world.waits(run)
+    page.goto(f"{world.ui}/runs/{run}")
+    page.get_by_text(f"Step “asks” waits for 23 h 59 m for the event {event}.").wait_for()
+
+
 def test_attempts_are_told_one_by_one(world: World, page: Any) -> None:
     page.goto(f"{world.ui}/runs/{world.runs['flaky']}?step=1")
     page.get_by_text("Step “fetch rates” has failed once: 503 from the bank").wait_for()

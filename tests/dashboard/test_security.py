@@ -8,16 +8,20 @@ import pytest
 
 from tests.dashboard.world import TOKEN, World
 from tests.dashboard.xss import PAYLOADS
-from workflow_agents import WorkflowNonRetryableError
-from workflow_agents.core.options import RunOptions
-from workflow_agents.protocol.codec import encode
+from workflow_agents import WorkflowNonRetryableError, agent_workflow, tool
+from workflow_agents.testing.model_server import ScriptedModel
+
+WHOLE = "\n".join(PAYLOADS)
 
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Every field that somebody else may fill is filled with every payload."""
-    with World(tmp_path_factory.mktemp("hostile")) as world:
+    with ScriptedModel() as model, World(tmp_path_factory.mktemp("hostile"), model) as world:
+        # What a model says and wants to call, and what its tool answers.
+        model.call_tools(("note", {"text": WHOLE})).call_tools(("ask", {"text": WHOLE}))
         world.call(_fill(world))
+        world.waits(world.runs["agent"], step="Approve tool ask")
         yield world
 
 
@@ -35,6 +39,23 @@ async def _fill(world: World) -> None:
     async def failing(context: Any) -> Any:
         raise WorkflowNonRetryableError(context.request_payload)
 
+    def note(text: str) -> str:
+        """Write it down."""
+        return text
+
+    @engine.workflow("/agent", retries=0)
+    async def agent(context: Any) -> Any:
+        assert world.model is not None
+        agents = agent_workflow(context)
+        clerk = agents.agent(
+            model=agents.openai("gpt-4o", base_url=world.model.base_url, api_key="sk-none"),
+            name="clerk",
+            background=WHOLE,
+            tools=[note, tool(needs_approval=True, name="ask")(note)],
+        )
+        return (await agents.task(agent=clerk, prompt=WHOLE).run()).text
+
+    world.runs["agent"] = (await engine.client.trigger(agent, None)).run_id
     for payload in PAYLOADS:
         made = await engine.client.trigger(hostile, payload, label=payload.replace("\0", ""))
         waiting.append(made.run_id)
@@ -48,10 +69,6 @@ async def _fill(world: World) -> None:
             ):
                 await news.wait()
                 news.clear()
-    whole = "\n".join(PAYLOADS)
-    body = {"model": whole, "messages": [{"role": "user", "content": whole}]}
-    made = await core.intake.trigger("/hostile", encode(body), RunOptions())
-    world.runs["all"] = made.run_id
     head = {"Authorization": f"Bearer {TOKEN}", "Upstash-Cron": "0 0 1 1 *"}
     async with httpx2.AsyncClient(base_url=world.url, headers=head, trust_env=False) as http:
         for number, payload in enumerate(PAYLOADS[:20]):
@@ -61,7 +78,8 @@ async def _fill(world: World) -> None:
 
 
 PAGES = (
-    "/", "/runs/{run}", "/runs/{run}?step=1", "/runs/{run}?view=steps&step=2&tab=waits for",
+    "/runs/{agent}?view=conversation", "/runs/{agent}?step=1&tab=request", "/", "/runs/{run}",
+    "/runs/{run}?step=1", "/runs/{run}?view=steps&step=2&tab=waits for",
     "/runs/{run}?view=input and result", "/waits", "/letters", "/schedules", "/flow", "/queues",
     "/workflows", "/feed", "/approvals", "/compare?a={run}&b={run}&step=1",
 )  # fmt: skip
@@ -76,32 +94,21 @@ def test_nothing_that_was_written_is_executed_or_asked_for(hostile: World, tab: 
     page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
     seen = set[str]()
     for path in PAGES:
-        page.goto(hostile.ui + path.format(run=hostile.runs["hostile"]))
+        runs = {"run": hostile.runs["hostile"], "agent": hostile.runs["agent"]}
+        page.goto(hostile.ui + path.format(**runs))
         page.locator("h1").first.wait_for()
-        page.wait_for_load_state("load")
-        page.locator("main").get_by_text("…").first.wait_for(state="attached", timeout=3_000) if (
-            path == "/"
-        ) else page.wait_for_timeout(150)
+        if "agent" in path or path == "/approvals":
+            page.locator("main", has_text=PAYLOADS[-1]).wait_for()
+        page.wait_for_timeout(250)
         text = page.evaluate("document.body.textContent")
-        seen |= {payload for payload in PAYLOADS if payload.replace("\r", "") in text}
+        seen |= {payload for payload in PAYLOADS if payload in text}
         assert page.evaluate("window.executed") == 0, path
-        assert (
-            page.evaluate("document.querySelectorAll('main script, main iframe, main img').length")
-            == 0
-        )
-    for run, payload in hostile.call(_runs(hostile)):
-        assert page.evaluate(
-            "([run, base]) => fetch(`${base}/api/runs/${run}`).then(a => a.ok)", [run, "/ui"]
-        ), payload
+        made = page.locator("main script, main iframe, main img, main object, main style")
+        assert made.count() == 0, path
     outside = [u for u in tab.requests if not u.startswith((hostile.ui, "data:image/svg"))]
     assert outside == []
-    assert len(seen) > len(PAYLOADS) // 3
+    assert seen == {*PAYLOADS}
     assert [e for e in tab.errors if "Content Security" in e] == []
-
-
-async def _runs(world: World) -> list[tuple[str, str]]:
-    rows = world.engine.core.store.all("SELECT run_id, input FROM runs ORDER BY id LIMIT 3")
-    return [(run, str(data)) for run, data in rows]
 
 
 def test_addresses_of_pages_may_say_anything(hostile: World, tab: Any) -> None:

@@ -157,6 +157,12 @@ class World:
             )
             return said.event_data
 
+        @engine.workflow("/details", retries=0)
+        async def details(context: AsyncWorkflowContext[Any]) -> Any:
+            asked = context.request_payload
+            told = {"timeout": "1d", "details": asked["details"]}
+            return (await context.wait_for_event("asks", asked["event"], **told)).event_data
+
         @engine.workflow("/hook", retries=0)
         async def hook(context: AsyncWorkflowContext[Any]) -> Any:
             made = await context.create_webhook("make a webhook")

@@ -284,6 +284,10 @@ class RunPages:
                 use.waiting,
                 use.state.paused,
             )
+        if going and going[0].told is None and going[0].kind != "run":
+            # What is long is not read with the rest of the feed.
+            told = [e.data for e in self._entries_of(row, going[0].step) if e.data]
+            going = [going[0]._replace(told=told[-1] if told else None), *going[1:]]
         bars = () if is_ended(row.phase) else tuple(going)
         served = row.is_remote or row.workflow in self._engine.workflows
         return Standing(row.phase, now, row.due_at, row.attempt, said, flow, bars, served, begun)
