@@ -1,12 +1,15 @@
 """Who may reach the dashboard, and where it is: without a browser."""
 
 import contextlib
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import httpx2
 import pytest
 
 from tests.dashboard.world import READER, TOKEN, World
+from workflow_agents.dashboard.site import Dashboard
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +46,31 @@ def test_without_a_token_nothing_is_told(closed: World) -> None:
         assert http.post(f"/api/runs/{run}/cancel", json={}).status_code == 401
         assert http.post("/api/session", json={"token": "nobody's"}).status_code == 401
         assert http.get("/api/linked?link=abc").status_code == 403
+
+
+def test_no_address_is_forgotten(closed: World) -> None:
+    """Each route that there is asks who it is, but for the three that nobody need be."""
+    routes: Any = Dashboard(closed.engine, token="t" * 32)._app.routes
+    table = [
+        (method, re.sub(r"\{[^}]+\}", "a", route.path))
+        for route in routes
+        for method in sorted(route.methods - {"HEAD"})
+        if route.path.startswith("/api/") and route.path != "/api/{path:path}"
+    ]
+    public = {("POST", "/api/session"), ("POST", "/api/session/end")}
+    public |= {("GET", "/api/linked"), ("POST", "/api/linked")}
+    assert len(table) > 25
+    with client(closed) as nobody, client(closed, token=READER) as reader:
+        for method, path in table:
+            if (method, path) in public:
+                continue
+            assert nobody.request(method, path, **_body(method)).status_code == 401, path
+            if method == "POST":
+                assert reader.request(method, path, **_body(method)).status_code == 403, path
+
+
+def _body(method: str) -> dict[str, Any]:
+    return {} if method == "GET" else {"json": {}}
 
 
 def test_a_reader_reads_only(closed: World) -> None:
