@@ -28,6 +28,9 @@ $(INSTALLED): pyproject.toml
 	@echo "installing into .venv (once)"
 	@$(PIP) uv
 	@$(BIN)/uv pip install -q --python $(BIN)/python -e '.[dev]' || $(PIP) -e '.[dev]'
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+		|| echo "without Chromium, the dashboard's tests fail: apt-get install chromium"
 	@touch $@
 
 fmt: $(INSTALLED) ## format, and mend what can be mended

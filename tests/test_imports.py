@@ -46,11 +46,27 @@ MAY_KNOW: dict[str, set[str]] = {
     "engine": {"protocol", "core", "store"},
     "operations": {"protocol", "core", "store", "engine"},
     "server": {"protocol", "core", "store", "engine", "operations"},
+    # what remote runs and origins of requests are, it asks the server's rooms
+    "dashboard": {
+        "protocol",
+        "core",
+        "store",
+        "engine",
+        "operations",
+        "server",
+        "approvals",
+        "agents",
+    },
     "serve": {"protocol", "core", "context", "client", "qstash", "sync"},
 }
 
 # module -> the rooms that this module alone may know besides
-JOINS = {"serve.serve": {"engine", "store"}, "serve.agents": {"agents"}}
+JOINS = {
+    "serve.serve": {"engine", "store"},
+    "serve.agents": {"agents"},
+    "serve.starlette": {"dashboard"},
+    "server.app": {"dashboard"},
+}
 
 # what `agents` may see of `context`: the public surface
 CONTEXT_SURFACE = {"context", "context.context"}

@@ -1,6 +1,7 @@
 """Operator verbs: cancel, look, and what can be done with dead letters."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from workflow_agents.store.changes import (
 from workflow_agents.store.interface import DeadLetterRow, FeedRow, RunRow
 
 if TYPE_CHECKING:
+    from workflow_agents.core.logs import Steps
     from workflow_agents.core.step_logs import FeedEntry
     from workflow_agents.engine.engine import DurableEngine
 
@@ -95,6 +97,16 @@ class Admin:
                 return found
             after = page[-1].seq
 
+    def entry(self, row: RunRow, seq: int) -> "FeedEntry":
+        """What the feed of a run tells at a place, or next behind it."""
+        return _entry(self._engine.store.feed(run=row.id, after=seq - 1, limit=1)[0])
+
+    def steps(self, row: RunRow, entries: "Sequence[FeedEntry]") -> "Steps":
+        """The steps that some entries of a run tell of."""
+        from workflow_agents.core.step_logs import fold_steps
+
+        return fold_steps(entries, self._bodies(row, self._engine.options_of(row)))
+
     def _run_id(self, run: int | None) -> str | None:
         row = None if run is None else self._engine.store.run(run)
         return None if row is None else row.run_id
@@ -117,10 +129,8 @@ class Admin:
         elif row.phase is Phase.FAILED:
             log.failure = _plain(row.result)
         if steps:
-            from workflow_agents.core.step_logs import fold_steps
-
             entries = self.entries(row)
-            log.steps = fold_steps(entries, self._bodies(row, options))
+            log.steps = self.steps(row, entries)
             for entry in entries:
                 if entry.kind == EntryKind.DEAD_LETTER_ADDED.name:
                     log.dlq_id = entry.data["dlqId"]

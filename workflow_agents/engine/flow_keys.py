@@ -42,7 +42,7 @@ class FlowKeys:
 
     def all(self, search: str | None = None) -> list[KeyUse]:
         """Every key that is known, or whose name has this text in it."""
-        return [self._use(row.flow_key) for row in self._engine.store.messages.flow_keys(search)]
+        return [self.use(row.flow_key) for row in self._engine.store.messages.flow_keys(search)]
 
     def get(self, key: str) -> KeyUse:
         """One key.
@@ -52,9 +52,10 @@ class FlowKeys:
         """
         if self._engine.store.flow_key(key) is None:
             raise NotFound("WA611", "there is no such key", found=f"flow control key {key!r}")
-        return self._use(key)
+        return self.use(key)
 
-    def _use(self, key: str) -> KeyUse:
+    def use(self, key: str) -> KeyUse:
+        """A key, whether anybody has set its limits or not."""
         engine = self._engine
         state = engine.flow_limits.state(key)
         now = engine.clock.now_ms()

@@ -131,6 +131,21 @@ class Schedules:
         if not await self._store(DropSchedule(schedule_id)):
             raise _no_schedule(schedule_id)
 
+    async def run_now(self, schedule_id: str) -> list[int]:
+        """Publish what a tick would, besides its ticks; also while it is paused.
+
+        Returns:
+            The rows of the messages.
+
+        Raises:
+            NotFound: WA611.
+            StoreError: the store cannot be written.
+        """
+        taking = self._messages(self.get(schedule_id))
+        outcome = await self._engine.wire.messages.commit(taking.ops, taking.entries)
+        self._engine.poke()
+        return [row for row, _ in outcome.messages] if isinstance(outcome, Applied) else []
+
     def tick(self, schedule_id: str, now: int) -> Taking | None:
         """What makes the tick that a schedule has come to; None: there is none any more."""
         row = self._engine.store.messages.schedule(schedule_id)

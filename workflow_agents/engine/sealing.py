@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
+_IN_ADDRESSES = str.maketrans("+/", "-_")
+_OUT_OF_ADDRESSES = str.maketrans("-_", "+/")
 
 
 class Sealer:
@@ -60,6 +62,22 @@ class Sealer:
             StoreError: WA401, sealed with another key.
         """
         return {name: self._open_value(name, value) for name, value in stored.items()}
+
+    def seal(self, text: str) -> str:
+        """A text that only this store can read, as it may stand in an address."""
+        return self._seal(text).translate(_IN_ADDRESSES).rstrip("=")
+
+    def open(self, sealed: str) -> str:
+        """The reverse.
+
+        Raises:
+            StoreError: WA401, it was not sealed here, or was changed.
+        """
+        try:
+            padded = sealed.translate(_OUT_OF_ADDRESSES) + "=" * (-len(sealed) % 4)
+            return self._unseal("a sealed text", padded)
+        except ValueError as error:
+            raise StoreError("WA401", where="a sealed text") from error
 
     def _open_value(self, name: str, value: Any) -> str:
         if isinstance(value, str):

@@ -127,13 +127,17 @@ class AwaitedDoor(Door):
         read: Callable[[], Awaitable[Request]],
     ) -> Response:
         """The answer to a request, which is read where it is not too large."""
-        if route.needs_engine and not self.engine.running:
-            # An app whose lifespan is not run starts the engine with its first request.
+        if route.needs_engine:
+            await self._ensure_started()
+        refused = route.too_large(content_length)
+        return refused or await route.answer(await read())
+
+    async def _ensure_started(self) -> None:
+        """An app whose lifespan is not run starts the engine with its first request."""
+        if not self.engine.running:
             async with self._starting:
                 if not self.engine.running:
                     await self.engine.start()
-        refused = route.too_large(content_length)
-        return refused or await route.answer(await read())
 
     def _hooks(self) -> Hooks:
         return Hooks(self.engine)

@@ -31,6 +31,9 @@ class Serve(StarletteServe):
         app: gets a route for each workflow, and one for webhooks.
         engine: in place of one with default options; it keeps the runs, whatever is set.
         store: the path of the store, where no engine is given; the same.
+        dashboard: serve the dashboard of the embedded engine at `/workflow-agents`, or at a path
+            of yours. It answers requests of this machine only, unless there is a token.
+        dashboard_token: is asked for once, in the browser; with it, any machine may ask.
 
     Raises:
         ConfigurationError: WA106, QSTASH_URL is set without QSTASH_TOKEN.
@@ -40,9 +43,21 @@ class Serve(StarletteServe):
 
     @names_options
     def __init__(
-        self, app: FastAPI, *, engine: Engine | None = None, store: str | None = None
+        self,
+        app: FastAPI,
+        *,
+        engine: Engine | None = None,
+        store: str | None = None,
+        dashboard: bool | str = False,
+        dashboard_token: str | None = None,
     ) -> None:
-        super().__init__(app, engine=engine, store=store)
+        super().__init__(
+            app,
+            engine=engine,
+            store=store,
+            dashboard=dashboard,
+            dashboard_token=dashboard_token,
+        )
 
     def _mount(self, path: str, route: Route) -> None:
         cast("FastAPI", self._app).add_api_route(

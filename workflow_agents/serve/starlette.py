@@ -37,6 +37,9 @@ class Serve(AwaitedDoor):
         app: gets a route for each workflow, and one for webhooks.
         engine: in place of one with default options; it keeps the runs, whatever is set.
         store: the path of the store, where no engine is given; the same.
+        dashboard: serve the dashboard of the embedded engine at `/workflow-agents`, or at a path
+            of yours. It answers requests of this machine only, unless there is a token.
+        dashboard_token: is asked for once, in the browser; with it, any machine may ask.
 
     Raises:
         ConfigurationError: WA106, QSTASH_URL is set without QSTASH_TOKEN.
@@ -46,7 +49,13 @@ class Serve(AwaitedDoor):
 
     @names_options
     def __init__(
-        self, app: Starlette, *, engine: Engine | None = None, store: str | None = None
+        self,
+        app: Starlette,
+        *,
+        engine: Engine | None = None,
+        store: str | None = None,
+        dashboard: bool | str = False,
+        dashboard_token: str | None = None,
     ) -> None:
         if not isinstance(app, self._kind):
             raise wrong_option("app", f"a {self._kind.__name__} app", app)
@@ -58,6 +67,23 @@ class Serve(AwaitedDoor):
             app.add_route(
                 path, self._handler(self._hooks()), methods=HOOK_METHODS, include_in_schema=False
             )
+            if dashboard is not False:
+                self._mount_dashboard(dashboard, dashboard_token)
+
+    def _mount_dashboard(self, path: bool | str, token: str | None) -> None:
+        from workflow_agents.dashboard import EMBEDDED_PATH
+        from workflow_agents.dashboard.site import Dashboard
+
+        path = EMBEDDED_PATH if path is True else path
+        if not isinstance(path, str) or not path.startswith("/") or path == "/":
+            raise wrong_option("dashboard", "True or a path, such as '/runs'", path)
+        pages = Dashboard(self.engine, token=token)
+
+        async def started(scope: Any, receive: Any, send: Any) -> None:
+            await self._ensure_started()
+            await pages(scope, receive, send)
+
+        self._app.mount(path.rstrip("/"), started)
 
     def _mount(self, path: str, route: Route) -> None:
         name = route.workflow.__name__

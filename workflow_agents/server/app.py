@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from workflow_agents.dashboard import PATH
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import ConfigurationError, WorkflowAgentsError
 from workflow_agents.server import (
@@ -46,7 +47,7 @@ from workflow_agents.server.answers import refusal, refusal_of
 from workflow_agents.server.destinations import Target
 from workflow_agents.server.rates import Rates
 from workflow_agents.server.routing import Call, Endpoint, Server, TooSlow
-from workflow_agents.server.settings import Account, ServerSettings
+from workflow_agents.server.settings import Account, ServerSettings, is_loopback
 
 if TYPE_CHECKING:
     from workflow_agents.operations.metrics import Metrics
@@ -96,11 +97,27 @@ def create_app(
         *(_route(endpoint, gate) for endpoint in table),
         *(_route(endpoint, gate) for endpoint in openapi.endpoints(table)),
     ]
-    app = Starlette(routes=routes)
+    pages = Mount(PATH, _dashboard_of(engine, settings, gate))
+    app = Starlette(routes=[*routes, Route(PATH, _to_the_dashboard), pages])
     app.router.redirect_slashes = False
     app.router.default = _nothing_here
     app.add_exception_handler(405, _Methods(routes))
     return _Door(app, settings)
+
+
+def _dashboard_of(engine: DurableEngine, settings: ServerSettings, gate: "_Gate") -> ASGIApp:
+    """The dashboard, in which a developer at his own machine need not sign in."""
+    from workflow_agents.dashboard.sessions import Session
+    from workflow_agents.dashboard.site import Dashboard
+
+    if settings.dev and is_loopback(settings.host):
+        return Dashboard(engine, local=False)
+
+    def sign_in(token: str) -> Session | None:
+        account = gate.tokens.account_of(token)
+        return None if account is None else Session(account.user, auth.may(account, "POST"), 0)
+
+    return Dashboard(engine, sign_in=sign_in, local=False)
 
 
 def _metrics_of(engine: DurableEngine) -> "Metrics | None":
@@ -116,6 +133,11 @@ def _metrics_of(engine: DurableEngine) -> "Metrics | None":
 
 def _route(endpoint: Endpoint, gate: "_Gate") -> Route:
     return Route(endpoint.path, _Guarded(endpoint, gate), methods=list(endpoint.methods))
+
+
+async def _to_the_dashboard(request: Request) -> Response:
+    root = request.scope.get("root_path", "")
+    return Response(status_code=307, headers={"Location": f"{root}{PATH}/"})
 
 
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
@@ -173,7 +195,7 @@ class _Gate:
     def __init__(self, server: Server) -> None:
         settings, clock = server.settings, server.engine.clock
         self.server = server
-        self._tokens = auth.Tokens(settings.accounts)
+        self.tokens = auth.Tokens(settings.accounts)
         self._rates = Rates(settings.rate, clock)
         self._strangers = Rates(settings.stranger_rate, clock)
         self._rate = settings.rate
@@ -188,7 +210,7 @@ class _Gate:
         if endpoint.public:
             return _slower(self._strangers.wait_of(address), self.server.settings.stranger_rate)
         token = auth.token_in(request.headers, target.parameters)
-        account = None if token is None else self._tokens.account_of(token)
+        account = None if token is None else self.tokens.account_of(token)
         if account is None:
             slower = _slower(self._strangers.wait_of(address), self.server.settings.stranger_rate)
             headers = {"WWW-Authenticate": "Bearer"}

@@ -1,0 +1,89 @@
+"""One browser for all tests of a module, and one server with something of everything."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dashboard.world import World
+from workflow_agents.testing.model_server import ScriptedModel
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, without a window.
+
+    Its driver has a loop that runs in this thread for as long as it lives, in which no other can:
+    so it ends with the module, and the modules that use it have no tests that are coroutines.
+    """
+    from playwright.sync_api import sync_playwright
+
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.fail("the dashboard's tests need Chromium: apt-get install chromium, or make setup")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Tab:
+    """A page of the browser, which notes what must not happen.
+
+    Attributes:
+        page: of playwright.
+        requests: each address that it asked for.
+        errors: what scripts or the browser complained of.
+    """
+
+    def __init__(self, context: Any) -> None:
+        self.context = context
+        self.page = context.new_page()
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._said)
+
+    def _said(self, message: Any) -> None:
+        # That an address answers with an error is a browser's remark; tests look at the page.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.errors.append(message.text)
+
+
+@pytest.fixture
+def new_tab(browser: Any) -> Iterator[Any]:
+    """Makes tabs of a browser that knows nothing yet; none of them may complain."""
+    made: list[Tab] = []
+
+    def new(**options: Any) -> Tab:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        context.set_default_timeout(15_000)
+        made.append(Tab(context))
+        return made[-1]
+
+    yield new
+    for tab in made:
+        tab.context.close()
+    assert [error for tab in made for error in tab.errors] == []
+
+
+@pytest.fixture
+def tab(new_tab: Any) -> Tab:
+    return new_tab()
+
+
+@pytest.fixture
+def page(tab: Tab) -> Any:
+    return tab.page
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A server with something of everything; a module's tests share it."""
+    folder: Path = tmp_path_factory.mktemp("world")
+    with ScriptedModel() as model, World(folder, model) as world:
+        world.fill()
+        yield world

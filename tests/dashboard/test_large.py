@@ -1,0 +1,97 @@
+"""Large runs and long lists: quick, and few rows in the page."""
+
+import os
+import time
+from typing import Any
+
+from playwright.sync_api import expect
+
+from tests.dashboard.world import World
+from workflow_agents.core.lifecycle import Phase
+
+STEPS = int(os.environ.get("DASHBOARD_STEPS", "2000"))
+RUNS = int(os.environ.get("DASHBOARD_RUNS", "20000"))
+SHOWN = """new MutationObserver(() => {
+    if (document.querySelector("header.top")) window.first ??= performance.now();
+    if (document.querySelector(".row")) window.shown ??= performance.now();
+}).observe(document, { childList: true, subtree: true })"""
+"""Notes when a page shows its first content and the first row, in ms since it was asked for."""
+
+SLACK = 4
+"""Other things run on the machine while tests do; budgets are for one that is idle."""
+
+
+def test_a_run_of_many_steps_is_there_at_once(tmp_path: Any, tab: Any) -> None:
+    page = tab.page
+    with World(tmp_path) as world:
+        run = world.trigger("/long", STEPS)
+        while world.state(run) == "RUN_STARTED":
+            time.sleep(0.2)
+        page.add_init_script(SHOWN)
+        page.goto(f"{world.ui}/queues")
+        page.goto(f"{world.ui}/runs/{run}")
+        page.get_by_role("option", name="step 3,").click()
+        page.get_by_label("Step step 3", exact=True).wait_for()
+        first, shown = page.evaluate("[window.first, window.shown]")
+        print(f"{STEPS} steps: first content at {first:.0f} ms, its rows at {shown:.0f} ms")
+        assert first < 400 * SLACK
+        assert shown < 1_000 * SLACK
+        assert page.locator(".row").count() <= 600
+        api = [u for u in tab.requests if f"/runs/{run}" in u and "/api/" in u]
+        assert len(api) <= 2
+        page.get_by_role("listbox").focus()
+        page.keyboard.press("End")
+        page.get_by_role("option", name=f"step {STEPS - 1},").wait_for()
+        assert page.locator(".row").count() <= 600
+        frames = page.evaluate(
+            """async () => {
+                const box = document.querySelector(".rows");
+                const times = [];
+                for (let n = 0; n < 60; n++) {
+                    box.scrollTop = (box.scrollHeight * n) / 60;
+                    times.push(await new Promise(requestAnimationFrame));
+                }
+                return times.slice(1).map((at, i) => at - times[i]).sort((a, b) => a - b);
+            }"""
+        )
+        print(f"frames: median {frames[30]:.1f} ms, worst of 95 % {frames[56]:.1f} ms")
+        assert frames[30] < 20 * SLACK
+
+
+def test_a_list_of_many_runs_comes_page_by_page(tmp_path: Any, tab: Any) -> None:
+    page = tab.page
+    with World(tmp_path) as world:
+        world.call(_seed(world))
+        began = time.perf_counter()
+        page.goto(world.ui)
+        page.locator("table.list tbody tr").nth(49).wait_for()
+        took = time.perf_counter() - began
+        print(f"{RUNS} runs: {took:.2f} s until the first page is shown")
+        assert took < SLACK
+        api = [u for u in tab.requests if "/api/" in u]
+        assert len(api) <= 3
+        assert page.get_by_role("link", name="success").inner_text().endswith(f"{RUNS:,}")
+        page.get_by_role("button", name="Show earlier runs").click()
+        expect(page.locator("table.list tbody tr")).to_have_count(100)
+        server = page.evaluate(
+            """async (base) => {
+                const began = performance.now();
+                await (await fetch(`${base}/api/runs?before=${10}`)).json();
+                return performance.now() - began;
+            }""",
+            "/ui",
+        )
+        print(f"the last page of the list: {server:.0f} ms")
+
+
+async def _seed(world: World) -> None:
+    store = world.engine.core.store
+    with store.mutex:  # type: ignore[attr-defined]
+        db = store.db  # type: ignore[attr-defined]
+        columns = "run_id, workflow, phase, token, wakes, attempt, created_at, ended_at"
+        db.execute("BEGIN")
+        db.executemany(
+            f"INSERT INTO runs ({columns}) VALUES (?, '/seeded', {Phase.SUCCESS:d}, 1, 0, 0, ?, ?)",
+            ((f"wfr_{n:07}", n, n + 5) for n in range(RUNS)),
+        )
+        db.execute("COMMIT")

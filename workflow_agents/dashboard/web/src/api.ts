@@ -1,0 +1,118 @@
+/** What the server tells, and how it is asked. */
+
+export const base = document.documentElement.dataset.base ?? "";
+
+export interface Session {
+  signedIn: boolean;
+  user?: string;
+  mayChange?: boolean;
+  /** somebody had to sign in */
+  asked?: boolean;
+  /** workflows of this very process */
+  serves?: string[];
+  /** it is a server, with the API of one */
+  server?: boolean;
+  /** the place of the newest entry of the feed: what follows is news */
+  seq?: number;
+}
+
+export let session: Session = JSON.parse(document.documentElement.dataset.session ?? "{}");
+
+export const setSession = (to: Session) => void (session = to);
+
+export type State = "running" | "waiting" | "success" | "failed" | "canceled";
+export const STATES: State[] = ["running", "waiting", "success", "failed", "canceled"];
+
+/** id, run id, workflow, state, created at, ended at, labels */
+export type RunLine = [number, string, string, State, number, number | null, string[]];
+
+/** what, since, until */
+export type Segment = [string, number, number | null];
+
+export type Key = string | number;
+
+/** key, name, kind, state, depth, began, ended, segments, failed attempts */
+export type Bar = [
+  Key, string, string, string, number, number, number | null, Segment[], number[],
+];
+
+export interface Run {
+  runId: string;
+  workflow: string;
+  state: State;
+  createdAt: number;
+  endedAt: number | null;
+  labels: string[];
+  attempt: number;
+  explain: string;
+  payload: unknown;
+  result: unknown;
+  failure: Record<string, unknown> | null;
+  parent: string | null;
+  children: [Key, string, State][];
+  lineage: { forkedFrom?: string; resumedFrom?: string; restartedFrom?: string; step?: Key | null };
+  agent: boolean;
+  remote: boolean;
+  steps: Bar[];
+  partial: boolean;
+  seq: number;
+  now: number;
+}
+
+export interface Step {
+  step: Key;
+  name: string;
+  type: string;
+  state: string;
+  out: unknown;
+  waitsFor: unknown;
+  retries: number;
+  attempts: [number, Record<string, unknown> | null][];
+  request: {
+    method: string;
+    url: string;
+    headers: Record<string, string>;
+    body: unknown;
+    bytes: number;
+  } | null;
+}
+
+export interface Overview {
+  counts: Record<State, number>;
+  workflows: string[];
+}
+
+export class Failed extends Error {
+  constructor(readonly status: number, message: string, readonly found: string[] = []) {
+    super(message);
+  }
+}
+
+async function ask<T>(path: string, init?: RequestInit): Promise<T> {
+  let answer: Response;
+  try {
+    answer = await fetch(`${base}/api/${path}`, { credentials: "same-origin", ...init });
+  } catch (error) {
+    if ((error as Error).name === "AbortError") throw error;
+    throw new Failed(0, "The server cannot be reached");
+  }
+  const data = await answer.json().catch(() => ({}));
+  if (!answer.ok) {
+    throw new Failed(answer.status, data.error ?? `The server answered ${answer.status}`, data.found);
+  }
+  return data as T;
+}
+
+export const get = <T,>(path: string, signal?: AbortSignal) => ask<T>(path, signal ? { signal } : {});
+
+export const post = <T,>(path: string, body: unknown = {}) =>
+  ask<T>(path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+
+/** A part of a path; also a quote is, so that it may stand in a shell's. */
+export const part = (text: Key) => encodeURIComponent(String(text)).replaceAll("'", "%27");
+
+export const runPath = (id: string) => `${base}/runs/${part(id)}`;

@@ -1,0 +1,262 @@
+"""What pages ask of a SQLite store: lists without bodies, and the steps of one run in short.
+
+Loaded with the first of them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from workflow_agents.core.lifecycle import Phase
+from workflow_agents.core.step_logs import FeedEntry
+from workflow_agents.protocol.codec import Undecodable, decode
+from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
+
+_STEP_KINDS = {int(kind): kind for kind in StepKind}
+_LETTERS = (
+    " FROM dead_letters d LEFT JOIN runs r ON r.id = d.run AND d.run > 0"
+    " LEFT JOIN messages m ON m.id = d.message"
+)
+_ERROR = (
+    "coalesce(json_extract(d.failure, '$.error'),"
+    " 'HTTP status ' || json_extract(d.failure, '$.status'))"
+)
+_MESSAGE = "json_extract(d.failure, '$.message')"
+_OF = "coalesce(r.workflow, m.url, '')"
+_STEPS = (
+    "SELECT seq, at, kind, type, step, name,"
+    f" CASE WHEN kind IN ({EntryKind.STEP_WAITING}, {EntryKind.STEP_RETRY}) THEN data END"
+    " FROM feed WHERE run = ? AND seq > ? AND step IS NOT NULL ORDER BY seq"
+)
+_LINE = (
+    "SELECT id, run_id, workflow, phase, created_at, ended_at, attempt,"
+    " (SELECT json_group_array(label) FROM labels WHERE run = id) FROM runs"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunsWanted:
+    """Which runs a list shows.
+
+    Attributes:
+        phases: any of them; empty: all.
+        workflow: its path or address.
+        label: one of theirs.
+        find: what its id begins with.
+        before: the row of the last one that was seen.
+    """
+
+    phases: tuple[Phase, ...] = ()
+    workflow: str | None = None
+    label: str | None = None
+    find: str | None = None
+    before: int | None = None
+
+
+class RunLine(NamedTuple):
+    """A run in a list."""
+
+    id: int
+    run_id: str
+    workflow: str
+    phase: Phase
+    created_at: int
+    ended_at: int | None
+    attempt: int
+    labels: str
+
+
+class LetterGroup(NamedTuple):
+    """Dead letters of one error: what it is called, of which workflow or address, how many."""
+
+    error: str | None
+    message: str | None
+    of: str
+    letters: int
+    first: int
+    last: int
+
+
+class LetterLine(NamedTuple):
+    """A dead letter in a list; `message` is the row of its message, if it is of one."""
+
+    place: int
+    id: str
+    at: int
+    failure: str
+    callback: str | None
+    run_id: str | None
+    of: str
+    message: int | None
+
+
+class WaitLine(NamedTuple):
+    """What a run waits for that somebody may answer."""
+
+    run_id: str
+    workflow: str
+    step: StepKey
+    name: str
+    event: str
+    type: int
+    due_at: int | None
+    asked_at: int
+    data: bytes | None
+
+
+class SqlitePages:
+    """See the module.
+
+    Args:
+        query: reads every row of a statement.
+    """
+
+    def __init__(self, query: Callable[..., list[Any]]) -> None:
+        self._all = query
+
+    def runs(self, wanted: RunsWanted, limit: int) -> list[RunLine]:
+        """The newest first."""
+        which: list[str] = []
+        given: list[Any] = []
+        if wanted.phases:
+            which.append(f"phase IN ({', '.join(str(int(p)) for p in wanted.phases)})")
+        if wanted.workflow is not None:
+            which.append("workflow = ?")
+            given.append(wanted.workflow)
+        if wanted.label is not None:
+            which.append("id IN (SELECT run FROM labels WHERE label = ?)")
+            given.append(wanted.label)
+        if wanted.find is not None:
+            which.append("run_id >= ? AND run_id < ?")
+            given += (wanted.find, wanted.find + "\U0010ffff")
+        if wanted.before is not None:
+            which.append("id < ?")
+            given.append(wanted.before)
+        where = f" WHERE {' AND '.join(which)}" if which else ""
+        rows = self._all(f"{_LINE}{where} ORDER BY id DESC LIMIT ?", (*given, limit))
+        return [RunLine._make((*row[:3], Phase(row[3]), *row[4:])) for row in rows]
+
+    def counts(self) -> dict[Phase, int]:
+        """How many runs are in each phase."""
+        rows = self._all("SELECT phase, count(*) FROM runs GROUP BY phase", ())
+        return {Phase(phase): count for phase, count in rows}
+
+    def workflows(self) -> list[str]:
+        """Of which there are runs."""
+        return [w for (w,) in self._all("SELECT DISTINCT workflow FROM runs ORDER BY 1", ())]
+
+    def steps(self, run: int, after: int = 0) -> list[FeedEntry]:
+        """What is told of the steps of a run behind an entry, in order; without results."""
+        return [_entry(row) for row in self._all(_STEPS, (run, after))]
+
+    def places(self, run: int, step: StepKey) -> list[int]:
+        """The places of what is told of one step, in order."""
+        rows = self._all(
+            "SELECT seq FROM feed WHERE run = ? AND step = ? ORDER BY seq", (run, step)
+        )
+        return [seq for (seq,) in rows]
+
+    def lineage(self, run: int) -> Any:
+        """What was told when a run was started: of which other it was made."""
+        rows = self._all(
+            "SELECT data FROM feed WHERE run = ? AND step IS NULL AND kind = ?"
+            " ORDER BY seq LIMIT 1",
+            (run, int(EntryKind.RUN_STARTED)),
+        )
+        return decode(rows[0][0]) if rows and rows[0][0] else None
+
+    def recent(self, most: int) -> list[tuple[str, Phase, int, int | None]]:
+        """Workflow, phase, beginning and end of the newest runs."""
+        rows = self._all(
+            "SELECT workflow, phase, created_at, ended_at FROM runs ORDER BY id DESC LIMIT ?",
+            (most,),
+        )
+        return [(workflow, Phase(phase), at, ended) for workflow, phase, at, ended in rows]
+
+    def letter_groups(self) -> list[LetterGroup]:
+        """The errors of dead letters, the most frequent first."""
+        rows = self._all(
+            f"SELECT {_ERROR}, {_MESSAGE}, min({_OF}), count(*), min(d.at), max(d.at){_LETTERS}"
+            " GROUP BY 1, 2 ORDER BY 4 DESC LIMIT 100",
+            (),
+        )
+        return [LetterGroup._make(row) for row in rows]
+
+    def letters(
+        self, error: str | None, message: str | None, before: int | None, limit: int
+    ) -> list[LetterLine]:
+        """Dead letters, the newest first."""
+        rows = self._all(
+            f"SELECT d.rowid, d.id, d.at, d.failure, d.callback, r.run_id, {_OF}, d.message"
+            f"{_LETTERS} WHERE (?1 IS NULL OR {_ERROR} = ?1) AND (?2 IS NULL OR {_MESSAGE} = ?2)"
+            " AND (?3 IS NULL OR d.rowid < ?3) ORDER BY d.rowid DESC LIMIT ?4",
+            (error, message, before, limit),
+        )
+        return [LetterLine._make(row) for row in rows]
+
+    def letter_kind(self, letter: str) -> str:
+        """Whether a dead letter is of a "run" or of a "message"."""
+        rows = self._all("SELECT message FROM dead_letters WHERE id = ? AND run = 0", (letter,))
+        return "message" if rows else "run"
+
+    def waits(self, run: int | None, limit: int) -> list[WaitLine]:
+        """What runs wait for that somebody may answer; what ends first comes first."""
+        rows = self._all(
+            "SELECT r.run_id, r.workflow, w.step, w.name, w.event, w.type, w.due_at, f.at,"
+            " CASE WHEN f.payload IS NULL THEN f.data END"
+            " FROM waiters w JOIN runs r ON r.id = w.run LEFT JOIN feed f ON f.seq ="
+            " (SELECT max(seq) FROM feed WHERE run = w.run AND step = w.step)"
+            " WHERE w.event IS NOT NULL AND (?1 IS NULL OR w.run = ?1)"
+            " ORDER BY w.due_at, w.run, w.step LIMIT ?2",
+            (run, limit),
+        )
+        return [WaitLine._make(row) for row in rows]
+
+    def flow_keys_in_use(self) -> list[str]:
+        """The flow control keys of runs, steps and requests that have not ended."""
+        rows = self._all(
+            "SELECT DISTINCT flow_key FROM runs WHERE flow_key IS NOT NULL AND ended_at IS NULL"
+            " UNION SELECT DISTINCT flow_key FROM waiters WHERE flow_key IS NOT NULL"
+            " UNION SELECT DISTINCT flow_key FROM deliveries WHERE flow_key IS NOT NULL",
+            (),
+        )
+        return [key for (key,) in rows]
+
+    def oldest_held(self, key: str) -> int | None:
+        """When the run was started that a key has held back for longest; None: it holds none."""
+        rows = self._all(
+            "SELECT min(created_at) FROM runs WHERE flow_key = ? AND phase = ?",
+            (key, int(Phase.WAITING)),
+        )
+        return rows[0][0]
+
+    def outcomes(self, run: int) -> dict[StepKey, bytes]:
+        """A mark of what came of each step of a run: the same where that is the same."""
+        rows = self._all(
+            "SELECT f.step, f.kind, f.data, p.hash FROM feed f"
+            " LEFT JOIN payloads p ON p.id = f.payload WHERE f.run = ? AND f.mark = 0",
+            (run,),
+        )
+        return {
+            step: b"%d%s%s" % (kind, data or b"", hash_ or b"") for step, kind, data, hash_ in rows
+        }
+
+    def children(self, run: int) -> list[tuple[StepKey, str, Phase]]:
+        """The runs that a run has invoked: by which step, their ids, and where they are."""
+        rows = self._all(
+            "SELECT parent_step, run_id, phase FROM runs WHERE parent = ? ORDER BY id", (run,)
+        )
+        return [(step, run_id, Phase(phase)) for step, run_id, phase in rows]
+
+
+def _entry(row: Any) -> FeedEntry:
+    seq, at, kind, type_, step, name, data = row
+    step_kind = _STEP_KINDS.get(type_)
+    told: Any = None
+    if data:
+        try:
+            told = decode(data)
+        except Undecodable:
+            told = None
+    named = None if step_kind is None else step_kind.name
+    return FeedEntry(seq, at, EntryKind(kind).name, step, named, name, told)
