@@ -29,7 +29,7 @@ $(INSTALLED): pyproject.toml
 	@$(PIP) uv
 	@$(BIN)/uv pip install -q --python $(BIN)/python -e '.[dev]' || $(PIP) -e '.[dev]'
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
-		&& apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 		|| echo "without Chromium, the dashboard's tests fail: apt-get install chromium"
 	@touch $@
 
