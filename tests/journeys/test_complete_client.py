@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -137,6 +138,12 @@ async def test_runs_are_listed_part_by_part_and_by_filters(world: ClientWorld) -
     assert [log.workflow_run_id for log in labelled] == [f"wfr_r{n}" for n in (10, 8, 6, 4)]
     keyed = await client.logs(flow_control_key="tenant")
     assert [log.workflow_run_id for log in keyed] == ["wfr_r2", "wfr_r1", "wfr_r0"]
+    address = urlsplit((await client.logs(label="even", limit=1))[0].workflow)
+    caller = {"caller_ip": "127.0.0.1"} if address.netloc else {}
+    whole = {"path": address.path, "host": address.netloc, **caller}
+    assert len(await client.logs(**{n: v for n, v in whole.items() if v})) == 12
+    for elsewhere in ({"path": "/x"}, {"host": "x.test"}, {"caller_ip": "203.0.113.9"}):
+        assert await client.logs(**elsewhere) == []
     assert await client.logs(since=time.time() + 60) == []
     assert len(await client.logs(until=time.time() + 60)) == 13
     assert [log.state for log in await client.logs(state="RUN_STARTED")] == ["RUN_STARTED"]
@@ -211,6 +218,11 @@ async def test_dead_letters_in_bulk_and_by_filter(world: ClientWorld) -> None:
     assert len(await dlq.list(failure_function_state="CALLBACK_FAIL")) == 6
     assert await dlq.list(failure_function_state="CALLBACK_SUCCESS") == []
     assert await dlq.list(workflow=world.other) == []
+    status = first[0].failure["status"]
+    assert len(await dlq.list(response_status=status)) == 6
+    assert await dlq.list(response_status=status + 1) == []
+    over_http = bool(urlsplit(first[0].workflow).netloc)
+    assert {letter.caller_ip for letter in first} == {"127.0.0.1" if over_http else None}
     assert await dlq.list(since=time.time() + 60) == []
 
     world.broken.clear()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_agents.cli.dev_screen import DevScreen
 from workflow_agents.cli.key_presses import key_presses
+from workflow_agents.dashboard import PATH as DASHBOARD
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import WorkflowAgentsError
 from workflow_agents.server.settings import DEV_TOKEN, ServerSettings
@@ -76,7 +77,7 @@ class DevKeys:
             case "?" | "h":
                 self._screen.help()
             case "o":
-                self._open(self._settings.url if self._app is None else self._app.url)
+                self._open(f"{self._settings.url}{DASHBOARD}")
             case "y":
                 command = self._screen.command(self._settings)
                 self._screen.copy(command)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.cli import output
+from workflow_agents.dashboard import PATH as DASHBOARD
 from workflow_agents.protocol.signature import SigningKeys
 from workflow_agents.qstash.environment import CURRENT_KEY, NEXT_KEY, TOKEN, URL
 from workflow_agents.server.settings import DEV_KEYS, DEV_TOKEN, ServerSettings
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from workflow_agents.cli.dev import Development
 
 _HELP = (
-    ("o", "open the app, or the server, in a browser"),
+    ("o", "open the dashboard in a browser"),
     ("t", "trigger a workflow; with several, a digit chooses"),
     ("r", "run the last run again, with the same payload"),
     ("y", "copy the curl command"),
@@ -58,13 +59,15 @@ class DevScreen:
         app = f"http://{host}:{asked.app_port}" if target else None
         if self._as_json:
             told = {"server": settings.url, "app": app, "store": path, "variables": variables}
-            output.show_json_line({"event": "ready", **told})
+            dashboard = f"{settings.url}{DASHBOARD}"
+            output.show_json_line({"event": "ready", **told, "dashboard": dashboard})
             return
         output.line()
         if target is not None:
             module, _, name = target.partition(":")
             self._row("app", f"{app}", f"from {module} import {name}")
         self._row("engine", f"running at {settings.url}")
+        self._row("dashboard", f"{settings.url}{DASHBOARD}", "press o to open" if can_press else "")
         kept = "nothing is kept" if path == ":memory:" else "kept between restarts"
         self._row("data", path, f"{kept}{', x wipes it' if can_press else ''}")
         output.line()

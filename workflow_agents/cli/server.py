@@ -9,6 +9,7 @@ from workflow_agents import config
 from workflow_agents.cli import output, running
 from workflow_agents.cli.screen import Screen
 from workflow_agents.core.bad_options import wrong_option
+from workflow_agents.dashboard import PATH as DASHBOARD
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.signature import SigningKeys
@@ -133,6 +134,7 @@ def _show(url: str, path: str, made: Mapping[str, str], *, as_json: bool) -> Non
     screen = Screen()
     screen.line()
     screen.row("server", f"running at {url}")
+    screen.row("dashboard", f"{url}{DASHBOARD}")
     screen.row("data", path)
     if made:
         screen.line()

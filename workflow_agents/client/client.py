@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 Duration = int | float | str | timedelta
 Instant = int | float | datetime | str
 
-_CANCELLED = ("workflow", "url_prefix", "label", "flow_control_key", "since", "until")
-_LISTED = ("workflow", "state", "label", "flow_control_key", "since", "until")
+_FILTERS = ("label", "flow_control_key", "caller_ip", "host", "path", "since", "until")
+_CANCELLED = ("workflow", "url_prefix", *_FILTERS)
+_LISTED = ("workflow", "state", *_FILTERS)
 _TRIGGER = (
     *("workflow", "body", "url", "headers", "workflow_run_id", "retries", "retry_delay"),
     *("flow_control", "delay", "not_before", "label", "failure_url", "redact"),
@@ -307,7 +308,7 @@ class AsyncClient:
         Args:
             ids: of runs; those that are unknown or have ended do not count.
             where: filters that hold together: workflow, url_prefix, label, flow_control_key,
-                since, until.
+                caller_ip, host, path, since, until.
             all: every run there is.
         """
         chosen = () if ids is None else checked_ids(ids, "ids")
@@ -356,7 +357,7 @@ class AsyncClient:
             cursor: of the list before.
             limit: how many at most.
             filters: workflow, state (RUN_STARTED, RUN_SUCCESS, RUN_FAILED or RUN_CANCELED),
-                label, flow_control_key, since and until.
+                label, flow_control_key, caller_ip, host, path, since and until.
         """
         from workflow_agents.core.logs import RunLogList
 

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from workflow_agents.core.logs import RunLog
 
 _AGAIN = ("retries", "retry_delay", "flow_control", "label")
-_KNOWN = ("workflow", "failure_function_state", "label", "flow_control_key", "since", "until")
+_KNOWN = (
+    *("workflow", "failure_function_state", "response_status", "label", "flow_control_key"),
+    *("caller_ip", "host", "path", "since", "until"),
+)
 
 
 class AsyncDeadLetters:
@@ -43,7 +46,8 @@ class AsyncDeadLetters:
             before: the id of the last one seen; or
             cursor: of the list before.
             limit: how many at most.
-            filters: workflow, failure_function_state, label, flow_control_key, since, until.
+            filters: workflow, failure_function_state, response_status, label, flow_control_key,
+                caller_ip, host, path, since, until.
         """
         from workflow_agents.core.dead_letters import DeadLetterList
 
@@ -179,4 +183,5 @@ def _dead_letter(letter: Letter, log: "RunLog") -> "DeadLetter":
         log.failure or {},
         letter.callback,
         log,
+        letter.caller_ip,
     )

@@ -62,6 +62,11 @@ class Letter(Protocol):
         ...
 
     @property
+    def caller_ip(self) -> str | None:
+        """The address that triggered its run over HTTP."""
+        ...
+
+    @property
     def callback(self) -> str | None:
         """The state of the failure function."""
         ...

@@ -19,6 +19,7 @@ class DeadLetter:
         failure: error, message, status, attempts.
         failure_function_state: CALLBACK_INPROGRESS, CALLBACK_SUCCESS, CALLBACK_FAIL; or None.
         log: the run.
+        caller_ip: the address that triggered the run over HTTP; None: nobody did.
     """
 
     dlq_id: str
@@ -28,6 +29,7 @@ class DeadLetter:
     failure: Mapping[str, Any]
     failure_function_state: str | None
     log: RunLog
+    caller_ip: str | None = None
 
 
 class DeadLetterList(list[DeadLetter]):

@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict
+from urllib.parse import urlsplit
 
 from workflow_agents.core.bad_options import unknown_option, wrong_option
 from workflow_agents.core.lifecycle import RUN_STATES
 from workflow_agents.protocol.times import instant_ms
 
 CALLBACK_STATES = ("CALLBACK_INPROGRESS", "CALLBACK_SUCCESS", "CALLBACK_FAIL")
+
+
+_TEXTS = ("workflow", "url_prefix", "label", "flow_control_key", "caller_ip", "host", "path")
 
 
 class RunFilters(TypedDict, total=False):
@@ -26,6 +30,10 @@ class RunFilters(TypedDict, total=False):
             letters.
         label: a label that it has.
         flow_control_key: the key that it was triggered with.
+        caller_ip: the address that triggered it.
+        host: the host, and port if there is one, in the workflow's URL.
+        path: the path in that.
+        response_status: what was answered last; of dead letters.
         since: created, or failed, at this instant or later.
         until: at this instant or before.
     """
@@ -36,6 +44,10 @@ class RunFilters(TypedDict, total=False):
     failure_function_state: str
     label: str
     flow_control_key: str
+    caller_ip: str
+    host: str
+    path: str
+    response_status: int
     since: int | float | datetime | str
     until: int | float | datetime | str
 
@@ -55,6 +67,10 @@ class Selection:
     failure_function_state: str | None = None
     label: str | None = None
     flow_control_key: str | None = None
+    caller_ip: str | None = None
+    host: str | None = None
+    path: str | None = None
+    response_status: int | None = None
     since: int | None = None
     until: int | None = None
 
@@ -85,9 +101,12 @@ class Selection:
         for name in ("since", "until"):
             if name in given:
                 given[name] = instant_ms(given[name])
-        for name in ("workflow", "url_prefix", "label", "flow_control_key"):
+        for name in _TEXTS:
             if name in given and (not isinstance(given[name], str) or not given[name]):
                 raise wrong_option(name, "text", given[name])
+        status = given.get("response_status")
+        if status is not None and (type(status) is not int or not 0 <= status <= 999):
+            raise wrong_option("response_status", "an HTTP status", status)
         _one_of(given, "state", RUN_STATES)
         _one_of(given, "failure_function_state", CALLBACK_STATES)
         return cls(ids, **given)
@@ -104,14 +123,21 @@ class Selection:
         at: int,
         labels: tuple[str, ...],
         flow_control_key: str | None,
+        caller_ip: str | None = None,
         callback: str | None = None,
+        status: int | None = None,
     ) -> bool:
         """Whether a run of which this is known is meant; its id and state are not asked."""
+        address = urlsplit(workflow)
         return (
             (self.workflow is None or workflow == self.workflow)
             and (self.url_prefix is None or workflow.startswith(self.url_prefix))
             and (self.label is None or self.label in labels)
             and (self.flow_control_key is None or flow_control_key == self.flow_control_key)
+            and (self.caller_ip is None or caller_ip == self.caller_ip)
+            and (self.host is None or address.netloc == self.host)
+            and (self.path is None or address.path == self.path)
+            and (self.response_status is None or status == self.response_status)
             and (self.failure_function_state is None or callback == self.failure_function_state)
             and (self.since is None or at >= self.since)
             and (self.until is None or at <= self.until)

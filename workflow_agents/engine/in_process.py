@@ -234,13 +234,19 @@ class InProcess:
         self, which: Selection, *, before: str | None, cursor: str | None, limit: int
     ) -> tuple[list[tuple[DeadLetterRow, RunLog]], str | None]:
         """Dead letters with their runs, the newest first."""
-        from workflow_agents.engine.selecting import letters
+        from workflow_agents.engine.selecting import caller_ip_of, letters
 
         engine = self._engine
         engine.ensure_running()
         found = letters(engine, which, before or cursor, limit + 1)
         following = found[limit - 1][0].id if len(found) > limit else None
-        shown = [(letter, engine.admin.log(row, steps=False)) for letter, row in found[:limit]]
+        shown = [
+            (
+                letter._replace(caller_ip=caller_ip_of(engine, row)),
+                engine.admin.log(row, steps=False),
+            )
+            for letter, row in found[:limit]
+        ]
         return shown, following
 
     async def letter(self, dlq_id: str) -> tuple[DeadLetterRow, RunLog]:

@@ -3,6 +3,7 @@
 What the store can look up, it looks up; the rest is asked of each row.
 """
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,9 @@ def _with_runs(
             at=letter.at,
             labels=engine.store.labels(row.id) if which.label else (),
             flow_control_key=None if flow is None else flow.key,
+            caller_ip=caller_ip_of(engine, row) if which.caller_ip else None,
             callback=letter.callback,
+            status=_status(letter) if which.response_status is not None else None,
         ):
             yield letter, row
 
@@ -99,13 +102,29 @@ def _fits(engine: "DurableEngine", which: Selection, row: RunRow) -> bool:
         at=row.created_at,
         labels=() if which.label is None else (which.label,),  # the store has looked it up
         flow_control_key=None if flow is None else flow.key,
+        caller_ip=caller_ip_of(engine, row) if which.caller_ip else None,
     )
+
+
+def caller_ip_of(engine: "DurableEngine", row: RunRow) -> str | None:
+    """Who triggered a run over HTTP."""
+    if not row.is_remote:
+        return None
+    reads = engine.store.messages
+    run = reads.remote.run(row.id)
+    message = None if run is None else reads.message(run.first)
+    return None if message is None else message.caller_ip
+
+
+def _status(letter: DeadLetterRow) -> int | None:
+    return json.loads(letter.failure).get("status")
 
 
 def _asks_rows(which: Selection) -> bool:
     """Whether a page of the store may hold rows that do not fit."""
     asked = (which.url_prefix, which.flow_control_key, which.since, which.until)
-    return any(one is not None for one in asked)
+    more = (which.caller_ip, which.host, which.path)
+    return any(one is not None for one in (*asked, *more))
 
 
 def _all_too_old(which: Selection, rows: list[RunRow]) -> bool:

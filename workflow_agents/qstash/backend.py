@@ -54,6 +54,7 @@ class Letter:
     id: str
     at: int
     callback: str | None
+    caller_ip: str | None = None
 
 
 class OverHttp(NotOffered):
@@ -352,7 +353,12 @@ def _letter(message: dict[str, Any]) -> tuple[Letter, RunLog]:
     info = _object(message.get("failureCallbackInfo"))
     state = message.get("failureFunctionState") or info.get("state")
     created = int(message.get("workflowCreatedAt") or message.get("createdAt") or 0)
-    letter = Letter(str(message.get("dlqId") or ""), int(message.get("createdAt") or 0), state)
+    letter = Letter(
+        str(message.get("dlqId") or ""),
+        int(message.get("createdAt") or 0),
+        state,
+        message.get("callerIP") or message.get("callerIp"),
+    )
     log = RunLog(
         str(message.get("workflowRunId") or ""),
         str(message.get("workflowUrl") or message.get("url") or ""),

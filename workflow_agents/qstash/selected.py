@@ -12,6 +12,10 @@ def selected(which: Selection, ids: str = "workflowRunIds") -> list[tuple[str, s
         "failureFunctionState": which.failure_function_state,
         "label": which.label,
         "flowControlKey": which.flow_control_key,
+        "callerIp": which.caller_ip,
+        "host": which.host,
+        "path": which.path,
+        "responseStatus": which.response_status,
         "fromDate": which.since,
         "toDate": which.until,
     }

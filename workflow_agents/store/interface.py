@@ -83,13 +83,14 @@ class DeliveryRow:
 
 
 class DeadLetterRow(NamedTuple):
-    """A dead letter as it is stored."""
+    """A dead letter as it is stored; who triggered its run, where that was looked up."""
 
     id: str
     run: int
     at: int
     failure: str
     callback: str | None
+    caller_ip: str | None = None
 
 
 class ConversationRow(NamedTuple):

@@ -117,6 +117,7 @@ def test_the_screen_and_its_keys(running: Any, tmp_path: Path) -> None:
     for text in (
         f"  app        http://127.0.0.1:{app_port}   from flows import app",
         "  engine     running at http://127.0.0.1:",
+        "  dashboard  http://127.0.0.1:",
         "  data       .workflow_agents/dev.db   kept between restarts, x wipes it",
         "\nQSTASH_TOKEN=",
         "  try it     curl -X POST http://",
