@@ -338,7 +338,7 @@ def test_help_names_the_commands(command) -> None:
         assert f"  {name} " in out
 
 
-@pytest.mark.parametrize("group", [*_LATER, *_COMMANDS_LATER, "dev", "server", "version"])
+@pytest.mark.parametrize("group", sorted({*_LATER, *_COMMANDS_LATER, "dev", "server", "version"}))
 def test_every_command_answers_in_json(command, group: str) -> None:
     """But for what only leads to other commands."""
     verbs = re.findall(
