@@ -5,9 +5,7 @@ from typing import cast
 from fastapi import FastAPI
 from starlette.applications import Starlette
 
-from workflow_agents.core.bad_options import names_options
 from workflow_agents.serve.routes import Route
-from workflow_agents.serve.serve import Engine
 from workflow_agents.serve.starlette import Serve as StarletteServe
 from workflow_agents.serve.starlette import summary_of
 
@@ -40,24 +38,6 @@ class Serve(StarletteServe):
     """
 
     _kind: type[Starlette] = FastAPI
-
-    @names_options
-    def __init__(
-        self,
-        app: FastAPI,
-        *,
-        engine: Engine | None = None,
-        store: str | None = None,
-        dashboard: bool | str = False,
-        dashboard_token: str | None = None,
-    ) -> None:
-        super().__init__(
-            app,
-            engine=engine,
-            store=store,
-            dashboard=dashboard,
-            dashboard_token=dashboard_token,
-        )
 
     def _mount(self, path: str, route: Route) -> None:
         cast("FastAPI", self._app).add_api_route(
