@@ -21,7 +21,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
 
 REFERENCE = {
     "engine": ("Engine and workflows", ("serve.serve", "serve.workflow", "serve.neutral", "core.")),
-    "frameworks": ("Web frameworks", ()),
+    "frameworks": ("Web frameworks", ("serve.many.", "serve.options.")),
     "context": ("Context", ("context.", "protocol.")),
     "client": ("Client and runs", ("client", "sync.client", "core.", "approvals")),
     "sync": ("Context without await", ("sync.context",)),
@@ -35,8 +35,14 @@ REFERENCE = {
 """Page -> its title, and the modules whose public names it has; the most exact wins."""
 
 BESIDES = {
-    "frameworks": ("serve.asgi.Serve", "serve.flask.Serve", "serve.django.Serve"),
-    "engine": ("serve.routes.RouteOptions",),
+    "frameworks": (
+        "serve.fastapi.Serve",
+        "serve.starlette.Serve",
+        "serve.asgi.Serve",
+        "serve.flask.Serve",
+        "serve.django.Serve",
+        "serve.aws_lambda.Serve",
+    ),
 }
 """Names that are imported from elsewhere than `workflow_agents` itself."""
 

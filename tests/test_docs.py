@@ -169,6 +169,7 @@ def test_what_is_typed_in_a_shell_exists(page: Path, line: str) -> None:
             assert not words or words[0] in {
                 "curl",
                 "export",
+                "sqlite3",
                 "uvicorn",
                 "python",
                 "pytest",

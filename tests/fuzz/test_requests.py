@@ -30,7 +30,7 @@ JUMPS_S = (1, 61, 3_600, 86_400)
 
 def routes_of(app: Any) -> list[Route]:
     """Every route that the app has."""
-    return list(app._app.routes)
+    return [route for route in app._app.routes if isinstance(route, Route)]
 
 
 class Tally:

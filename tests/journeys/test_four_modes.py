@@ -28,7 +28,7 @@ APP = "examples.shop.app:app"
 WORKER = Path(__file__).with_name("shared_port_worker.py")
 MODULES = ("fastapi", "uvicorn", "workflow_agents.fastapi", "workflow_agents.cli.server")
 OWN_TOKEN = base64.b64encode(json.dumps({"UserID": "shop", "Password": "secret"}).encode()).decode()
-PATIENCE_S = 60
+PATIENCE_S = 100
 
 
 class Shop:
