@@ -202,11 +202,14 @@ class Checkpoints:
         live = LiveRun(engine, row, options)
         engine.live[row.id] = live
         live.invocation = invocation = self._begun(live, offered.message)
+        invocation.adopting()
         self._accepted.add(offered)
 
         def told(outcome: Outcome) -> None:
             engine.wire.known.forget(run_id)
-            if not isinstance(outcome, Applied):
+            if isinstance(outcome, Applied):
+                invocation.adopted()
+            else:
                 self._accepted.discard(offered)
                 live.close()
 

@@ -58,6 +58,9 @@ _GONE_MS = 500
 _SOON_S = 0.001
 """Less than this is over: what is left of a time may be too little to wait for."""
 
+_ADOPTION = 0
+"""Stands for it among the numbers of frames, which begin at 1."""
+
 _UNHEARD = Failure("NoAnswer", "the endpoint was not heard of any more", 504)
 GONE = Failure("NoAnswer", "the endpoint's process is gone", 504)
 
@@ -101,6 +104,14 @@ class RemoteInvocation:
         self._heard_at = engine.loop.time()
         self._watch: asyncio.TimerHandle | None = None
         self._look_after(PATIENCE_S)
+
+    def adopting(self) -> None:
+        """The run is being adopted: nobody is told so before that is stored."""
+        self._open.add(_ADOPTION)
+
+    def adopted(self) -> None:
+        """That is stored."""
+        self._done(_ADOPTION)
 
     # What the run tells it.
 
