@@ -11,14 +11,10 @@ from collections import Counter
 import pytest
 
 from tests.simulation.canonical import CANONICAL
-from tests.simulation.scenario import Report, Scenario
+from tests.simulation.commits import played, with_a_fault_at_each
+from tests.simulation.scenario import Report
 from tests.simulation.world import World
-from workflow_agents.testing.faults import AtCommit, AtStatement, FaultAt, Faults
-
-
-def played(scenario: Scenario, fault: AtCommit | None, *at: int) -> tuple[Report, int]:
-    faults = FaultAt(fault, *at)
-    return World(scenario, faults).play(), faults.commits
+from workflow_agents.testing.faults import AtCommit, AtStatement, Faults
 
 
 def test_there_are_enough_programs() -> None:
@@ -28,23 +24,19 @@ def test_there_are_enough_programs() -> None:
 @pytest.mark.parametrize("fault", AtCommit, ids=lambda fault: fault.name)
 @pytest.mark.parametrize("name", CANONICAL)
 def test_a_fault_at_every_commit(name: str, fault: AtCommit) -> None:
-    scenario = CANONICAL[name]
-    clean, commits = played(scenario, None)
-    assert commits >= 1
-    for n in range(1, commits + 1):
-        report, _ = played(scenario, fault, n)
+    for clean, report, where in with_a_fault_at_each(World, CANONICAL[name], fault, 1):
         for step, times in by_step(report).items():
             repeats = times - by_step(clean)[step]
-            assert repeats <= 1, f"{step} ran {repeats} times more, commit {n} of {commits}"
+            assert repeats <= 1, f"{step} ran {repeats} times more, {where}"
 
 
 @pytest.mark.parametrize("name", CANONICAL)
 def test_a_crash_while_it_recovers_from_a_crash(name: str) -> None:
     """The first commits of the next process fail too."""
     scenario = CANONICAL[name]
-    clean, commits = played(scenario, None)
+    clean, commits = played(World, scenario, None)
     for n in range(1, commits + 1):
-        report, _ = played(scenario, AtCommit.CRASH_BEFORE, n, n + 1, n + 2)
+        report, _ = played(World, scenario, AtCommit.CRASH_BEFORE, n, n + 1, n + 2)
         for step, times in by_step(report).items():
             assert times - by_step(clean)[step] <= 3, f"{step}, commit {n} of {commits}"
 

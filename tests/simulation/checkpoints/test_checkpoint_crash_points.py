@@ -7,9 +7,9 @@ import pytest
 
 from tests.simulation.canonical import CANONICAL
 from tests.simulation.checkpoints.world import World
-from tests.simulation.scenario import Report, Scenario
+from tests.simulation.commits import with_a_fault_at_each
 from tests.simulation.test_crash_points import by_step
-from workflow_agents.testing.faults import AtCommit, FaultAt
+from workflow_agents.testing.faults import AtCommit
 
 NAMES = (
     "three runs",
@@ -26,22 +26,13 @@ NAMES = (
 MOMENTS_MS = range(1, 26, 2)
 
 
-def played(scenario: Scenario, fault: AtCommit | None, *at: int) -> tuple[Report, int]:
-    faults = FaultAt(fault, *at)
-    return World(scenario, faults).play(), faults.commits
-
-
 @pytest.mark.parametrize("fault", AtCommit, ids=lambda fault: fault.name)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fault_at_every_commit(name: str, fault: AtCommit) -> None:
-    scenario = CANONICAL[name]
-    clean, commits = played(scenario, None)
-    assert commits >= 3
-    for n in range(1, commits + 1):
-        report, _ = played(scenario, fault, n)
+    for clean, report, where in with_a_fault_at_each(World, CANONICAL[name], fault, 3):
         for step, times in by_step(report).items():
             repeats = times - by_step(clean)[step]
-            assert repeats <= 1, f"{step} ran {repeats} times more, commit {n} of {commits}"
+            assert repeats <= 1, f"{step} ran {repeats} times more, {where}"
 
 
 @pytest.mark.parametrize("channels", [True, False], ids=["channel", "requests"])

@@ -8,34 +8,25 @@ message more often than once more.
 
 import pytest
 
+from tests.simulation.commits import played, with_a_fault_at_each
 from tests.simulation.wire.canonical import CANONICAL
-from tests.simulation.wire.scenario import Report, Scenario
 from tests.simulation.wire.world import World
-from workflow_agents.testing.faults import AtCommit, FaultAt
-
-
-def played(scenario: Scenario, fault: AtCommit | None, *at: int) -> tuple[Report, int]:
-    faults = FaultAt(fault, *at)
-    return World(scenario, faults).play(), faults.commits
+from workflow_agents.testing.faults import AtCommit
 
 
 @pytest.mark.parametrize("fault", AtCommit, ids=lambda fault: fault.name)
 @pytest.mark.parametrize("name", CANONICAL)
 def test_a_fault_at_every_commit(name: str, fault: AtCommit) -> None:
-    scenario = CANONICAL[name]
-    clean, commits = played(scenario, None)
-    assert commits >= 1
-    for n in range(1, commits + 1):
-        report, _ = played(scenario, fault, n)
+    for clean, report, where in with_a_fault_at_each(World, CANONICAL[name], fault, 1):
         for endpoint, requests in report.requests.items():
             repeats = requests - clean.requests.get(endpoint, 0)
-            assert repeats <= 1, f"{endpoint}: {repeats} more, commit {n} of {commits}"
+            assert repeats <= 1, f"{endpoint}: {repeats} more, {where}"
 
 
 @pytest.mark.parametrize("name", CANONICAL)
 def test_a_crash_while_it_recovers_from_a_crash(name: str) -> None:
     """The first commits of the next process fail too."""
     scenario = CANONICAL[name]
-    _, commits = played(scenario, None)
+    _, commits = played(World, scenario, None)
     for n in range(1, commits + 1):
-        played(scenario, AtCommit.CRASH_BEFORE, n, n + 1, n + 2)
+        played(World, scenario, AtCommit.CRASH_BEFORE, n, n + 1, n + 2)
