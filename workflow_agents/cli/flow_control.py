@@ -71,7 +71,7 @@ def pin(
             key, parallelism=parallelism, rate=rate, period=period
         ),
     )
-    _done(key, "pinned", as_json=as_json)
+    output.show_done("key", key, "pinned", as_json=as_json)
 
 
 @app.command()
@@ -89,32 +89,25 @@ def unpin(
         token,
         lambda client: client.flow_control.unpin(key, parallelism=parallelism, rate=rate),
     )
-    _done(key, "unpinned", as_json=as_json)
+    output.show_done("key", key, "unpinned", as_json=as_json)
 
 
 @app.command()
 def pause(key: Key, server: Server = None, token: Token = None, as_json: Json = False) -> None:
     """Start nothing of a key."""
     ask(server, token, lambda client: client.flow_control.pause(key))
-    _done(key, "paused", as_json=as_json)
+    output.show_done("key", key, "paused", as_json=as_json)
 
 
 @app.command()
 def resume(key: Key, server: Server = None, token: Token = None, as_json: Json = False) -> None:
     """Go on."""
     ask(server, token, lambda client: client.flow_control.resume(key))
-    _done(key, "resumed", as_json=as_json)
+    output.show_done("key", key, "resumed", as_json=as_json)
 
 
 @app.command("reset-rate")
 def reset_rate(key: Key, server: Server = None, token: Token = None, as_json: Json = False) -> None:
     """Begin a new period."""
     ask(server, token, lambda client: client.flow_control.reset_rate(key))
-    _done(key, "reset", as_json=as_json)
-
-
-def _done(key: str, what: str, *, as_json: bool) -> None:
-    if as_json:
-        output.show_json({"key": key, what: True})
-    else:
-        output.line(f"{what} {key}")
+    output.show_done("key", key, "reset", as_json=as_json)

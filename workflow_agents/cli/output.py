@@ -75,6 +75,14 @@ def show_json_line(value: Any) -> None:
     line(json.dumps(data_of(value), ensure_ascii=False, default=str))
 
 
+def show_done(label: str, name: str, what: str, *, as_json: bool) -> None:
+    """That something was done to what has a name; `label`: what JSON calls the name."""
+    if as_json:
+        show_json({label: name, what: True})
+    else:
+        line(f"{what} {name}")
+
+
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], nothing: str) -> None:
     """Rows under their columns; `nothing`: what is said where there are none."""
     if not rows:

@@ -53,32 +53,25 @@ def upsert(
 ) -> None:
     """Make a queue, or change one."""
     ask(server, token, lambda client: client.queues.upsert(name, parallelism=parallelism))
-    _done(name, "kept", as_json=as_json)
+    output.show_done("name", name, "kept", as_json=as_json)
 
 
 @app.command()
 def pause(name: Name, server: Server = None, token: Token = None, as_json: Json = False) -> None:
     """Begin no delivery of it."""
     ask(server, token, lambda client: client.queues.pause(name))
-    _done(name, "paused", as_json=as_json)
+    output.show_done("name", name, "paused", as_json=as_json)
 
 
 @app.command()
 def resume(name: Name, server: Server = None, token: Token = None, as_json: Json = False) -> None:
     """Deliver again."""
     ask(server, token, lambda client: client.queues.resume(name))
-    _done(name, "resumed", as_json=as_json)
+    output.show_done("name", name, "resumed", as_json=as_json)
 
 
 @app.command()
 def delete(name: Name, server: Server = None, token: Token = None, as_json: Json = False) -> None:
     """Remove it; what waits in it is cancelled."""
     ask(server, token, lambda client: client.queues.delete(name))
-    _done(name, "deleted", as_json=as_json)
-
-
-def _done(name: str, what: str, *, as_json: bool) -> None:
-    if as_json:
-        output.show_json({"name": name, what: True})
-    else:
-        output.line(f"{what} {name}")
+    output.show_done("name", name, "deleted", as_json=as_json)

@@ -92,7 +92,7 @@ def pause(
 ) -> None:
     """Make no tick of it."""
     ask(server, token, lambda client: client.schedules.pause(schedule_id))
-    _done(schedule_id, "paused", as_json=as_json)
+    output.show_done("schedule_id", schedule_id, "paused", as_json=as_json)
 
 
 @app.command()
@@ -101,7 +101,7 @@ def resume(
 ) -> None:
     """Go on with its next tick."""
     ask(server, token, lambda client: client.schedules.resume(schedule_id))
-    _done(schedule_id, "resumed", as_json=as_json)
+    output.show_done("schedule_id", schedule_id, "resumed", as_json=as_json)
 
 
 @app.command()
@@ -110,11 +110,4 @@ def delete(
 ) -> None:
     """Remove it; its messages stay."""
     ask(server, token, lambda client: client.schedules.delete(schedule_id))
-    _done(schedule_id, "deleted", as_json=as_json)
-
-
-def _done(schedule_id: str, what: str, *, as_json: bool) -> None:
-    if as_json:
-        output.show_json({"schedule_id": schedule_id, what: True})
-    else:
-        output.line(f"{what} {schedule_id}")
+    output.show_done("schedule_id", schedule_id, "deleted", as_json=as_json)

@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.feed_events import ENTRY, FeedEvent, frame, words_frame
+from workflow_agents.core.lifecycle import is_ended
 from workflow_agents.core.stream_events import ReplyEvent, StreamEnded, StreamGap
 from workflow_agents.errors import LimitError, StoreError
 from workflow_agents.protocol.history import EntryKind
@@ -192,9 +193,9 @@ class Broadcast:
 
     def told(self, event: FeedEvent) -> Told:
         """An entry that is to be told."""
-        message = event.message
-        known = message and "wire" in vars(self._engine)
-        return Told(event, self._engine.wire.messages.id_of(message) if known and message else None)
+        if not event.message or "wire" not in vars(self._engine):
+            return Told(event, None)
+        return Told(event, self._engine.wire.messages.id_of(event.message))
 
     def close(self, reason: str) -> None:
         """End all of them; each is told what there is before."""
@@ -273,7 +274,7 @@ class Subscription:
             engine.streams.join(run, self)
         if run is not None:
             row = engine.store.run(run)
-            self._ended = row is None or row.phase >= 10
+            self._ended = row is None or is_ended(row.phase)
 
     def close(self) -> None:
         """Follow no more."""

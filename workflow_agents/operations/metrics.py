@@ -7,7 +7,7 @@ Source: https://prometheus.io/docs/practices/naming/
 
 import asyncio
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import ConfigurationError, StoreError
@@ -23,9 +23,6 @@ from workflow_agents.operations.mounting import (
     refuse_stranger,
 )
 from workflow_agents.operations.tally import COUNTED, MEASURED, OVERDUE_MS, PREFIX, Sample, Tally
-
-if TYPE_CHECKING:
-    pass
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
