@@ -14,6 +14,7 @@ from html import escape
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -45,6 +46,8 @@ SignIn = Callable[[str], Session | None]
 """From a token to a session that lasts as long as it likes; None: nobody has that token."""
 
 _STATIC = Path(__file__).with_name("static")
+_PLAIN = "!*()~"
+"""What encodeURIComponent leaves as it is, and `quote` does not."""
 _FRESH = {"cache-control": "no-cache"}
 _NOT_STORED = {"cache-control": "no-store"}
 _STATUS: dict[type[WorkflowAgentsError], int] = {NotFound: 404, StateError: 409, StoreError: 503}
@@ -186,7 +189,9 @@ class Dashboard:
     async def _page(self, request: Request) -> Response:
         """Every address of a page is the same page: what it shows is read in the browser."""
         html = (_STATIC / "index.html").read_text(encoding="utf-8")
-        told = compact_json(self._told(self._session_of(request))).decode()
+        session = self._session_of(request)
+        told = compact_json(self._told(session)).decode()
+        html = html.replace("{{ahead}}", "" if session is None else _ahead(request))
         html = html.replace("{{base}}", escape(_base(request)))
         html = html.replace("{{session}}", escape(told))
         return Response(html, media_type="text/html", headers=guards.HEADERS | _NOT_STORED)
@@ -256,6 +261,15 @@ async def _nothing(_request: Request) -> Response:
 
 def _base(request: Request) -> str:
     return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def _ahead(request: Request) -> str:
+    """What the page of a run will ask is fetched while its script is."""
+    kind, _, run = request.path_params["path"].partition("/")
+    if kind != "runs" or not run or "/" in run:
+        return ""
+    to = escape(f"{_base(request)}/api/runs/{quote(run, safe=_PLAIN)}")
+    return f'<link rel="preload" as="fetch" crossorigin href="{to}">\n'
 
 
 async def _asset(request: Request) -> Response:

@@ -18,6 +18,8 @@ _ENDS = {
     "STEP_WITHDRAWN": "withdrawn",
 }
 _AGENTS = "Call Agent "
+_KINDS = {kind.name: kind for kind in StepKind}
+_LABELS = {kind: kind.label for kind in StepKind}
 _WAITS = frozenset({StepKind.SLEEP, StepKind.SLEEP_UNTIL, StepKind.WAIT, StepKind.WAIT_FOR_WEBHOOK})
 
 
@@ -60,10 +62,13 @@ class Bar(NamedTuple):
 class _Step:
     """A bar while it is drawn."""
 
-    def __init__(self, entry: FeedEntry, began: int) -> None:
-        assert entry.step is not None  # noqa: S101  # whoever makes one has looked
-        self.step, self.name, self.began = entry.step, entry.step_name or "", began
-        self.kind = None if entry.step_type is None else StepKind[entry.step_type]
+    __slots__ = (
+        "_since", "_what", "attempts", "began", "due", "ended", "kind", "name", "segments",
+        "state", "step", "told",
+    )  # fmt: skip
+
+    def __init__(self, step: StepKey, kind: StepKind | None, name: str, began: int) -> None:
+        self.step, self.kind, self.name, self.began = step, kind, name, began
         self.state = RUNNING
         self.ended: int | None = None
         self.segments: list[Segment] = []
@@ -93,16 +98,17 @@ class _Step:
         if self.ended is None and self.due is not None and self.due < now:
             self.turn(RUNNING, self.due)
         going = () if self.ended is not None else (Segment(self._what, self._since, None),)
-        kind = "run" if self.kind is None else self.kind.label
-        depth = str(self.step).count("/")
         return Bar(
-            self.step, self.name, kind, self.state, depth, self.began, self.ended,
-            (*self.segments, *going), tuple(self.attempts), self.told,
+            self.step, self.name, _label(self.kind), self.state, _depth(self.step), self.began,
+            self.ended, (*self.segments, *going), tuple(self.attempts), self.told,
         )  # fmt: skip
 
 
 class Steps:
     """The steps of one run, as its feed is read: part after part, or at once.
+
+    Most steps of a long run are over, and will not change: they are kept as bars, which are made
+    once.
 
     Args:
         created_at: when the run was started, Unix milliseconds.
@@ -116,45 +122,57 @@ class Steps:
         self.seq = 0
         self.asks_models = False
         self._created_at = created_at
-        self._steps: dict[StepKey, _Step] = {}
+        self._steps: dict[StepKey, _Step | Bar] = {}
         self._last: dict[str, int] = {}
 
     def add(self, entries: Iterable[FeedEntry]) -> "set[StepKey]":
         """Read what comes next in the feed; the steps that have changed by it."""
         changed: set[StepKey] = set()
         for entry in entries:
-            if entry.step is None:
+            key = entry.step
+            if key is None:
                 continue
             self.seq = entry.seq
-            step = self._steps.get(entry.step)
-            branch = str(entry.step).rpartition("/")[0]
-            if step is None:
-                began = entry.at if _is_plan(entry) else self._since(branch)
-                step = self._steps[entry.step] = _Step(entry, min(began, entry.at))
-                self.asks_models |= step.kind is StepKind.CALL and step.name.startswith(_AGENTS)
-            if step.ended is not None:
+            step = self._steps.get(key)
+            if isinstance(step, Bar):
                 continue
+            changed.add(key)
+            branch = "" if isinstance(key, int) else key.rpartition("/")[0]
+            if step is None:
+                began = entry.at if entry.kind == "STEP_WAITING" else self._since(branch)
+                began = min(began, entry.at)
+                kind = _KINDS.get(entry.step_type or "")
+                name = entry.step_name or ""
+                self.asks_models |= kind is StepKind.CALL and name.startswith(_AGENTS)
+                if entry.kind == "STEP_SUCCESS":
+                    # As most are: it was not heard of before it was done.
+                    self._steps[key] = _done(key, kind, name, began, entry.at)
+                    self._last[branch] = entry.at
+                    continue
+                step = self._steps[key] = _Step(key, kind, name, began)
             _follow(step, entry)
-            changed.add(entry.step)
             if step.ended is not None:
                 self._last[branch] = step.ended
+                self._steps[key] = step.bar(step.ended)
         return changed
 
     def bars(self, now: int) -> list[Bar]:
         """All of them, in the order in which they were first heard of."""
-        return [step.bar(now) for step in self._steps.values()]
+        return [s if isinstance(s, Bar) else s.bar(now) for s in self._steps.values()]
 
     def going(self, now: int) -> list[Bar]:
         """Those that go on."""
-        return [step.bar(now) for step in self._steps.values() if step.ended is None]
+        return [s.bar(now) for s in self._steps.values() if not isinstance(s, Bar)]
 
     def news(self, changed: "set[StepKey]", now: int) -> list[Bar]:
         """Those that have changed, and those that go on."""
-        return [
-            step.bar(now)
-            for step in self._steps.values()
-            if step.ended is None or step.step in changed
-        ]
+        found: list[Bar] = []
+        for key, step in self._steps.items():
+            if not isinstance(step, Bar):
+                found.append(step.bar(now))
+            elif key in changed:
+                found.append(step)
+        return found
 
     def __len__(self) -> int:
         """How many there are."""
@@ -169,6 +187,21 @@ class Steps:
         return self._last.get("", self._created_at)
 
 
+def _done(step: StepKey, kind: StepKind | None, name: str, began: int, ended: int) -> Bar:
+    segments = (Segment(RUNNING, began, ended),) if ended > began else ()
+    return Bar(
+        step, name, _label(kind), "success", _depth(step), began, ended, segments, ()
+    )  # fmt: skip
+
+
+def _depth(step: StepKey) -> int:
+    return 0 if isinstance(step, int) else step.count("/")
+
+
+def _label(kind: StepKind | None) -> str:
+    return "run" if kind is None else _LABELS[kind]
+
+
 def bars(entries: Iterable[FeedEntry], created_at: int, now: int) -> list[Bar]:
     """The bars of one run, in the order in which its steps were first heard of.
 
@@ -180,10 +213,6 @@ def bars(entries: Iterable[FeedEntry], created_at: int, now: int) -> list[Bar]:
     steps = Steps(created_at)
     steps.add(entries)
     return steps.bars(now)
-
-
-def _is_plan(entry: FeedEntry) -> bool:
-    return entry.kind == "STEP_WAITING"
 
 
 def _follow(step: _Step, entry: FeedEntry) -> None:

@@ -12,7 +12,8 @@ from workflow_agents.core.step_logs import FeedEntry
 from workflow_agents.protocol.codec import Undecodable, decode
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
 
-_STEP_KINDS = {int(kind): kind for kind in StepKind}
+_STEP_NAMES = {int(kind): kind.name for kind in StepKind}
+_ENTRY_NAMES = {int(kind): kind.name for kind in EntryKind}
 _LETTERS = (
     " FROM dead_letters d LEFT JOIN runs r ON r.id = d.run AND d.run > 0"
     " LEFT JOIN messages m ON m.id = d.message"
@@ -251,12 +252,10 @@ class SqlitePages:
 
 def _entry(row: Any) -> FeedEntry:
     seq, at, kind, type_, step, name, data = row
-    step_kind = _STEP_KINDS.get(type_)
     told: Any = None
     if data:
         try:
             told = decode(data)
         except Undecodable:
             told = None
-    named = None if step_kind is None else step_kind.name
-    return FeedEntry(seq, at, EntryKind(kind).name, step, named, name, told)
+    return FeedEntry(seq, at, _ENTRY_NAMES[kind], step, _STEP_NAMES.get(type_), name, told)

@@ -33,7 +33,7 @@ export const Chip = ({ state, word }: { state: string; word?: string }) => (
 );
 
 export const At = ({ at, text }: { at: number; text?: string }) => (
-  <time dateTime={new Date(at).toISOString()} title={times(at)}>{text ?? clock(at)}</time>
+  <time dateTime={new Date(at).toISOString()} onPointerEnter={(e) => (e.currentTarget.title = times(at))}>{text ?? clock(at)}</time>
 );
 
 export const Ago = ({ at }: { at: number }) => <At at={at} text={ago(at, useNow(5_000))} />;

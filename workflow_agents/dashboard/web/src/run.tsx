@@ -6,10 +6,10 @@ import { Conversation } from "./conversation";
 import { Inspector } from "./inspector";
 import { Ago, Chip, Copy, Dialog, Empty, Sure, Trouble, Value, Wrong, doing, parsed } from "./parts";
 import { ask, go, usePlace } from "./route";
-import { Timeline } from "./timeline";
-import { useKeys, useNow, useRun, useTitle } from "./use";
+import { Timeline, type Inner } from "./timeline";
+import { useKeys, useNow, useRun, useRuns, useTitle } from "./use";
 import { WaitPanel } from "./waits";
-import { pretty, span } from "./words";
+import { count, pretty, span } from "./words";
 
 const VIEWS = ["timeline", "steps", "conversation", "input and result"] as const;
 
@@ -24,11 +24,11 @@ export function RunPage({ id }: { id: string }) {
 
   const filter = query.get("filter") ?? "";
   const failures = query.get("failures") === "true";
-  const bars = useMemo(() => (run?.steps ?? []).filter((bar) =>
-    (!filter || bar[1].toLowerCase().includes(filter.toLowerCase())) && (!failures || bar[8].length > 0)),
-  [run?.steps, filter, failures]);
+  const opened = query.get("inside") ?? "";
+  const inside = useRuns(opened.split(" ").filter(Boolean));
+  const lines = useMemo(() => linesOf(run, inside, filter.toLowerCase(), failures), [run?.steps, run?.children, inside, filter, failures]);
   const chosen = query.get("step");
-  const bar = run?.steps.find((one) => String(one[0]) === chosen);
+  const bar = useMemo(() => (chosen === null ? undefined : run?.steps.find((one) => String(one[0]) === chosen)), [run?.steps, chosen]);
   const view = VIEWS.find((one) => one === query.get("view")) ?? "timeline";
   const mayFork = run !== null && !run.remote;
   const fork = (step: string | null) => mayFork && setDialog({ step });
@@ -49,7 +49,7 @@ export function RunPage({ id }: { id: string }) {
         <p class="facts">
           <span>started <Ago at={run.createdAt} /></span>
           <span>{live ? "for" : "took"} <b>{span(ended - run.createdAt)}</b></span>
-          <span>{run.steps.length.toLocaleString()} {run.steps.length === 1 ? "step" : "steps"}</span>
+          <span>{count(run.steps.length)} {run.steps.length === 1 ? "step" : "steps"}</span>
           {run.attempt > 0 && <span>attempt {run.attempt + 1}</span>}
           {run.labels.map((label) => <a key={label} class="label" href={`${base}/?label=${encodeURIComponent(label)}`}>{label}</a>)}
         </p>
@@ -95,8 +95,15 @@ export function RunPage({ id }: { id: string }) {
       ) : (
         <div class={`split ${bar ? "open" : ""}`}>
           {run.steps.length ? (
-            <Timeline bars={bars} began={run.createdAt} ended={ended} live={live} chosen={chosen}
-              choose={(step) => ask({ step }, chosen !== null)} line={view === "timeline"} />
+            <Timeline {...lines} began={run.createdAt} ended={ended} live={live} chosen={chosen} line={view === "timeline"}
+              choose={(one) => {
+                const of = lines.inner.get(one)?.of;
+                return of ? go(`/runs/${part(of)}?step=${part(one[0])}`) : ask({ step: String(one[0]) }, chosen !== null);
+              }}
+              fold={(one) => {
+                const { child, open } = lines.inner.get(one)!;
+                ask({ inside: open ? opened.split(" ").filter((id) => id !== child).join(" ") : `${opened} ${child}`.trim() }, true);
+              }} />
           ) : <Empty><p>It has come to no step yet.</p></Empty>}
           {bar && <Inspector key={chosen} runId={run.runId} bar={bar} seq={run.seq} tab={query.get("tab") ?? ""}
             child={run.children.find(([step]) => String(step) === chosen)?.[1] ?? null} fork={mayFork ? () => fork(String(bar[0])) : null} />}
@@ -106,6 +113,30 @@ export function RunPage({ id }: { id: string }) {
       {sure && <Sure title="Cancel this run?" text="None of its steps starts any more. That is final." word="Cancel the run" act={cancel} close={() => setSure(false)} />}
     </>
   );
+}
+
+/** The rows of a timeline: the steps of a run, and within them those of runs that they have invoked. */
+function linesOf(run: Run | null, inside: Map<string, Run>, filter: string, failures: boolean): { bars: Bar[]; inner: Map<Bar, Inner> } {
+  const inner = new Map<Bar, Inner>();
+  if (!run) return { bars: [], inner };
+  const found = !filter && !failures ? run.steps : run.steps.filter((bar) =>
+    (!filter || bar[1].toLowerCase().includes(filter)) && (!failures || bar[8].length > 0));
+  if (!run.children.length) return { bars: found, inner };
+  const bars: Bar[] = [];
+  const add = (steps: Bar[], of: Run, depth: number) => {
+    const children = new Map(of.children.map(([step, child]) => [step, child]));
+    for (const step of steps) {
+      const bar: Bar = depth ? [...step] : step;
+      if (depth) bar[4] += depth;
+      bars.push(bar);
+      const child = children.get(step[0]);
+      const shown = child === undefined ? undefined : inside.get(child);
+      if (depth || child) inner.set(bar, { ...(child && { child, open: shown !== undefined }), ...(depth && { of: of.runId }) });
+      if (shown) add(shown.steps, shown, bar[4] + 1);
+    }
+  };
+  add(found, run, 0);
+  return { bars, inner };
 }
 
 /** What it was made of, and what it has made. */

@@ -14,32 +14,69 @@ export interface Scale {
   gaps: Gap[];
 }
 
+type Part = [since: number, until: number];
+
+/** Where something runs: what is over, merged, in order; and since when the rest has run. */
+export interface Busy {
+  over: Part[];
+  going: number[];
+}
+
 const GAP = 0.04;
 const LEAST_MS = 1;
 
-/** Where something runs, merged, in order. */
-function busy(bars: Bar[], began: number, ended: number): [number, number][] {
-  const parts: [number, number][] = [[began, began + LEAST_MS], [ended - LEAST_MS, ended]];
-  for (const bar of bars) {
-    for (const [what, since, until] of bar[7]) {
-      if (what === "running") parts.push([since, Math.max(until ?? ended, since + LEAST_MS)]);
-      else parts.push([since, since + LEAST_MS]);
+/** Steps mostly follow each other: then a part is a longer one, and nothing is sorted. */
+class Parts {
+  readonly all: Part[] = [];
+  private ordered = true;
+
+  add(since: number, until: number): void {
+    const last = this.all.at(-1);
+    if (last && since >= last[0] && since <= last[1]) {
+      if (until > last[1]) last[1] = until;
+      return;
     }
-    if (bar[6] !== null) parts.push([bar[6] - LEAST_MS, bar[6]]);
+    if (last && since < last[0]) this.ordered = false;
+    this.all.push([since, until]);
   }
-  parts.sort((a, b) => a[0] - b[0]);
-  const merged: [number, number][] = [];
-  for (const [since, until] of parts) {
-    const last = merged.at(-1);
-    if (last && since <= last[1]) last[1] = Math.max(last[1], until);
-    else merged.push([since, until]);
+
+  merged(): Part[] {
+    if (this.ordered) return this.all;
+    const merged = new Parts();
+    for (const [since, until] of this.all.sort((a, b) => a[0] - b[0])) merged.add(since, until);
+    return merged.all;
   }
-  return merged;
 }
 
-export function scaleOf(bars: Bar[], began: number, ended: number): Scale {
+export function busyOf(bars: Bar[]): Busy {
+  const over = new Parts();
+  const going: number[] = [];
+  for (const bar of bars) {
+    let what = "";
+    for (const segment of bar[7]) {
+      const [, since, until] = segment;
+      what = segment[0];
+      if (what !== "running") over.add(since, since + LEAST_MS);
+      else if (until === null) going.push(since);
+      else over.add(since, Math.max(until, since + LEAST_MS));
+    }
+    if (what !== "running" && bar[6] !== null) over.add(bar[6] - LEAST_MS, bar[6]);
+  }
+  return { over: over.merged(), going };
+}
+
+function busy({ over, going }: Busy, began: number, ended: number): Part[] {
+  const parts = new Parts();
+  parts.add(began, began + LEAST_MS);
+  for (const [since, until] of over) parts.add(since, until);
+  for (const since of going) parts.add(since, Math.max(ended, since + LEAST_MS));
+  parts.add(ended - LEAST_MS, ended);
+  return parts.merged();
+}
+
+export function scaleOf(known: Busy, began: number, ended: number): Scale {
   ended = Math.max(ended, began + LEAST_MS);
-  const parts = busy(bars, began, ended);
+  const parts = busy(known, began, ended);
   let work = 0;
   for (const [since, until] of parts) work += until - since;
   const long = Math.max(work * 0.25, 1_000);

@@ -1,59 +1,77 @@
 /** The steps of a run, a row each; only the rows that can be seen are drawn. */
+import { Component } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Bar } from "./api";
-import { Chip } from "./parts";
-import { scaleOf } from "./scale";
+import { busyOf, scaleOf } from "./scale";
 import { span } from "./words";
 
 const ROW = 30;
-const BEYOND = 8;
+const BEYOND = 6;
 const WORDS: Record<string, string> = {
   running: "running", waiting: "waiting", held: "held back", backoff: "waiting for another try",
 };
 
+/** Of a bar: the run that it has invoked, and whether its steps are shown; or whose step it is. */
+export interface Inner {
+  child?: string;
+  open?: boolean;
+  of?: string;
+}
+
 interface Props {
   bars: Bar[];
+  inner: Map<Bar, Inner>;
   began: number;
   ended: number;
   live: boolean;
   chosen: string | null;
-  choose: (step: string) => void;
+  choose: (bar: Bar) => void;
+  fold: (bar: Bar) => void;
   line: boolean;
 }
 
-export function Timeline({ bars, began, ended, live, chosen, choose, line }: Props) {
+export function Timeline({ bars, inner, began, ended, live, chosen, choose, fold, line }: Props) {
   const box = useRef<HTMLDivElement>(null);
-  const [top, setTop] = useState(0);
+  const [first, setFirst] = useState(0);
   const [height, setHeight] = useState(600);
-  const scale = useMemo(() => scaleOf(bars, began, ended), [bars, began, ended]);
+  const busy = useMemo(() => busyOf(bars), [bars]);
+  const scale = useMemo(() => scaleOf(busy, began, ended), [busy, began, ended]);
+  // Rows keep theirs, and are drawn again only for what they show.
+  const acts = useRef({ choose, fold });
+  acts.current = { choose, fold };
+  const pick = useMemo(() => (bar: Bar, event: Event) =>
+    (event.target as Element).closest(".fold") ? acts.current.fold(bar) : acts.current.choose(bar), []);
   useEffect(() => {
     const watcher = new ResizeObserver(([entry]) => entry && setHeight(entry.contentRect.height));
     watcher.observe(box.current!);
     return () => watcher.disconnect();
   }, []);
+  const place = chosen === null ? -1 : bars.findIndex((bar) => String(bar[0]) === chosen && !inner.get(bar)?.of);
   useEffect(() => {
-    const at = bars.findIndex((bar) => String(bar[0]) === chosen);
     const seen = box.current!;
-    if (at < 0 || (at * ROW >= seen.scrollTop && (at + 1) * ROW <= seen.scrollTop + seen.clientHeight)) return;
-    seen.scrollTop = at * ROW - seen.clientHeight / 2;
-  }, [chosen]);
+    if (place < 0 || (place * ROW >= seen.scrollTop && (place + 1) * ROW <= seen.scrollTop + seen.clientHeight)) return;
+    seen.scrollTop = place * ROW - seen.clientHeight / 2;
+  }, [chosen, place < 0]);
 
-  const from = Math.max(0, Math.floor(top / ROW) - BEYOND);
-  const rows = bars.slice(from, Math.ceil((top + height) / ROW) + BEYOND);
+  const from = Math.max(0, first - BEYOND);
   // Rows that leave the view become those that enter it: nothing is made anew while one scrolls.
-  const slots = Math.ceil(rows.length / 64) * 64;
+  const slots = Math.ceil(height / ROW) + 1 + 2 * BEYOND;
+  const rows = bars.slice(from, from + slots);
   const move = (event: KeyboardEvent) => {
+    const bar = bars[place];
+    if (bar && inner.get(bar)?.child && event.key === (inner.get(bar)!.open ? "ArrowLeft" : "ArrowRight")) return fold(bar);
     const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 15, PageUp: -15, Home: -bars.length, End: bars.length }[event.key];
     if (!by) return;
     event.preventDefault();
-    const at = bars.findIndex((bar) => String(bar[0]) === chosen);
-    const next = bars[Math.min(bars.length - 1, Math.max(0, at + by))];
-    if (next) choose(String(next[0]));
+    let at = Math.min(bars.length - 1, Math.max(0, place + by));
+    // Steps of other runs have pages of their own.
+    while (bars[at] && inner.get(bars[at]!)?.of) at += Math.sign(by);
+    if (bars[at]) choose(bars[at]!);
   };
   return (
     <div class={`timeline ${line ? "" : "plain"}`}>
-      <div class="rows" ref={box} onScroll={(e) => setTop(e.currentTarget.scrollTop)} tabIndex={0}
-        role="listbox" aria-label="Steps" aria-activedescendant={chosen ? `step-${chosen}` : undefined} onKeyDown={move}>
+      <div class="rows" ref={box} onScroll={(e) => setFirst(Math.floor(e.currentTarget.scrollTop / ROW))} tabIndex={0}
+        role="listbox" aria-label="Steps" aria-activedescendant={place >= 0 ? `step-${chosen}` : undefined} onKeyDown={move}>
         <div class="all" style={{ height: `${bars.length * ROW}px` }}>
           {line && scale.gaps.map((gap) => (
             <div key={gap.since} class={`gap ${gap.left > 0.85 ? "last" : ""}`} style={{ left: `calc(var(--names) + (100% - var(--names)) * ${gap.left})`, width: `calc((100% - var(--names)) * ${gap.width})` }}
@@ -62,27 +80,72 @@ export function Timeline({ bars, began, ended, live, chosen, choose, line }: Pro
             </div>
           ))}
           {rows.map((bar, i) => (
-            <Row key={(from + i) % slots} bar={bar} top={(from + i) * ROW} at={scale.at} ended={ended}
-              chosen={String(bar[0]) === chosen} choose={choose} line={line} place={from + i + 1} of={bars.length} />
+            <Row key={(from + i) % slots} bar={bar} inner={inner.get(bar)} top={(from + i) * ROW} at={scale.at} until={bar[6] ?? ended}
+              chosen={from + i === place} pick={pick} line={line} of={bars.length} />
           ))}
-          {live && line && <div class="now" aria-hidden="true" />}
+          {live && line && <div class="now" aria-hidden="true" title="Now" />}
         </div>
       </div>
-      <Marks bars={bars} top={top} height={height} to={(at) => box.current && (box.current.scrollTop = at * ROW - height / 2)} />
+      <Marks bars={bars} top={first * ROW} height={height} to={(at) => box.current && (box.current.scrollTop = at * ROW - height / 2)} />
     </div>
   );
 }
 
 interface RowProps {
   bar: Bar;
+  inner: Inner | undefined;
   top: number;
   at: (time: number) => number;
-  ended: number;
+  until: number;
   chosen: boolean;
-  choose: (step: string) => void;
+  pick: (bar: Bar, event: Event) => void;
   line: boolean;
-  place: number;
   of: number;
+}
+
+/** One step; it is drawn again only if something of it is another. */
+class Row extends Component<RowProps> {
+  override shouldComponentUpdate(next: RowProps): boolean {
+    for (const name in next) {
+      if (next[name as keyof RowProps] !== this.props[name as keyof RowProps]) return true;
+    }
+    return false;
+  }
+
+  override render({ bar, inner, top, at, until, chosen, pick, line, of }: RowProps) {
+    const [key, name, kind, state, depth, began, over, segments, attempts] = bar;
+    const took = span(until - began);
+    const said = `${name}, ${kind}, ${WORDS[state] ?? state}, ${took}${attempts.length ? `, failed attempts: ${attempts.length}` : ""}`
+      + (inner?.child ? `, its run is ${inner.open ? "shown" : "folded"}` : inner?.of ? ", of the run that was invoked" : "");
+    const end = at(until);
+    return (
+      <div class={`row ${chosen ? "chosen" : ""} ${inner?.of ? "inner" : ""}`} style={{ transform: `translateY(${top}px)` }} role="option" id={`step-${inner?.of ? `${inner.of}-` : ""}${key}`}
+        aria-selected={chosen} aria-label={said} aria-posinset={top / ROW + 1} aria-setsize={of} onClick={(event) => pick(bar, event)}>
+        <div class="name" style={{ paddingLeft: `${10 + depth * 16}px` }}>
+          {inner?.child && <span class="fold" title={inner.open ? "Fold its run (←)" : "Show its run (→)"}>{inner.open ? "▾" : "▸"}</span>}
+          <span class={`icon ${state}`} />
+          <span class="text">{name}</span>
+          <span class="kind">{kind}</span>
+        </div>
+        {line ? (
+          <div class="bars">
+            {segments.map(([what, since, till], i) => {
+              const left = at(since);
+              return (
+                <div key={i} class={`bar ${what} ${what === "running" && over !== null ? state : ""}`} title={segments.length > 1 ? `${WORDS[what] ?? what}: ${span((till ?? until) - since)}` : undefined}
+                  style={{ left: `${left * 100}%`, width: `max(3px, ${(at(till ?? until) - left) * 100}%)` }} />
+              );
+            })}
+            {!segments.length && <div class={`bar running ${state}`} style={{ left: `${at(began) * 100}%`, width: "3px" }} />}
+            {attempts.map((failed) => <div key={failed} class="tick" style={{ left: `${at(failed) * 100}%` }} title="A failed attempt" />)}
+            <span class="took" style={end > 0.8 ? { right: `${(1 - at(began)) * 100}%`, left: "auto" } : { left: `${end * 100}%`, right: "auto" }}>{took}</span>
+          </div>
+        ) : (
+          <div class="facts"><span>{WORDS[state] ?? state}</span><span>{attempts.length ? `${attempts.length} failed` : ""}</span><span class="number">{took}</span></div>
+        )}
+      </div>
+    );
+  }
 }
 
 /** Where in a long run something failed: seen without scrolling. */
@@ -95,39 +158,6 @@ function Marks({ bars, top, height, to }: { bars: Bar[]; top: number; height: nu
     <div class="marks" aria-hidden="true" onClick={(e) => to(Math.floor((e.offsetY / e.currentTarget.clientHeight) * bars.length))}>
       <div class="view" style={{ top: `${(100 * top) / whole}%`, height: `${(100 * height) / whole}%` }} />
       {shown.map((i) => <div key={i} class="mark" style={{ top: `${(100 * i) / bars.length}%` }} />)}
-    </div>
-  );
-}
-
-function Row({ bar, top, at, ended, chosen, choose, line, place, of }: RowProps) {
-  const [key, name, kind, state, depth, began, over, segments, attempts] = bar;
-  const took = span((over ?? ended) - began);
-  const said = `${name}, ${kind}, ${WORDS[state] ?? state}, ${took}${attempts.length ? `, failed attempts: ${attempts.length}` : ""}`;
-  return (
-    <div class={`row ${chosen ? "chosen" : ""}`} style={{ top: `${top}px` }} role="option" id={`step-${key}`}
-      aria-selected={chosen} aria-label={said} aria-posinset={place} aria-setsize={of} onClick={() => choose(String(key))}>
-      <div class="name" style={{ paddingLeft: `${10 + depth * 16}px` }}>
-        <Chip state={state} word="" />
-        <span class="text">{name}</span>
-        <span class="kind">{kind}</span>
-      </div>
-      {line ? (
-        <div class="bars">
-          {segments.map(([what, since, until], i) => {
-            const left = at(since);
-            return (
-              <div key={i} class={`bar ${what} ${what === "running" && over !== null ? state : ""}`} title={`${WORDS[what] ?? what}: ${span((until ?? ended) - since)}`}
-                style={{ left: `${left * 100}%`, width: `max(3px, ${(at(until ?? ended) - left) * 100}%)` }} />
-            );
-          })}
-          {!segments.length && <div class={`bar running ${state}`} style={{ left: `${at(began) * 100}%`, width: "3px" }} />}
-          {attempts.map((failed) => <div key={failed} class="tick" style={{ left: `${at(failed) * 100}%` }} title="A failed attempt" />)}
-          <span class={`took ${at(over ?? ended) > 0.8 ? "before" : ""}`}
-            style={at(over ?? ended) > 0.8 ? { right: `${(1 - at(began)) * 100}%` } : { left: `${at(over ?? ended) * 100}%` }}>{took}</span>
-        </div>
-      ) : (
-        <div class="facts"><span>{WORDS[state] ?? state}</span><span>{attempts.length ? `${attempts.length} failed` : ""}</span><span class="number">{took}</span></div>
-      )}
     </div>
   );
 }

@@ -78,19 +78,18 @@ export function useAsked<T>(path: string | null, concerns: Concerns = everything
 /** A run; of its steps only those are asked again that have changed. */
 export function useRun(id: string): Asked<Run> {
   const [state, setState] = useState<{ data: Run | null; error: Failed | null }>({ data: null, error: null });
-  const known = useRef<{ run: Run; at: Map<string, number> } | null>(null);
+  const known = useRef<{ run: Run; at: Map<string, number> | null } | null>(null);
   const look = async (signal: AbortSignal) => {
     const old = known.current;
     try {
       const run = await get<Run>(`runs/${part(id)}${old?.run.seq ? `?after=${old.run.seq}` : ""}`, signal);
       if (signal.aborted) return;
-      let at = old?.at ?? new Map<string, number>();
+      let at = null;
       if (run.partial && old) {
-        const steps = [...old.run.steps];
+        at = old.at ?? new Map(old.run.steps.map((bar, i) => [String(bar[0]), i]));
+        const steps = run.steps.length ? [...old.run.steps] : old.run.steps;
         for (const bar of run.steps) put(steps, at, bar);
         run.steps = steps;
-      } else {
-        at = new Map(run.steps.map((bar, i) => [String(bar[0]), i]));
       }
       known.current = { run, at };
       setState({ data: run, error: null });
@@ -105,6 +104,17 @@ export function useRun(id: string): Asked<Run> {
     look, ({ workflowRunId }) => workflowRunId === id || children.has(workflowRunId ?? ""), [id],
   );
   return { ...state, again };
+}
+
+/** Runs that were invoked, while their steps are shown inside those that invoked them. */
+export function useRuns(ids: string[]): Map<string, Run> {
+  const [runs, setRuns] = useState<Map<string, Run>>(new Map());
+  const look = async (signal: AbortSignal) => {
+    const found = await Promise.all(ids.map((id) => get<Run>(`runs/${part(id)}`, signal).catch(() => null)));
+    if (!signal.aborted) setRuns(new Map(found.flatMap((run) => (run ? [[run.runId, run]] : []))));
+  };
+  useLook(look, ({ workflowRunId }) => ids.includes(workflowRunId ?? ""), [ids.join()]);
+  return runs;
 }
 
 function put(steps: Bar[], at: Map<string, number>, bar: Bar): void {

@@ -16,6 +16,9 @@ export function span(ms: number): string {
   return parts.join(" ");
 }
 
+/** A whole number for reading; what browsers have for it takes 20 ms to begin. */
+export const count = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
+
 /** How long ago. */
 export function ago(at: number, now: number): string {
   const ms = now - at;
