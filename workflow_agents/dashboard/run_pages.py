@@ -2,15 +2,17 @@
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow_agents.core.lifecycle import Phase, is_ended
+from workflow_agents.dashboard.code_places import place_of
 from workflow_agents.dashboard.conversation import Said, conversation, is_model_call
 from workflow_agents.dashboard.explain import Flow, Standing, explain
 from workflow_agents.dashboard.health import Ran, health
 from workflow_agents.dashboard.remote_steps import remote_bars, remote_step
+from workflow_agents.dashboard.step_pages import remote_step_page, step_page
 from workflow_agents.dashboard.timeline import Bar, Steps, members
 from workflow_agents.errors import NotFound
 from workflow_agents.protocol.history import StepKey
@@ -139,36 +141,17 @@ class RunPages:
             found = remote_step(groups, str(key))
             if found is None:
                 raise _no_step(run_id, key)
-            return _remote_step(found)
+            return remote_step_page(found)
         entries = self._entries_of(row, key)
         if not entries:
             raise _no_step(run_id, key)
-        log = self._engine.admin.steps(row, entries)
-        step = log[0]
-        request = step.request
-        return {
-            "step": step.step,
-            "name": step.name,
-            "type": step.type,
-            "state": step.state,
-            "out": step.out,
-            "waitsFor": step.waits_for,
-            "retries": step.retries,
-            "attempts": [
-                [e.at, e.data]
-                for e in entries
-                if e.kind in {"STEP_RETRY", "STEP_FAILED", "STEP_ATTEMPT_FAILED"}
-            ],
-            "request": None
-            if request is None
-            else {
-                "method": request.method,
-                "url": request.url,
-                "headers": dict(request.headers),
-                "body": request.body,
-                "bytes": request.body_bytes,
-            },
-        }
+        step = self._engine.admin.steps(row, entries)[0]
+        bar = self._steps(row).bar(step.step, self._engine.clock.now_ms())
+        served: Any = self._engine.workflows.get(row.workflow)
+        # What the engine serves need not be one of ours.
+        function = getattr(getattr(served, "workflow", None), "function", None)
+        place = None if function is None else place_of(function, step.name)
+        return step_page(step, entries, bar, None if place is None else place._asdict())
 
     def conversation(self, run_id: str) -> dict[str, Any]:
         """What was said in a run of agents, with what it cost.
@@ -311,43 +294,6 @@ def _bar(bar: Bar) -> tuple[Any, ...]:
 
 def _side(bar: Bar | None) -> list[Any] | None:
     return None if bar is None else [bar.name, bar.kind, bar.state, bar.began, bar.ended]
-
-
-def _remote_step(step: Mapping[str, Any]) -> dict[str, Any]:
-    url = step.get("callUrl")
-    waits = {n: v for n, v in step.items() if n.startswith(("wait", "sleep", "invoked"))}
-    out = step.get("out", step.get("callResponseBody"))
-    given = cast("dict[str, list[str]]", step.get("callHeaders") or {})
-    headers = {name: ", ".join(values) for name, values in given.items()}
-    return {
-        "step": step.get("stepId"),
-        "name": step.get("stepName"),
-        "type": step.get("stepType"),
-        "state": step.get("state"),
-        "out": _plain(out),
-        "waitsFor": waits or None,
-        "retries": len(step.get("errors", ())),
-        "attempts": [[error.get("time"), error] for error in step.get("errors", ())],
-        "request": None
-        if url is None
-        else {
-            "method": step.get("callMethod"),
-            "url": url,
-            "headers": headers,
-            "body": _plain(step.get("callBody")),
-            "bytes": len(step.get("callBody") or ""),
-        },
-    }
-
-
-def _plain(text: Any) -> Any:
-    """JSON that stands in a text, as data."""
-    if not isinstance(text, str):
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _said(said: Said, cost: Decimal | None) -> dict[str, Any]:

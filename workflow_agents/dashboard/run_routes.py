@@ -5,6 +5,7 @@ from typing import Any
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.options import RunOptions
 from workflow_agents.dashboard.asking import Ask, Row, text_in
+from workflow_agents.dashboard.payloads import described, payload_type, wrong_in
 from workflow_agents.dashboard.run_pages import STATES, RunPages
 from workflow_agents.protocol.codec import encode
 from workflow_agents.store.sqlite_pages import RunsWanted
@@ -40,6 +41,8 @@ def routes(pages: RunPages) -> tuple[Row, ...]:
         Row("GET", "/api/runs", listed),
         Row("POST", "/api/runs", _start),
         Row("GET", "/api/compare", compare),
+        Row("GET", "/api/payload", _schema),
+        Row("POST", "/api/payload", _check),
         Row("GET", "/api/runs/{run_id}", run),
         Row("GET", "/api/runs/{run_id}/conversation", conversation),
         Row("GET", "/api/runs/{run_id}/steps/{step:path}", step),
@@ -59,6 +62,18 @@ def _wanted(ask: Ask) -> RunsWanted:
         ask.asked("find"),
         ask.number("before"),
     )
+
+
+async def _schema(ask: Ask) -> Any:
+    """What the payload of a workflow is to be."""
+    return described(payload_type(ask.engine, ask.asked("workflow") or ""))
+
+
+async def _check(ask: Ask) -> Any:
+    """What is wrong with a payload, before it is sent."""
+    given = await ask.body()
+    declared = payload_type(ask.engine, text_in(given, "workflow"))
+    return {"wrong": wrong_in(declared, given.get("payload"))}
 
 
 async def _start(ask: Ask) -> Any:

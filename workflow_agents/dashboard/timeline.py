@@ -160,6 +160,11 @@ class Steps:
         """All of them, in the order in which they were first heard of."""
         return [s if isinstance(s, Bar) else s.bar(now) for s in self._steps.values()]
 
+    def bar(self, key: StepKey, now: int) -> Bar:
+        """One of them."""
+        step = self._steps[key]
+        return step if isinstance(step, Bar) else step.bar(now)
+
     def going(self, now: int) -> list[Bar]:
         """Those that go on."""
         return [s.bar(now) for s in self._steps.values() if not isinstance(s, Bar)]

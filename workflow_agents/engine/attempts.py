@@ -13,6 +13,7 @@ from workflow_agents.core.acceptance import shortcoming
 from workflow_agents.core.failures import failure_of, to_json
 from workflow_agents.core.journal import Failure
 from workflow_agents.core.pauses import PAUSE_LIMIT_MS, is_refused
+from workflow_agents.core.redaction import shown_headers
 from workflow_agents.core.retry import Retry, RetryPolicy, after_failure, delay_of, retry_after_ms
 from workflow_agents.engine.ends import (
     CALLBACK_FAIL,
@@ -42,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 _STORE_RETRY_S = 0.25
 _SHOWN_BYTES = 4_000
+_SHOWN_HEADERS = 32
+_SHOWN_OF_HEADER = 200
 
 
 class Attempts:
@@ -112,7 +115,8 @@ class Attempts:
             if isinstance(decision, Retry):
                 until = now + decision.after_ms
                 why = {"error": failure.message} if answer is None and failure else {}
-                why |= {} if answer is None else {"status": answer.status, "error": lack}
+                if answer is not None:
+                    why |= {"status": answer.status, "error": lack, **_told_of(answer)}
                 told = encode({**why, "attempts": row.attempt - row.refusals, "until": until})
                 kind, type_, step = EntryKind.STEP_RETRY, StepKind.CALL, row.step
                 entry = Entry(row.run, now, kind, type_, step, data=told)
@@ -121,10 +125,14 @@ class Attempts:
         if answer is not None and lack is not None and (data.get("raise") or answer.status < 300):
             text = answer.body[:_SHOWN_BYTES].decode("utf-8", "replace")
             message = f"WA301 {data['url']} {lack}"
-            failure = Failure("RemoteError", message, answer.status, detail={"body": text})
+            detail = {"body": text, **_told_of(answer)}
+            failure = Failure("RemoteError", message, answer.status, detail=detail)
         if answer is not None and failure is None:
             content_type = ",".join(answer.headers.get("content-type", []))
-            outcome = stored_answer(answer.status, answer.headers, answer.body, content_type)
+            timing = None if answer.timing is None else answer.timing.told()
+            outcome = stored_answer(
+                answer.status, answer.headers, answer.body, content_type, timing
+            )
         else:
             lost = failure or Failure("RemoteError", "WA301 no answer")
             outcome = encode(to_json(lost, attempts=row.attempt - row.refusals))
@@ -265,6 +273,15 @@ class Attempts:
         )
         if not 200 <= answer.status < 300:
             raise NoAnswer(f"{url} answered {answer.status}")
+
+
+def _told_of(answer: HttpResponse) -> dict[str, Any]:
+    """What is kept of an answer over a network that was not good: its headers, and its times."""
+    if answer.timing is None:
+        return {}
+    first = list(answer.headers.items())[:_SHOWN_HEADERS]
+    headers = {name: ", ".join(given)[:_SHOWN_OF_HEADER] for name, given in first}
+    return {"header": shown_headers(headers), "timing": answer.timing.told()}
 
 
 def _unanswered(error: NoAnswer, url: str) -> Failure:

@@ -19,6 +19,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
@@ -39,8 +40,25 @@ STALE_S = 1.0
 """A connection that is closed when it is used again says so within a round trip."""
 
 _TIMES = 4
-_dialled: ContextVar[list[str]] = ContextVar("_dialled")
-"""The addresses for which the request of this context has opened a connection."""
+
+
+class Trial:
+    """One sending of a request, and what it took to connect.
+
+    Attributes:
+        dialled: the addresses for which it has opened a connection.
+        connect_s: until it had one, in seconds.
+    """
+
+    __slots__ = ("connect_s", "dialled")
+
+    def __init__(self) -> None:
+        self.dialled: list[str] = []
+        self.connect_s = 0.0
+
+
+trial: ContextVar[Trial] = ContextVar("trial")
+"""That of the request of this context."""
 
 _BROKEN = (
     aiohttp.ClientOSError,
@@ -63,7 +81,7 @@ class Disconnected(aiohttp.ClientError):
 
 def open_session(policy: EgressPolicy, connect_ms: int) -> aiohttp.ClientSession:
     """Connections that are kept, and nothing else: no cookies, no proxies, no redirects."""
-    connector = aiohttp.TCPConnector(
+    connector = _Connector(
         limit=0,
         resolver=CheckedResolver(policy),
         socket_factory=partial(_socket, policy),
@@ -78,6 +96,19 @@ def open_session(policy: EgressPolicy, connect_ms: int) -> aiohttp.ClientSession
         max_line_size=_HEAD_BYTES,
         max_field_size=_HEAD_BYTES,
     )
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Notes how long a request has waited for its connection."""
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        connection = await super().connect(req, traces, timeout)
+        trial.get().connect_s = loop.time() - began
+        return connection
 
 
 def url_of(checked: Checked) -> URL:
@@ -103,8 +134,8 @@ async def send_again_if_stale(
     """
     loop = asyncio.get_running_loop()
     for times_left in reversed(range(_TIMES)):
-        dialled: list[str] = []
-        _dialled.set(dialled)
+        this = Trial()
+        trial.set(this)
         began = loop.time()
         try:
             return await handler(request)
@@ -113,7 +144,7 @@ async def send_again_if_stale(
         except _BROKEN as error:
             # In place of a text, the error has what was read of the head.
             silent = isinstance(getattr(error, "message", ""), str)
-            stale = silent and not dialled and loop.time() - began < STALE_S
+            stale = silent and not this.dialled and loop.time() - began < STALE_S
             if not stale or not times_left or not (may_repeat is None or may_repeat()):
                 raise Disconnected from error
     raise AssertionError  # the last time has returned or raised
@@ -193,7 +224,7 @@ def _socket(policy: EgressPolicy, info: tuple[Any, ...]) -> socket.socket:
     """The socket for an address that is dialled next: nothing is dialled without it."""
     family, type_, proto, _name, address = info
     check(str(address[0]), int(address[1]), policy, str(address[0]))
-    _dialled.get().append(str(address[0]))
+    trial.get().dialled.append(str(address[0]))
     return socket.socket(family=family, type=type_, proto=proto)
 
 

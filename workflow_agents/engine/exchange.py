@@ -15,14 +15,22 @@ from aiohttp.http_exceptions import HttpProcessingError
 from workflow_agents.certificates import tls
 from workflow_agents.engine.decoding import ACCEPTED, BrokenEncoding, Decoder
 from workflow_agents.engine.dialing import (
+    Trial,
     no_answer,
     open_session,
     refused,
     send_again_if_stale,
+    trial,
     url_of,
 )
 from workflow_agents.engine.egress import OPEN, EgressPolicy, checked_url
-from workflow_agents.engine.http_out import BodyReader, HttpRequest, HttpResponse, NoAnswer
+from workflow_agents.engine.http_out import (
+    BodyReader,
+    HttpRequest,
+    HttpResponse,
+    NoAnswer,
+    Timing,
+)
 from workflow_agents.errors import RemoteError
 
 _OF_THE_CONNECTION = frozenset(
@@ -72,6 +80,8 @@ class Exchange:
             raise refused(error) from None
         headers = _headers(request)
         body = request.body if len(request.body) <= _AT_ONCE_BYTES else io.BytesIO(request.body)
+        now = asyncio.get_running_loop().time
+        began = now()
         try:
             async with asyncio.timeout(request.timeout_ms / 1000):
                 answer = await self._session.request(
@@ -83,8 +93,11 @@ class Exchange:
                     middlewares=(partial(send_again_if_stale, request.may_repeat),),
                     ssl=tls() if url.scheme == "https" else True,
                 )
+                headed = now()
                 try:
-                    return await self._receive(answer, request.reader)
+                    found, received = await self._receive(answer, request.reader)
+                    timing = _timing(trial.get(), headed - began, now() - headed)
+                    return HttpResponse(answer.status, found, received, timing)
                 finally:
                     # Only what was read to its end is used again.
                     if not answer.closed:
@@ -100,16 +113,17 @@ class Exchange:
 
     async def _receive(
         self, answer: aiohttp.ClientResponse, reader: BodyReader | None
-    ) -> HttpResponse:
+    ) -> tuple[dict[str, list[str]], bytes]:
+        """Its headers and its body, unless that was given to the reader."""
         found: dict[str, list[str]] = {}
         for name, value in answer.raw_headers:
             found.setdefault(_text(name).lower(), []).append(_text(value))
         if reader is not None and reader.begins(answer.status, found):
             await self._feed(answer, found, reader)
-            return HttpResponse(answer.status, found)
+            return found, b""
         parts: list[bytes] = []
         await _read(answer, found, self._max_bytes, parts.append)
-        return HttpResponse(answer.status, found, b"".join(parts))
+        return found, b"".join(parts)
 
     async def _feed(
         self, answer: aiohttp.ClientResponse, found: dict[str, list[str]], reader: BodyReader
@@ -150,6 +164,12 @@ async def _read(
         if decoder.over:
             raise NoAnswer(f"the answer is over the limit of {max_bytes:,} bytes", final=True)
     decoder.end()
+
+
+def _timing(this: Trial, head_s: float, body_s: float) -> Timing:
+    first = round((head_s - this.connect_s) * 1000)
+    connect = round(this.connect_s * 1000) if this.dialled else None
+    return Timing(connect, max(0, first), round(body_s * 1000))
 
 
 def _headers(request: HttpRequest) -> dict[str, str]:

@@ -6,7 +6,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from workflow_agents.errors import WorkflowAgentsError
 
@@ -52,13 +52,37 @@ class HttpRequest:
     may_repeat: Callable[[], bool] | None = None
 
 
+class Timing(NamedTuple):
+    """How long the parts of an exchange took, in milliseconds.
+
+    Attributes:
+        connect: until there was a connection, name and TLS included; None: one was kept.
+        first: from then until the head of the answer.
+        body: from then until its end.
+    """
+
+    connect: int | None
+    first: int
+    body: int
+
+    def told(self) -> dict[str, int]:
+        """As it is recorded."""
+        kept = {} if self.connect is None else {"connect": self.connect}
+        return {**kept, "first": self.first, "body": self.body}
+
+
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An answer as it was received; header names in lower case."""
+    """An answer as it was received; header names in lower case.
+
+    Attributes:
+        timing: how long it took; None: whoever answered does not know.
+    """
 
     status: int
     headers: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     body: bytes = b""
+    timing: Timing | None = None
 
 
 class NoAnswer(Exception):

@@ -207,15 +207,22 @@ _TEXT_TYPES = (
 
 
 def stored_answer(
-    status: int, headers: Mapping[str, Sequence[str]], content: bytes, content_type: str
+    status: int,
+    headers: Mapping[str, Sequence[str]],
+    content: bytes,
+    content_type: str,
+    timing: Mapping[str, int] | None = None,
 ) -> bytes:
     """The recorded result of a call.
 
     A JSON body is recorded as part of it, not as text within its text: its texts then have the
     bytes that they have in every other document, in the next request of a conversation for one,
-    and are stored once. So it is with {"status": 200, "header": {...}, "json": {...}}.
+    and are stored once. So it is with {"status": 200, "header": {...}, "json": {...}}. Where it
+    is known how long the parts of the exchange took, they stand in "timing", in milliseconds.
     """
     answer: dict[str, Any] = {"status": status, "header": headers}
+    if timing is not None:
+        answer["timing"] = timing
     if content.startswith((b"{", b"[")):
         try:
             return encode({**answer, "json": decode(content)})

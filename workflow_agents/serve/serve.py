@@ -379,10 +379,14 @@ def _check_engine_options(path: object, synchronous: object, limits: object) -> 
 
 
 class _OnEngine:
-    """A workflow as the engine asks for it: `engine.served.Served`."""
+    """A workflow as the engine asks for it: `engine.served.Served`.
+
+    Attributes:
+        workflow: itself, for whoever shows what it is.
+    """
 
     def __init__(self, workflow: Workflow, engine: DurableEngine) -> None:
-        self._workflow = workflow
+        self.workflow = workflow
         self._engine = engine
         self.path = workflow.path
         self.options = workflow.options
@@ -393,11 +397,11 @@ class _OnEngine:
     ) -> Any:
         """See `Served.invoke`."""
         task_context: Context = self._engine.fresh_context()
-        return self._workflow.invoke(
+        return self.workflow.invoke(
             run, options, history, journal, keeper, gate=gate, task_context=task_context
         )
 
     async def on_failure(self, run: Any, options: Any, failure: dict[str, Any]) -> Any:
         """See `Served.on_failure`."""
         nobody: Any = None
-        return await self._workflow.on_failure(run, options, failure, journal=nobody, keeper=nobody)
+        return await self.workflow.on_failure(run, options, failure, journal=nobody, keeper=nobody)

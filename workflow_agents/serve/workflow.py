@@ -98,6 +98,11 @@ class Workflow:
         return self._function
 
     @property
+    def payload_type(self) -> Any:
+        """What its payload is declared to be; None: anything."""
+        return self._schema
+
+    @property
     def has_failure_function(self) -> bool:
         """Whether something is to be called when a run has failed."""
         return self._failure_function is not None

@@ -59,15 +59,38 @@ export interface Run {
   now: number;
 }
 
+export interface Attempt {
+  number: number;
+  state: "success" | "failed" | "running";
+  began?: number;
+  at?: number;
+  /** what of it took how long, in ms */
+  phases: [string, number][];
+  /** its connection had been kept */
+  kept?: boolean;
+  status?: number;
+  header?: Record<string, string>;
+  error?: string;
+  message?: string;
+  where?: string;
+  until?: number;
+  body?: string;
+  more?: Record<string, unknown>;
+}
+
 export interface Step {
   step: Key;
   name: string;
   type: string;
   state: string;
   out: unknown;
+  failure: unknown;
   waitsFor: unknown;
   retries: number;
-  attempts: [number, Record<string, unknown> | null][];
+  attempts: Attempt[];
+  /** place in the feed, when, what, what was told */
+  logs: [number, number, string, unknown][];
+  code: { handler: string; file: string; line: number; text: string; exact: boolean } | null;
   request: {
     method: string;
     url: string;

@@ -2,7 +2,8 @@
 import { useState } from "preact/hooks";
 import { part, runPath, type Key, type State, type Step } from "./api";
 import { Diff } from "./approvals";
-import { At, Chip, Empty, Trouble, Value } from "./parts";
+import { Value } from "./json";
+import { At, Chip, Empty, Trouble } from "./parts";
 import { ask, usePlace } from "./route";
 import { nothing, useAsked, useTitle } from "./use";
 import { pretty, span } from "./words";

@@ -1,7 +1,8 @@
 /** What was said in a run of agents. What models and tools say is text, and nothing else. */
 import { useEffect, useState } from "preact/hooks";
 import { base, part, type Key, type Run, type Step } from "./api";
-import { Empty, Trouble, Value } from "./parts";
+import { Value } from "./json";
+import { Empty, Trouble } from "./parts";
 import { ask } from "./route";
 import { useAsked } from "./use";
 import { bytes, formatted } from "./words";

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Failed, base, session } from "./api";
 import { useNow } from "./use";
-import { ago, clock, pretty, span, times } from "./words";
+import { ago, clock, span, times } from "./words";
 
 const RING = "M14 8a6 6 0 1 1-12 0a6 6 0 0 1 12 0z";
 const ICONS: Record<string, string> = {
@@ -65,31 +65,6 @@ export function Copy({ text, label }: { text: string; label: string }) {
 export const Command = ({ text }: { text: string }) => (
   <div class="command"><pre tabIndex={0} aria-label="A command">{text}</pre><Copy text={text} label="copy" /></div>
 );
-
-const SHOWN = 64_000;
-
-/** A value as JSON; what is long is cut until it is asked for, and can be searched. */
-export function Value({ value, label = "Value" }: { value: unknown; label?: string }) {
-  const [whole, setWhole] = useState(false);
-  const [find, setFind] = useState("");
-  const text = pretty(value);
-  const cut = !whole && text.length > SHOWN;
-  const lines = find ? text.split("\n").filter((line) => line.toLowerCase().includes(find.toLowerCase())) : null;
-  return (
-    <div class="value">
-      <div class="tools">
-        {text.length > 1_500 && <input type="search" aria-label="Show lines with" placeholder="find" value={find} onInput={(e) => setFind(e.currentTarget.value)} />}
-        <Copy text={text} label="copy" />
-      </div>
-      <pre tabIndex={0} aria-label={label}>{lines ? lines.slice(0, 1_000).join("\n") || "no line has it" : cut ? text.slice(0, SHOWN) : text}</pre>
-      {cut && (
-        <button type="button" class="quiet" onClick={() => setWhole(true)}>
-          {(text.length / 1e6).toFixed(1)} MB: show all of it
-        </button>
-      )}
-    </div>
-  );
-}
 
 /** What went wrong, and that it is tried again by itself. */
 export function Trouble({ error }: { error: Failed }) {

@@ -4,7 +4,8 @@ import { Failed, base, part, post, runPath, session, type Bar, type Run } from "
 import { Diff } from "./approvals";
 import { Conversation } from "./conversation";
 import { Inspector } from "./inspector";
-import { Ago, Chip, Copy, Dialog, Empty, Sure, Trouble, Value, Wrong, doing, parsed } from "./parts";
+import { Value } from "./json";
+import { Ago, Chip, Copy, Dialog, Empty, Sure, Trouble, Wrong, doing, parsed } from "./parts";
 import { ask, go, usePlace } from "./route";
 import { Timeline, type Inner } from "./timeline";
 import { useKeys, useNow, useRun, useRuns, useTitle } from "./use";
@@ -34,7 +35,7 @@ export function RunPage({ id }: { id: string }) {
   const fork = (step: string | null) => mayFork && setDialog({ step });
   const cancel = () => doing(() => post(`runs/${part(id)}/cancel`), "It is cancelled", again);
   useKeys({
-    Escape: () => ask({ step: null, tab: null }),
+    Escape: () => ask({ step: null, tab: null, attempt: null }),
     1: () => ask({ view: null }), 2: () => ask({ view: "steps" }), 3: () => run?.agent && ask({ view: "conversation" }),
     4: () => ask({ view: "input and result" }),
     r: () => fork(null), f: () => bar && fork(String(bar[0])), c: () => live && setSure(true),
@@ -105,7 +106,7 @@ export function RunPage({ id }: { id: string }) {
                 ask({ inside: open ? opened.split(" ").filter((id) => id !== child).join(" ") : `${opened} ${child}`.trim() }, true);
               }} />
           ) : <Empty><p>It has come to no step yet.</p></Empty>}
-          {bar && <Inspector key={chosen} runId={run.runId} bar={bar} seq={run.seq} tab={query.get("tab") ?? ""}
+          {bar && <Inspector key={chosen} runId={run.runId} bar={bar} seq={run.seq} tab={query.get("tab") ?? ""} attempt={query.get("attempt")}
             child={run.children.find(([step]) => String(step) === chosen)?.[1] ?? null} fork={mayFork ? () => fork(String(bar[0])) : null} />}
         </div>
       )}
