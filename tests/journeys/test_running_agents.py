@@ -94,6 +94,37 @@ async def test_with_await_and_by_its_handle(model) -> None:
         assert by_path["text"] == first.text
 
 
+async def test_a_fork_asks_another_model_with_another_prompt(model) -> None:
+    asks_then_answers(model)
+    clerk = agent_of(model, background="You find orders.", tools=[find_order])
+    async with Engine(":memory:") as engine:
+        run = await engine.client.trigger(clerk, {"prompt": "Where is order 7?"})
+        await run.result()
+        steps = (await run.log()).steps
+        model.requests.clear()
+
+        last = await run.fork(steps[2].step, model="gpt-4o-mini", system="Be short.")
+        await last.result()
+        [request] = model.requests
+        assert request.body["model"] == "gpt-4o-mini"
+        assert [m["content"] for m in request.messages[:2]] == ["Be short.", "Where is order 7?"]
+        model.requests.clear()
+
+        first = await run.fork(steps[0].step, model="gpt-4o-mini", prompt="And order 8?")
+        await first.result()
+        assert [r.body["model"] for r in model.requests] == ["gpt-4o-mini"] * 2
+        assert {r.messages[1]["content"] for r in model.requests} == {"And order 8?"}
+        feed = [entry async for entry in first.feed()]
+        asks = {"clerk": {"model": "gpt-4o-mini", "prompt": "And order 8?", "at": 1}}
+        assert feed[0].data == {"forkedFrom": run.run_id, "step": steps[0].step, "asks": asks}
+        # A fork of the fork goes on asking as it did.
+        model.requests.clear()
+        await (await first.fork(steps[2].step)).result()
+        assert model.requests[0].body["model"] == "gpt-4o-mini"
+        with pytest.raises(ConfigurationError, match="a step that asks a model"):
+            await run.fork(steps[1].step, model="gpt-4o-mini")
+
+
 def test_an_agent_that_is_defined_again_takes_the_place_of_the_one_before(model) -> None:
     model.when(lambda _request: True, lambda request: request.messages[0]["content"], repeat=True)
     with Engine(":memory:") as engine:

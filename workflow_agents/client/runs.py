@@ -126,6 +126,9 @@ class AsyncRunHandle:
         *,
         result: Any = UNCHANGED,
         body: Any = UNCHANGED,
+        model: str | None = None,
+        system: str | None = None,
+        prompt: str | None = None,
         retries: int | None = None,
         retry_delay: str | None = None,
         flow_control: "FlowControl | None" = None,
@@ -142,6 +145,10 @@ class AsyncRunHandle:
             result: gives the step this result in place of running it: the reply of another
                 model, a corrected value.
             body: another payload. The steps that are taken over stay as they were.
+            model: of a step that asks a model: another one of the same provider, for this call
+                and all later ones of its agent.
+            system: other instructions, likewise.
+            prompt: in place of what the user has said last before this step, likewise.
             retries: of the new run; default: as this one, like the rest.
             retry_delay: an expression in milliseconds.
             flow_control: a key whose limits the new run waits for.
@@ -157,7 +164,14 @@ class AsyncRunHandle:
         options = RunOptions.checked(
             retries=retries, retry_delay=retry_delay, flow_control=flow_control, label=label
         )
-        done = await self._backend.fork(self.run_id, options, step=step, body=content, result=given)
+        ask = None
+        if model is not None or system is not None or prompt is not None:
+            from workflow_agents.core.model_asks import checked_ask
+
+            ask = checked_ask(model, system, prompt)
+        done = await self._backend.fork(
+            self.run_id, options, step=step, body=content, result=given, ask=ask
+        )
         return AsyncRunHandle(self._backend, done.run_id)
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from workflow_agents.protocol.history import StepKey
 
 if TYPE_CHECKING:
     from workflow_agents.core.logs import RunLog
+    from workflow_agents.core.model_asks import ModelAsk
     from workflow_agents.core.operations import Operations
     from workflow_agents.core.step_logs import FeedEntry
     from workflow_agents.core.stream_events import StreamEvent
@@ -184,6 +185,7 @@ class Backend(Protocol):
         step: StepKey | None,
         body: bytes | None,
         result: bytes | None,
+        ask: "ModelAsk | None",
     ) -> TriggeredRun:
         """A new run with the beginning of another."""
         ...

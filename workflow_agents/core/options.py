@@ -28,6 +28,7 @@ class RunOptions:
         url: where the run was started from, as the workflow sees it.
         origin: the first of the runs that were resumed one after the other; None: this one.
         checkpoints: its function is called elsewhere, and what that comes to is sent here.
+        asks: what a fork asks models otherwise, by the name of the agent; see `model_asks`.
     """
 
     retries: int | None = None
@@ -41,6 +42,7 @@ class RunOptions:
     url: str | None = None
     origin: str | None = None
     checkpoints: bool = False
+    asks: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
     def checked(
@@ -105,6 +107,7 @@ class RunOptions:
             url=self.url,
             origin=self.origin,
             checkpoints=self.checkpoints,
+            asks=self.asks or default.asks,
         )
 
     @property

@@ -3,6 +3,7 @@
 from typing import Any
 
 from workflow_agents.core.bad_options import wrong_option
+from workflow_agents.core.model_asks import checked_ask
 from workflow_agents.core.options import RunOptions
 from workflow_agents.dashboard.asking import Ask, Row, text_in
 from workflow_agents.dashboard.payloads import described, payload_type, wrong_in
@@ -100,5 +101,6 @@ async def _fork(ask: Ask) -> Any:
         step=step,
         body=encode(given["payload"]) if "payload" in given else None,
         result=encode(given["result"]) if "result" in given else None,
+        ask=checked_ask(*(given.get(name) for name in ("model", "system", "prompt"))),
     )
     return {"runId": made.run_id}

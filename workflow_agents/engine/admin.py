@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.lifecycle import Phase, wire_state
 from workflow_agents.core.logs import RunLog
 from workflow_agents.core.options import RunOptions
@@ -26,6 +27,7 @@ from workflow_agents.store.interface import DeadLetterRow, FeedRow, RunRow
 
 if TYPE_CHECKING:
     from workflow_agents.core.logs import Steps
+    from workflow_agents.core.model_asks import ModelAsk
     from workflow_agents.core.step_logs import FeedEntry
     from workflow_agents.engine.engine import DurableEngine
 
@@ -194,6 +196,7 @@ class Admin:
         step: StepKey | None,
         body: bytes | None,
         result: bytes | None,
+        ask: "ModelAsk | None" = None,
     ) -> Triggered:
         """A new run that begins with what this one had recorded before a step.
 
@@ -203,9 +206,11 @@ class Admin:
             step: its key or name; None: from the top.
             body: another input; None: the same.
             result: is the outcome of the step, which then does not run; None: it runs again.
+            ask: what this step, and what its agent asks of models later, is to ask otherwise.
 
         Raises:
             NotFound: WA606, no such run; WA212, no such step.
+            ConfigurationError: WA102, the step asks no model.
         """
         from workflow_agents.core.forks import found, left_out_from
 
@@ -216,7 +221,11 @@ class Admin:
         instead = None
         if at is not None and result is not None:
             instead = Recorded(at.key, at.kind, at.name, ok=True, data=result)
-        lineage = {"forkedFrom": row.run_id, "step": key}
+        lineage: dict[str, Any] = {"forkedFrom": row.run_id, "step": key}
+        asks: dict[str, Any] = {}
+        if ask is not None:
+            asks = self._asks(row, at, ask)
+            lineage["asks"] = asks
         stored = RunOptions.from_json(json.loads(row.options)) if row.options else RunOptions()
         return await self._engine.intake.trigger(
             row.workflow,
@@ -226,9 +235,22 @@ class Admin:
                 depth=stored.depth,
                 url=stored.url,
                 checkpoints=stored.checkpoints,
+                asks={**stored.asks, **asks},
             ),
             inherit=Inheritance(row.id, left_out_from(recorded, key), lineage, instead),
         )
+
+    def _asks(self, row: RunRow, at: Recorded | None, ask: "ModelAsk") -> dict[str, Any]:
+        from workflow_agents.core.model_asks import agent_of, kept_ask
+
+        if at is None:
+            raise wrong_option("step", "the step from which on models are asked otherwise", None)
+        entries = [e for e in self.entries(row) if e.step == at.key]
+        request = self.steps(row, entries)[0].request
+        where = f"{at.key!r} {at.name!r}"
+        if request is None:
+            raise wrong_option("step", "a step that asks a model", where)
+        return {agent_of(request.headers): kept_ask(ask, request.body, where=where)}
 
     def _resumed(self, row: RunRow) -> Inheritance:
         from workflow_agents.core.resume import left_out

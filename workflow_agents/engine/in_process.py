@@ -18,6 +18,7 @@ from workflow_agents.protocol.history import StepKey
 from workflow_agents.store.interface import DeadLetterRow
 
 if TYPE_CHECKING:
+    from workflow_agents.core.model_asks import ModelAsk
     from workflow_agents.core.step_logs import FeedEntry
     from workflow_agents.core.stream_events import StreamEvent
     from workflow_agents.core.workflow_events import WorkflowEvent
@@ -288,10 +289,13 @@ class InProcess:
         step: StepKey | None,
         body: bytes | None,
         result: bytes | None,
+        ask: "ModelAsk | None",
     ) -> Triggered:
         """See `Admin.fork`."""
         self._engine.ensure_running()
-        return await self._engine.admin.fork(run_id, options, step=step, body=body, result=result)
+        return await self._engine.admin.fork(
+            run_id, options, step=step, body=body, result=result, ask=ask
+        )
 
     async def delete_letter(self, dlq_id: str) -> None:
         """See `Admin.delete_letter`."""

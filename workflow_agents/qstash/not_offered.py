@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from workflow_agents.core.model_asks import ModelAsk
 from workflow_agents.core.options import RunOptions
 from workflow_agents.core.step_logs import FeedEntry
 from workflow_agents.core.stream_events import StreamEvent
@@ -33,13 +34,14 @@ class NotOffered:
         step: StepKey | None,
         body: bytes | None,
         result: bytes | None,
+        ask: ModelAsk | None,
     ) -> Any:
         """A QStash server cannot fork.
 
         Raises:
             StateError: WA608.
         """
-        del options, step, body, result
+        del options, step, body, result, ask
         raise _not_offered("forks", run_id, "restart it: await client.dlq.restart(dlq_id)")
 
     async def waits(self, prefix: str, limit: int) -> Sequence[OpenWait]:

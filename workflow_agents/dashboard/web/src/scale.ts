@@ -11,6 +11,8 @@ export interface Gap {
 
 export interface Scale {
   at: (time: number) => number;
+  /** The reverse; null: nothing runs at that place. */
+  when: (place: number) => number | null;
   gaps: Gap[];
 }
 
@@ -115,5 +117,9 @@ export function scaleOf(known: Busy, began: number, ended: number): Scale {
     const part = Math.min(1, Math.max(0, (time - piece.since) / (piece.until - piece.since || 1)));
     return piece.left + part * piece.width;
   };
-  return { at, gaps: placed.filter((piece) => piece.gap) };
+  const when = (place: number) => {
+    const piece = placed.find(({ left, width }) => place <= left + width) ?? placed.at(-1)!;
+    return piece.gap ? null : piece.since + ((place - piece.left) / (piece.width || 1)) * (piece.until - piece.since);
+  };
+  return { at, when, gaps: placed.filter((piece) => piece.gap) };
 }

@@ -2,11 +2,13 @@
 import { Component } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Bar } from "./api";
-import { busyOf, scaleOf } from "./scale";
+import { busyOf, scaleOf, type Gap } from "./scale";
 import { span } from "./words";
 
 const ROW = 30;
 const BEYOND = 6;
+const AXIS = 24;
+const TICKS = [0, 0.25, 0.5, 0.75, 1];
 const WORDS: Record<string, string> = {
   running: "running", waiting: "waiting", held: "held back", backoff: "waiting for another try",
 };
@@ -49,7 +51,7 @@ export function Timeline({ bars, inner, began, ended, live, chosen, choose, fold
   const place = chosen === null ? -1 : bars.findIndex((bar) => String(bar[0]) === chosen && !inner.get(bar)?.of);
   useEffect(() => {
     const seen = box.current!;
-    if (place < 0 || (place * ROW >= seen.scrollTop && (place + 1) * ROW <= seen.scrollTop + seen.clientHeight)) return;
+    if (place < 0 || (place * ROW >= seen.scrollTop && (place + 1) * ROW + AXIS <= seen.scrollTop + seen.clientHeight)) return;
     seen.scrollTop = place * ROW - seen.clientHeight / 2;
   }, [chosen, place < 0]);
 
@@ -72,12 +74,22 @@ export function Timeline({ bars, inner, began, ended, live, chosen, choose, fold
     <div class={`timeline ${line ? "" : "plain"}`}>
       <div class="rows" ref={box} onScroll={(e) => setFirst(Math.floor(e.currentTarget.scrollTop / ROW))} tabIndex={0}
         role="listbox" aria-label="Steps" aria-activedescendant={place >= 0 ? `step-${chosen}` : undefined} onKeyDown={move}>
+        {line && (
+          <div class="axis" aria-hidden="true"><div>
+            {TICKS.map((tick) => {
+              const time = scale.when(tick);
+              const taken = scale.gaps.some(({ left, width }) => tick > left - 0.1 && tick < left + width + 0.1);
+              return time !== null && !taken && <span key={tick} class="tick-at" style={{ left: `${tick * 100}%`, transform: `translateX(${tick * -100}%)` }}>{tick ? span(time - began) : "0"}</span>;
+            })}
+            {scale.gaps.filter(stands).map(({ since, until, left, width }) => (
+              <span key={since} class="gap-of" style={{ left: `${(left + width / 2) * 100}%`, transform: `translateX(${left > 0.85 ? -90 : -50}%)` }}>{span(until - since)}</span>
+            ))}
+          </div></div>
+        )}
         <div class="all" style={{ height: `${bars.length * ROW}px` }}>
           {line && scale.gaps.map((gap) => (
-            <div key={gap.since} class={`gap ${gap.left > 0.85 ? "last" : ""}`} style={{ left: `calc(var(--names) + (100% - var(--names)) * ${gap.left})`, width: `calc((100% - var(--names)) * ${gap.width})` }}
-              title={`Nothing ran for ${span(gap.until - gap.since)}`}>
-              <span>{span(gap.until - gap.since)}</span>
-            </div>
+            <div key={gap.since} class="gap" style={{ left: `calc(var(--names) + (100% - var(--names) - 14px) * ${gap.left})`, width: `calc((100% - var(--names) - 14px) * ${gap.width})` }}
+              title={`Nothing ran for ${span(gap.until - gap.since)}`} />
           ))}
           {rows.map((bar, i) => (
             <Row key={(from + i) % slots} bar={bar} inner={inner.get(bar)} top={(from + i) * ROW} at={scale.at} until={bar[6] ?? ended}
@@ -138,7 +150,8 @@ class Row extends Component<RowProps> {
             })}
             {!segments.length && <div class={`bar running ${state}`} style={{ left: `${at(began) * 100}%`, width: "3px" }} />}
             {attempts.map((failed) => <div key={failed} class="tick" style={{ left: `${at(failed) * 100}%` }} title="A failed attempt" />)}
-            <span class="took" style={end > 0.8 ? { right: `${(1 - at(began)) * 100}%`, left: "auto" } : { left: `${end * 100}%`, right: "auto" }}>{took}</span>
+            <span class={`took ${end > 0.8 && at(began) < 0.15 ? "over" : ""}`}
+              style={end <= 0.8 ? { left: `${end * 100}%`, right: "auto" } : { right: `${(1 - (at(began) < 0.15 ? end : at(began))) * 100}%`, left: "auto" }}>{took}</span>
           </div>
         ) : (
           <div class="facts"><span>{WORDS[state] ?? state}</span><span>{attempts.length ? `${attempts.length} failed` : ""}</span><span class="number">{took}</span></div>
@@ -147,6 +160,10 @@ class Row extends Component<RowProps> {
     );
   }
 }
+
+/** Of gaps beside each other the longest has its length written above it. */
+const stands = (gap: Gap, _: number, all: Gap[]) =>
+  !all.some((one) => Math.abs(one.left - gap.left) < 0.1 && one.until - one.since > gap.until - gap.since);
 
 /** Where in a long run something failed: seen without scrolling. */
 function Marks({ bars, top, height, to }: { bars: Bar[]; top: number; height: number; to: (at: number) => void }) {
