@@ -1,11 +1,13 @@
 """`workflow-agents runs`: list them, look at one, cancel, go on with those that failed."""
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from workflow_agents.cli import output, tree
 from workflow_agents.cli.asking import Json, Limit, Server, Token, ask, group
+from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.lifecycle import RUN_STATES
 from workflow_agents.errors import StateError
 
@@ -141,6 +143,43 @@ def restart(
 ) -> None:
     """Begin a failed run again from the top; prints the id of the new run."""
     _again(run_id, retries, server, token, as_json=as_json, resume=False)
+
+
+@app.command()
+def fork(
+    run_id: RunId,
+    step: Annotated[str | None, typer.Option(help="From this step on: its key or name.")] = None,
+    body: Annotated[str | None, typer.Option(help="Another payload, as JSON.")] = None,
+    result: Annotated[str | None, typer.Option(help="Of the step, as JSON.")] = None,
+    model: Annotated[str | None, typer.Option(help="Ask another model from there on.")] = None,
+    system: Annotated[str | None, typer.Option(help="Give it other instructions.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="In place of the last prompt.")] = None,
+    server: Server = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Begin a run like another one, and go another way from a step on; prints its id."""
+    asked: dict[str, Any] = filters(model=model, system=system, prompt=prompt)
+    for name, text in (("body", body), ("result", result)):
+        if text is not None:
+            asked[name] = _json(name, text)
+    key = int(step) if step is not None and step.isdecimal() else step
+
+    async def question(client: "AsyncClient") -> str:
+        return (await client.handle(run_id).fork(key, **asked)).run_id
+
+    made = ask(server, token, question)
+    if as_json:
+        output.show_json({"workflow_run_id": made})
+    else:
+        output.line(made)
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise wrong_option(f"--{name}", "JSON", text[:80]) from error
 
 
 def _again(

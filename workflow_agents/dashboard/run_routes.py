@@ -9,6 +9,7 @@ from workflow_agents.dashboard.asking import Ask, Row, text_in
 from workflow_agents.dashboard.payloads import described, payload_type, wrong_in
 from workflow_agents.dashboard.run_pages import STATES, RunPages
 from workflow_agents.protocol.codec import encode
+from workflow_agents.server.forks import step_in
 from workflow_agents.store.sqlite_pages import RunsWanted
 
 
@@ -92,13 +93,10 @@ async def _cancel(ask: Ask) -> Any:
 async def _fork(ask: Ask) -> Any:
     """Run it again: from the start, or from a step on; with another input, or as it was."""
     given = await ask.body()
-    step = given.get("step")
-    if isinstance(step, bool) or not isinstance(step, int | str | None):
-        raise wrong_option("step", "the key of a step", step)
     made = await ask.engine.admin.fork(
         ask.part("run_id"),
         RunOptions(),
-        step=step,
+        step=step_in(given),
         body=encode(given["payload"]) if "payload" in given else None,
         result=encode(given["result"]) if "result" in given else None,
         ask=checked_ask(*(given.get(name) for name in ("model", "system", "prompt"))),

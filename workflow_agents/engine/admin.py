@@ -210,11 +210,22 @@ class Admin:
 
         Raises:
             NotFound: WA606, no such run; WA212, no such step.
+            StateError: WA608, its endpoint runs another SDK.
             ConfigurationError: WA102, the step asks no model.
         """
         from workflow_agents.core.forks import found, left_out_from
 
         row = self.find(run_id)
+        stored = RunOptions.from_json(json.loads(row.options)) if row.options else RunOptions()
+        if row.is_remote and not stored.checkpoints:
+            raise StateError(
+                "WA608",
+                "a run whose endpoint keeps its code's place cannot be forked",
+                run_id=row.run_id,
+                where=f"run {row.run_id}",
+                found="expected a run of this process or of our SDK, found one of another SDK",
+                fix=("restart it: workflow-agents runs restart " + row.run_id,),
+            )
         recorded = self._engine.store.history(row.id).recorded
         at = None if step is None else found(recorded, step, run_id=row.run_id)
         key = None if at is None else at.key
@@ -226,7 +237,6 @@ class Admin:
         if ask is not None:
             asks = self._asks(row, at, ask)
             lineage["asks"] = asks
-        stored = RunOptions.from_json(json.loads(row.options)) if row.options else RunOptions()
         return await self._engine.intake.trigger(
             row.workflow,
             row.input or b"" if body is None else body,

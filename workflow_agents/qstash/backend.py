@@ -14,13 +14,15 @@ from workflow_agents.clock import Clock
 from workflow_agents.core.backend import Trigger
 from workflow_agents.core.checks import checked_run_id
 from workflow_agents.core.logs import RunLog
+from workflow_agents.core.model_asks import ModelAsk
 from workflow_agents.core.options import RunOptions
 from workflow_agents.core.selection import Selection
 from workflow_agents.core.workflow_events import WorkflowEvent
 from workflow_agents.errors import ConfigurationError, NotFound, RemoteError, StateError
+from workflow_agents.protocol.history import StepKey
 from workflow_agents.qstash import requests
 from workflow_agents.qstash.connection import Connection, ServerRequest, new_id, plain_headers
-from workflow_agents.qstash.not_offered import NotOffered
+from workflow_agents.qstash.not_offered import NotOffered, not_offered
 from workflow_agents.qstash.operations import OperationsOverHttp
 from workflow_agents.qstash.requests import RunAddress
 from workflow_agents.qstash.run_logs import dead_letter_failure, objects, run_log, waiters
@@ -34,6 +36,9 @@ _AT_ONCE = 100
 
 _FIRST_LOOK_S, _LATER_LOOKS_S = 0.1, 5.0
 """How soon the end of a run is looked for again: at first, and after many looks."""
+
+_UNKNOWN = frozenset({404, 405})
+"""What a server answers to a verb that it does not know."""
 
 _NEW_RUN_S = 10
 """How long a run may take to be listed, once it was triggered."""
@@ -139,6 +144,32 @@ class OverHttp(NotOffered):
         asked = urlencode([*query, ("count", str(_AT_ONCE))])
         answer = await self._connection.send(_delete(f"/v2/workflows/runs?{asked}"))
         return int(_object(answer).get("cancelled") or 0)
+
+    async def fork(
+        self,
+        run_id: str,
+        options: RunOptions,
+        *,
+        step: StepKey | None,
+        body: bytes | None,
+        result: bytes | None,
+        ask: ModelAsk | None,
+    ) -> Started:
+        """A run that begins like another one: our own server makes it.
+
+        Raises:
+            StateError: WA608, the server is QStash, which has no such verb.
+        """
+        try:
+            answer = await self._connection.send(
+                requests.fork(run_id, options, step, body, result, ask)
+            )
+        except RemoteError as error:
+            if error.status not in _UNKNOWN or '"code"' in (error.body or ""):
+                raise
+            fix = "restart it: await client.dlq.restart(dlq_id)"
+            raise not_offered("forks", run_id, fix) from error
+        return Started(str(_object(answer)["workflowRunId"]))
 
     async def notify(self, event_id: str, data: bytes, run_id: str | None) -> dict[str, Any]:
         """Notify an event."""

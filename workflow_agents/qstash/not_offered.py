@@ -3,13 +3,10 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from workflow_agents.core.model_asks import ModelAsk
-from workflow_agents.core.options import RunOptions
 from workflow_agents.core.step_logs import FeedEntry
 from workflow_agents.core.stream_events import StreamEvent
 from workflow_agents.errors import StateError
 from workflow_agents.protocol.approvals import OpenWait
-from workflow_agents.protocol.history import StepKey
 
 _NOT_OFFERED = "a QStash server does not offer this"
 
@@ -24,25 +21,7 @@ class NotOffered:
             StateError: WA608.
         """
         del after
-        raise _not_offered("a feed of entries", run_id, "look at its steps: await handle.log()")
-
-    async def fork(
-        self,
-        run_id: str,
-        options: RunOptions,
-        *,
-        step: StepKey | None,
-        body: bytes | None,
-        result: bytes | None,
-        ask: ModelAsk | None,
-    ) -> Any:
-        """A QStash server cannot fork.
-
-        Raises:
-            StateError: WA608.
-        """
-        del options, step, body, result, ask
-        raise _not_offered("forks", run_id, "restart it: await client.dlq.restart(dlq_id)")
+        raise not_offered("a feed of entries", run_id, "look at its steps: await handle.log()")
 
     async def waits(self, prefix: str, limit: int) -> Sequence[OpenWait]:
         """A QStash server does not tell what waits.
@@ -51,7 +30,7 @@ class NotOffered:
             StateError: WA608.
         """
         del limit
-        raise _not_offered("waits", prefix, "notify the event: await client.notify(event_id, ...)")
+        raise not_offered("waits", prefix, "notify the event: await client.notify(event_id, ...)")
 
     async def stream(self, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
         """A QStash server passes no stream on.
@@ -60,7 +39,7 @@ class NotOffered:
             StateError: WA608.
         """
         del after
-        raise _not_offered("streams", run_id, "wait for it: await handle.result()")
+        raise not_offered("streams", run_id, "wait for it: await handle.result()")
         yield
 
     async def conversation(self, key: str, last: int | None) -> list[Any]:
@@ -70,19 +49,20 @@ class NotOffered:
             StateError: WA608.
         """
         del last
-        raise _not_offered("conversations", key, "pass messages along: agents.task(history=...)")
+        raise not_offered("conversations", key, "pass messages along: agents.task(history=...)")
 
     async def conversations(self, after: str | None, limit: int) -> list[dict[str, Any]]:
         """See `conversation`."""
         del limit
-        raise _not_offered("conversations", after or "", "pass messages along: history=...")
+        raise not_offered("conversations", after or "", "pass messages along: history=...")
 
     async def delete_conversation(self, key: str) -> bool:
         """See `conversation`."""
-        raise _not_offered("conversations", key, "pass messages along: history=...")
+        raise not_offered("conversations", key, "pass messages along: history=...")
 
 
-def _not_offered(what: str, run_id: str, fix: str) -> StateError:
+def not_offered(what: str, run_id: str, fix: str) -> StateError:
+    """What is raised then."""
     return StateError(
         "WA608",
         _NOT_OFFERED,

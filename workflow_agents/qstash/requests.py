@@ -11,10 +11,12 @@ from urllib.parse import quote, unquote
 
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.journal import Call
+from workflow_agents.core.model_asks import ModelAsk
 from workflow_agents.core.options import RunOptions
 from workflow_agents.core.redaction import redacted_fields
 from workflow_agents.core.retry import DEFAULT_RETRIES
-from workflow_agents.protocol.history import StepKind
+from workflow_agents.protocol.codec import decode
+from workflow_agents.protocol.history import StepKey, StepKind
 from workflow_agents.protocol.wire_steps import WireStep
 from workflow_agents.qstash.connection import ServerRequest
 
@@ -277,6 +279,29 @@ def finish(run_id: str, result: bytes) -> ServerRequest:
 def cancel(run_id: str) -> ServerRequest:
     """End the run as cancelled. Source: protocol 4.8."""
     return ServerRequest("DELETE", f"{_run_path(run_id)}?cancel=true", {})
+
+
+def fork(
+    run_id: str,
+    options: RunOptions,
+    step: StepKey | None,
+    body: bytes | None,
+    result: bytes | None,
+    ask: ModelAsk | None,
+) -> ServerRequest:
+    """Begin a run like another one. Ours alone."""
+    asked: dict[str, Any] = {
+        "step": step,
+        "retries": options.retries,
+        "retryDelay": options.retry_delay,
+        "label": list(options.labels) or None,
+        **({} if ask is None else ask._asdict()),
+    }
+    told = {name: value for name, value in asked.items() if value is not None}
+    for name, content in (("payload", body), ("result", result)):
+        if content is not None:
+            told[name] = decode(content)
+    return ServerRequest("POST", f"{_run_path(run_id)}/fork", {}, _json(told))
 
 
 def fetch(run_id: str) -> ServerRequest:

@@ -110,6 +110,14 @@ async def test_failed_runs_go_on(world: ClientWorld, ask) -> None:
     assert await world.client.handle(restarted.out.strip()).result() == "fail"
     gone = await ask("dlq", "resume", second["dlq_id"])
     assert gone.code == 5
+
+    done = restarted.out.strip()
+    forked = await ask("runs", "fork", done, "--body", '{"n": 2}')
+    assert await world.client.handle(forked.out.strip()).result() == {"n": 2}
+    kept = await ask("runs", "fork", done, "--step", "before", "--json")
+    assert await world.client.handle(kept.json["workflow_run_id"]).result() == "fail"
+    for wrong in (("--step", "nothing"), ("--step", "1", "--model", "b"), ("--body", "{")):
+        assert (await ask("runs", "fork", done, *wrong)).code != 0
     assert "WA607" in gone.err
 
     world.broken.append(True)
