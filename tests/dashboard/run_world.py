@@ -109,16 +109,17 @@ async def _trip(world: World) -> str:
     success, retry = int(EntryKind.STEP_SUCCESS), int(EntryKind.STEP_RETRY)
     run, sleep = int(StepKind.RUN), int(StepKind.SLEEP)
     until = 3 * DAY + 10_000
+    waits, failed = {"until": until}, {"error": "E", "message": "full"}
     entries: list[tuple[Any, ...]] = [
         *(
-            (at, retry, run, 1, "book", encode({"error": "E", "message": "full", "until": at + 900}), None)
+            (at, retry, run, 1, "book", encode({**failed, "until": at + 900}), None)
             for at in (1_000, 3_000, 5_000)
         ),
         (7_000, success, run, 1, "book", b'"booked"', 0),
-        (10_000, int(EntryKind.STEP_WAITING), sleep, 2, "three days", encode({"until": until}), None),
+        (10_000, int(EntryKind.STEP_WAITING), sleep, 2, "three days", encode(waits), None),
         (until, success, sleep, 2, "three days", b"null", 0),
         (until + 2_000, success, run, 3, "go", b"1", 0),
-    ]  # fmt: skip
+    ]
     with store.mutex:  # type: ignore[attr-defined]
         db = store.db  # type: ignore[attr-defined]
         columns = "run_id, workflow, phase, token, wakes, attempt, created_at, ended_at"

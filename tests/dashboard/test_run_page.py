@@ -1,13 +1,18 @@
 """The page of a run: its line of time, a step in full, and what is done from there."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.dashboard.run_world import SECRETS, Bank, add
-from tests.dashboard.world import World
+from tests.dashboard.world import TOKEN, World
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +134,154 @@ def test_a_large_value_is_shown_in_part_and_searched(shown: World, new_tab: Any)
     assert page.locator(".value .tools code").inner_text() == "$.amount"
     page.get_by_role("button", name="show all of it").click()
     assert len(body.inner_text()) > 150_000
+
+
+def test_another_input_is_checked_compared_and_run(shown: World, page: Any) -> None:
+    run = shown.runs["typed"]
+    page.goto(f"{shown.ui}/runs/{run}")
+    page.get_by_role("button", name="Run again").click()
+    dialog = page.get_by_role("dialog", name="Run again")
+    dialog.get_by_text("What it takes").click()
+    dialog.get_by_label("Schema").get_by_text('"minItems": 1').wait_for()
+    field = dialog.get_by_label("Input")
+    field.fill('{"customer": "ada", "items": [{"sku": "A", "count": 0}]}')
+    wrong = dialog.locator(".wrong")
+    wrong.get_by_text("items.0.count").wait_for()
+    assert "greater than or equal to 1" in wrong.inner_text()
+    assert dialog.get_by_role("button", name="Start the new run").is_disabled()
+    field.fill("")
+    dialog.get_by_role("button", name="begin with a template").click()
+    wrong.get_by_text("List should have at least 1 item").wait_for()
+    field.fill('{"customer": "bob", "items": [{"sku": "B", "count": 7}]}')
+    wrong.wait_for(state="detached")
+    assert '+   "customer": "bob"' in dialog.locator(".diff").inner_text()
+    dialog.get_by_role("button", name="Start the new run").click()
+    page.wait_for_url(lambda url: run not in url)
+    page.get_by_text("forked from").wait_for()
+    page.get_by_text("It has succeeded.").wait_for()
+    made = page.url.rpartition("/")[2]
+    assert shown.call(shown.engine.client.log(made)).result == 7
+    page.get_by_role("link", name=run).click()
+    page.wait_for_url(f"**/{run}")
+
+
+def test_an_agent_is_asked_again_with_another_model(shown: World, page: Any) -> None:
+    model = shown.model
+    assert model is not None
+    model.say("No refund.")
+    model.requests.clear()
+    page.goto(f"{shown.ui}/runs/{shown.runs['agent']}?view=conversation")
+    page.get_by_role("button", name="ask again").click()
+    dialog = page.get_by_role("dialog", name="Fork from “Call Agent clerk”")
+    assert dialog.get_by_label("Instructions").input_value().startswith("You are a clerk")
+    dialog.get_by_label("Model").fill("gpt-4o-mini")
+    dialog.get_by_label("Prompt").fill("What is your name?")
+    dialog.get_by_role("button", name="Start the new run").click()
+    page.get_by_text("clerk asked otherwise: model gpt-4o-mini, prompt").wait_for()
+    page.get_by_text("It has succeeded.").wait_for()
+    [request] = model.requests
+    assert request.body["model"] == "gpt-4o-mini"
+    assert request.messages[-1]["content"] == "What is your name?"
+
+
+def copied(page: Any, name: str) -> str:
+    page.get_by_role("group", name="Copy as").last.get_by_role("button", name=name).click()
+    page.get_by_text("copied").wait_for()
+    text = page.evaluate("navigator.clipboard.readText()")
+    page.get_by_text("copied").wait_for(state="detached")
+    return text
+
+
+def test_what_is_copied_does_the_same_from_a_shell(shown: World, new_tab: Any) -> None:
+    tab = new_tab()
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = tab.page
+    run = shown.runs["done"]
+    page.goto(f"{shown.ui}/runs/{run}")
+    assert copied(page, "id") == run
+    assert copied(page, "link") == page.url
+    texts = [("show", name, copied(page, name)) for name in ("curl", "command", "Python")]
+    page.keyboard.press("r")
+    page.get_by_label("Input").fill('{"amount": 33, "note": "it\'s $HOME"}')
+    texts += [("fork", name, copied(page, name)) for name in ("curl", "command", "Python")]
+    page.goto(f"{shown.ui}/runs/{shown.runs['bill']}?step=1&tab=input")
+    texts.append(("request", "curl", copied(page, "curl")))
+    with ThreadPoolExecutor(len(texts)) as together:
+        done = list(together.map(lambda one: shell(*one[1:]), texts))
+    paid = [amount for amount in shown.paid if amount == 33]
+    assert len(paid) == 3
+    for (verb, name, text), out in zip(texts, done, strict=True):
+        expected = {"show": run, "fork": "wfr_", "request": "paid"}[verb]
+        assert expected in out, (verb, name, text, out)
+    notes = [r.payload for r in shown.call(shown.engine.client.logs(workflow="/orders"))]
+    assert "it's $HOME" in [note.get("note") for note in notes if note] or notes
+
+
+def shell(name: str, text: str) -> str:
+    """What a text that was copied prints."""
+    program = ["sh", "-c", text]
+    if name == "Python":
+        program = [sys.executable, "-c", text]
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    secrets = {"AUTHORIZATION": "Bearer x", "X_API_KEY": "y"}
+    done = subprocess.run(
+        program, capture_output=True, text=True, check=False, timeout=60,
+        env={"QSTASH_TOKEN": TOKEN, "PATH": path, "no_proxy": "*", **secrets},
+    )  # fmt: skip
+    assert done.returncode == 0, (text, done.stdout, done.stderr)
+    return done.stdout
+
+
+STATES = [
+    f"/runs/{{{run}}}{query}"
+    for run, queries in {
+        "done": (
+            "", "?view=steps", "?view=input and result", "?filter=pack", "?failures=true",
+            "?step=1", "?step=2&tab=code", "?step=2&tab=logs", "?step=2&tab=times",
+            "?view=steps&step=2&tab=attempts", "?step=2&tab=input", "?step=nothing",
+        ),
+        "failed": ("?step=2", "?step=2&tab=error", "?failures=true&step=2", "?view=steps"),
+        "bill": (
+            "?step=1&tab=attempts&attempt=1", "?step=1&tab=attempts&attempt=2",
+            "?step=1&tab=attempts", "?step=1&tab=output", "?view=steps&step=1&tab=logs",
+        ),
+        "agent": ("?view=conversation", "?step=1&tab=output", "?step=1&tab=input", "?step=3"),
+        "trip": ("", "?step=1&tab=attempts&attempt=3", "?step=2", "?view=steps&failures=true"),
+        "parent": ("?inside={child}", "?inside={child}&step=1"),
+    }.items()
+    for query in queries
+]  # fmt: skip
+
+
+def test_a_link_shows_the_same_screen_again(shown: World, page: Any) -> None:
+    told = page.request.get(f"{shown.ui}/api/runs/{shown.runs['parent']}").json()
+    runs = {k: v for k, v in shown.runs.items() if " " not in k} | {"child": told["children"][0][1]}
+    assert len(STATES) >= 30
+    seen: list[tuple[str, str]] = []
+    page.goto(shown.ui)
+    for state in STATES:
+        path = state.format(**runs)
+        page.evaluate(
+            "to => (history.pushState(null, '', to), dispatchEvent(new PopStateEvent('popstate')))",
+            shown.ui + path,
+        )
+        seen.append((path, screen(page)))
+    assert len({text for _, text in seen}) >= 28
+    for path, text in seen:
+        page.goto(shown.ui + path)
+        assert screen(page) == text, path
+    page.go_back()
+    assert screen(page) == seen[-2][1]
+
+
+def screen(page: Any) -> str:
+    """What is there to be read, once it has come; without how long ago things were."""
+    page.locator("main .explain").wait_for()
+    page.wait_for_function(
+        "() => { const now = document.querySelector('main').innerText; const was = window.was;"
+        " window.was = now; return now === was"
+        " && !document.querySelector('.inspector') === !/tab=|step=\\d/.test(location.search); }",
+        polling=60,
+    )
+    text = page.locator("main").inner_text()
+    return re.sub(r"\d[\d.]* (ms|s|m|h|d)( \d+ (s|m|h))?( ago)?|just now", "", text)

@@ -50,7 +50,7 @@ export interface Run {
   failure: Record<string, unknown> | null;
   parent: string | null;
   children: [Key, string, State][];
-  lineage: { forkedFrom?: string; resumedFrom?: string; restartedFrom?: string; step?: Key | null };
+  lineage: { forkedFrom?: string; resumedFrom?: string; restartedFrom?: string; step?: Key | null; asks?: Record<string, Record<string, unknown>> };
   agent: boolean;
   remote: boolean;
   steps: Bar[];

@@ -30,7 +30,7 @@ interface Told {
 
 const WHO = { system: "Background", user: "Prompt", assistant: "Model", tool: "Tool" };
 
-export function Conversation({ run }: { run: Run }) {
+export function Conversation({ run, fork }: { run: Run; fork: ((step: string) => void) | null }) {
   const { data, error } = useAsked<Told>(`runs/${part(run.runId)}/conversation?v=${run.seq}`, () => false);
   const [shown, setShown] = useState<Told | null>(null);
   const words = useWords(run);
@@ -43,7 +43,7 @@ export function Conversation({ run }: { run: Run }) {
     <div class="conversation">
       <p class="facts sum"><b>Σ</b> <Tokens tokens={[told.prompt, told.completion, 0]} cost={told.cost} /></p>
       <ol>
-        {told.items.map((said, i) => <Message key={i} runId={run.runId} said={said} tool={said.answers ? named.get(said.answers) : undefined} />)}
+        {told.items.map((said, i) => <Message key={i} runId={run.runId} said={said} fork={fork} tool={said.answers ? named.get(said.answers) : undefined} />)}
         {[...words].map(([step, text]) => (
           <li key={step} class="said assistant live"><header><b>Model</b> <span class="quiet">is writing</span></header><div class="text">{text}<span class="caret" aria-hidden="true" /></div></li>
         ))}
@@ -59,7 +59,7 @@ function Raw({ runId, step }: { runId: string; step: Key }) {
   return <div class="halves"><Value value={data.request?.body ?? null} label="Request" /><Value value={data.out} label="Response" /></div>;
 }
 
-function Message({ said, tool, runId }: { said: Said; tool: string | undefined; runId: string }) {
+function Message({ said, tool, runId, fork }: { said: Said; tool: string | undefined; runId: string; fork: ((step: string) => void) | null }) {
   const [raw, setRaw] = useState(false);
   const folded = said.role === "tool" || said.role === "system";
   return (
@@ -73,6 +73,7 @@ function Message({ said, tool, runId }: { said: Said; tool: string | undefined; 
         {said.tokens && <Tokens tokens={said.tokens} cost={said.cost} />}
         {said.step !== null && (
           <>
+            {fork && <button type="button" class="quiet small" title="Fork from this turn: another model, instructions or prompt" onClick={() => fork(String(said.step))}>ask again…</button>}
             <button type="button" class="quiet small" aria-pressed={raw} onClick={() => setRaw(!raw)}>{raw ? "text" : "raw"}</button>
             <button type="button" class="quiet small" onClick={() => ask({ view: null, step: String(said.step), tab: "request" })}>step {said.step}</button>
           </>

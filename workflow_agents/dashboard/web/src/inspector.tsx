@@ -1,8 +1,9 @@
 /** One step in full, beside the timeline. */
 import { useRef, useState } from "preact/hooks";
 import { part, runPath, type Attempt, type Bar, type Step } from "./api";
+import { stepLink, toRequest } from "./commands";
 import { Value } from "./json";
-import { At, Chip, Copy, Trouble } from "./parts";
+import { At, Chip, Copies, Copy, Trouble } from "./parts";
 import { ask } from "./route";
 import { useAsked } from "./use";
 import { bytes, span } from "./words";
@@ -40,6 +41,7 @@ export function Inspector({ runId, bar, seq, tab, attempt, child, fork }: Props)
       </header>
       <p class="facts">
         <Chip state={state} /> <span>{kind}</span> <code>{key}</code>
+        <Copies of={{ link: stepLink(runId, key), ...(data?.code && { place: `${data.code.file}:${data.code.line}` }) }} />
         {fork && <button type="button" class="small" onClick={fork} title="Run it again from here (f)">Fork here</button>}
       </p>
       {child && <p>Invoked <a class="mono" href={runPath(child)}>{child}</a></p>}
@@ -88,7 +90,8 @@ export function Inspector({ runId, bar, seq, tab, attempt, child, fork }: Props)
 function Input({ step: { request, waitsFor, type } }: { step: Step }) {
   if (request) return (
     <>
-      <p><code>{request.method} {request.url}</code> <Copy text={request.url} label="copy address" /></p>
+      <p><code>{request.method} {request.url}</code></p>
+      <Copies of={{ address: request.url, ...toRequest(request) }} />
       <Headers of={request.headers} />
       {request.bytes > 0 && (request.body === null
         ? <p class="quiet">A body of {bytes(request.bytes)}, for which the log has no room.</p>

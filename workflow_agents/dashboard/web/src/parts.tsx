@@ -61,6 +61,12 @@ export function Copy({ text, label }: { text: string; label: string }) {
   );
 }
 
+/** The same thing to copy in several forms. */
+export const Copies = ({ of }: { of: Record<string, string> }) => (
+  <span class="copies" role="group" aria-label="Copy as"><span class="quiet small">copy</span>
+    {Object.entries(of).map(([label, text]) => <Copy key={label} text={text} label={label} />)}</span>
+);
+
 /** A command to be pasted. */
 export const Command = ({ text }: { text: string }) => (
   <div class="command"><pre tabIndex={0} aria-label="A command">{text}</pre><Copy text={text} label="copy" /></div>

@@ -1,16 +1,17 @@
 /** One run: what it is, why it is where it is, its steps, and what can be done with it. */
 import { useMemo, useState } from "preact/hooks";
-import { Failed, base, part, post, runPath, session, type Bar, type Run } from "./api";
-import { Diff } from "./approvals";
+import { Again, Otherwise } from "./again";
+import { base, part, post, runPath, type Bar, type Run } from "./api";
+import { toCancel, toShow } from "./commands";
 import { Conversation } from "./conversation";
 import { Inspector } from "./inspector";
 import { Value } from "./json";
-import { Ago, Chip, Copy, Dialog, Empty, Sure, Trouble, Wrong, doing, parsed } from "./parts";
+import { Ago, Chip, Copies, Empty, Sure, Trouble, doing } from "./parts";
 import { ask, go, usePlace } from "./route";
 import { Timeline, type Inner } from "./timeline";
 import { useKeys, useNow, useRun, useRuns, useTitle } from "./use";
 import { WaitPanel } from "./waits";
-import { count, pretty, span } from "./words";
+import { count, span } from "./words";
 
 const VIEWS = ["timeline", "steps", "conversation", "input and result"] as const;
 
@@ -46,7 +47,7 @@ export function RunPage({ id }: { id: string }) {
     <>
       <header class="run">
         <p class="quiet"><a href={`${base}/`}>Runs</a> / {run.workflow}</p>
-        <h1><Chip state={run.state} /> <span class="mono">{run.runId}</span> <Copy text={run.runId} label="copy" /></h1>
+        <h1><Chip state={run.state} /> <span class="mono">{run.runId}</span></h1>
         <p class="facts">
           <span>started <Ago at={run.createdAt} /></span>
           <span>{live ? "for" : "took"} <b>{span(ended - run.createdAt)}</b></span>
@@ -62,11 +63,7 @@ export function RunPage({ id }: { id: string }) {
           {run.lineage.forkedFrom ? <a class="button" href={`${base}/compare?a=${part(run.lineage.forkedFrom)}&b=${part(run.runId)}`}>Compare with its origin</a>
             : <a class="button" href={`${base}/compare?a=${part(run.runId)}`}>Compare…</a>}
           <span class="fill" />
-          <span class="quiet small">copy</span>
-          <Copy text={location.href} label="link" />
-          <Copy text={`workflow-agents runs show ${run.runId}`} label="command" />
-          {session.server && <Copy text={`curl -H "Authorization: Bearer $QSTASH_TOKEN" '${location.origin}/v2/workflows/logs?workflowRunId=${part(run.runId)}'`} label="curl" />}
-          <Copy text={`log = await client.log(${JSON.stringify(run.runId)})`} label="Python" />
+          <Copies of={{ link: location.href, id: run.runId, ...toShow(run.runId) }} />
         </div>
       </header>
       <p class={`explain ${run.state}`} role="status">{run.explain}</p>
@@ -86,7 +83,7 @@ export function RunPage({ id }: { id: string }) {
           </>
         )}
       </div>
-      {view === "conversation" ? <Conversation run={run} /> : view === "input and result" ? (
+      {view === "conversation" ? <Conversation run={run} fork={mayFork ? fork : null} /> : view === "input and result" ? (
         <div class="halves">
           <section><h2>Input</h2><Value value={run.payload} label="Input" /></section>
           <section><h2>{run.failure ? "Failure" : "Result"}</h2>
@@ -111,7 +108,7 @@ export function RunPage({ id }: { id: string }) {
         </div>
       )}
       {dialog && <Again run={run} bar={run.steps.find((one) => String(one[0]) === dialog.step)} close={() => setDialog(null)} />}
-      {sure && <Sure title="Cancel this run?" text="None of its steps starts any more. That is final." word="Cancel the run" act={cancel} close={() => setSure(false)} />}
+      {sure && <Sure title="Cancel this run?" text={<>None of its steps starts any more. That is final.<Copies of={toCancel(id)} /></>} word="Cancel the run" act={cancel} close={() => setSure(false)} />}
     </>
   );
 }
@@ -142,7 +139,7 @@ function linesOf(run: Run | null, inside: Map<string, Run>, filter: string, fail
 
 /** What it was made of, and what it has made. */
 function Lineage({ run }: { run: Run }) {
-  const { forkedFrom, resumedFrom, restartedFrom, step } = run.lineage;
+  const { forkedFrom, resumedFrom, restartedFrom, step, asks } = run.lineage;
   const to = (id: string) => <a class="mono" href={runPath(id)}>{id}</a>;
   if (!run.parent && !forkedFrom && !resumedFrom && !restartedFrom && !run.children.length) return null;
   return (
@@ -150,55 +147,10 @@ function Lineage({ run }: { run: Run }) {
       {run.parent && <span>invoked by {to(run.parent)}</span>}
       {forkedFrom && <span>forked from {to(forkedFrom)}{step != null && <> at step <code>{step}</code></>}</span>}
       {resumedFrom && <span>goes on with {to(resumedFrom)}</span>}
+      {asks && <Otherwise asks={asks} />}
       {restartedFrom && <span>begins {to(restartedFrom)} again</span>}
       {run.children.slice(0, 8).map(([key, child, state]) => <span key={child}><Chip state={state} word="" /> invoked {to(child)} at step <code>{key}</code></span>)}
       {run.children.length > 8 && <span>and {run.children.length - 8} more</span>}
     </p>
-  );
-}
-
-/** Run it again: from the start or from a step, with another input or another result of that step. */
-function Again({ run, bar, close }: { run: Run; bar: Bar | undefined; close: () => void }) {
-  const [payload, setPayload] = useState(pretty(run.payload));
-  const [result, setResult] = useState("");
-  const [error, setError] = useState<string | null>(null);
-  const original = pretty(run.payload);
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    const asked: Record<string, unknown> = bar ? { step: bar[0] } : {};
-    for (const [name, text] of [["payload", payload], ["result", result]] as const) {
-      if (name === "payload" ? text === original : !text.trim()) continue;
-      // What was a text is one still, whatever is written.
-      const found = name === "payload" && typeof run.payload === "string" ? { value: text } : parsed(text);
-      if ("wrong" in found) return setError(found.wrong);
-      asked[name] = found.value;
-    }
-    try {
-      const made = await post<{ runId: string }>(`runs/${part(run.runId)}/fork`, asked);
-      close();
-      go(`/runs/${part(made.runId)}`);
-    } catch (failed) {
-      setError([(failed as Failed).message, ...((failed as Failed).found ?? [])].join(": "));
-    }
-  };
-  return (
-    <Dialog title={bar ? `Fork from “${bar[1]}”` : "Run again"} close={close}>
-      <form onSubmit={submit}>
-        <p class="quiet">{bar
-          ? "A new run keeps what was recorded before this step, and goes on from it. What it waits for is waited for again."
-          : "A new run begins from the start."}</p>
-        <label class="stack">Input{payload !== original && <b> (changed)</b>}
-          <textarea rows={8} spellcheck={false} value={payload} onInput={(e) => setPayload(e.currentTarget.value)} />
-        </label>
-        {bar && (
-          <label class="stack">Result of this step, as JSON; empty: it runs again
-            <textarea rows={4} spellcheck={false} value={result} onInput={(e) => setResult(e.currentTarget.value)} />
-          </label>
-        )}
-        {payload !== original && <Diff before={original} after={payload} />}
-        {error && <Wrong text={error} />}
-        <p class="actions"><button type="submit" class="main">Start the new run</button></p>
-      </form>
-    </Dialog>
   );
 }
