@@ -5,15 +5,20 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx2
 from pydantic import BaseModel, Field
 
-from tests.dashboard.world import World
+from tests.dashboard.world import TOKEN, World
 from workflow_agents import AsyncWorkflowContext
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.codec import encode
 from workflow_agents.protocol.history import EntryKind, StepKind
 
 DAY = 86_400_000
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGA"
+    "WjR9awAAAABJRU5ErkJggg=="
+)
 SECRETS = ("s3cret-token", "s3cret-key", "s3cret-session")
 
 
@@ -73,6 +78,9 @@ def add(world: World, bank: Bank) -> None:
     runs["typed"] = world.trigger(
         "/typed", {"customer": "ada", "items": [{"sku": "A", "count": 1}]}
     )
+    if world.model is not None:
+        world.model.say("## Sums\n\n1. **first** `code`\n2. [a link](http://127.0.0.1:1/leak)")
+        runs["talk"] = world.call(_talk(world))
     runs["trip"] = world.call(_trip(world))
     for name in ("bill", "typed"):
         world.ended(runs[name])
@@ -101,6 +109,59 @@ async def _serve(world: World, bank: Bank) -> None:
     async def typed(context: AsyncWorkflowContext[Order]) -> Any:
         order = context.request_payload
         return await context.run("count", lambda: sum(item.count for item in order.items))
+
+
+async def _talk(world: World) -> str:
+    """A run of a workflow that an official SDK serves: it asks a model, and ends."""
+    from fastapi import FastAPI
+    from qstash import AsyncQStash
+    from upstash_workflow.fastapi import Serve as OfficialServe
+
+    assert world.model is not None
+    app = FastAPI()
+    port = await world.listen(app)
+    url = f"http://127.0.0.1:{port}/talk"
+    address = f"{world.model.base_url}/chat/completions"
+
+    @OfficialServe(app).post(
+        "/talk", qstash_client=AsyncQStash(TOKEN, base_url=world.url), url=url, retries=0
+    )
+    async def talk(context: Any) -> None:
+        async def greet() -> str:
+            return "hello"
+
+        await context.run("greet", greet)
+        await context.call(
+            "Call Agent scribe",
+            url=address,
+            method="POST",
+            body={"model": "gpt-4o", "messages": _said()},
+            headers={"upstash-agent-name": "scribe", "authorization": "Bearer s3cret-token"},
+        )
+
+    head = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        answer = await http.post(f"{world.url}/v2/trigger/{url}", headers=head, content=b"{}")
+        answer.raise_for_status()
+        return answer.json()["workflowRunId"]
+
+
+def _said() -> list[dict[str, Any]]:
+    """199 messages: the answer is the last of 200."""
+    said: list[dict[str, Any]] = [{"role": "system", "content": "You sum up."}]
+    for number in range(49):
+        function = {"name": "look", "arguments": f'{{"page": {number}}}'}
+        call = {"id": f"c{number}", "type": "function", "function": function}
+        said += [
+            {"role": "user", "content": f"Look at page {number}."},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": f"c{number}", "content": f"page {number} " * 40},
+            {"role": "assistant", "content": f"Page {number} is **long**."},
+        ]
+    picture = {"type": "image_url", "image_url": {"url": PIXEL}}
+    remote = {"type": "image_url", "image_url": {"url": "http://127.0.0.1:1/leak.png"}}
+    parts = [{"type": "text", "text": "And this?"}, picture, remote]
+    return [*said, {"role": "user", "content": "Thanks."}, {"role": "user", "content": parts}]
 
 
 async def _trip(world: World) -> str:

@@ -80,6 +80,8 @@ async def _fill(world: World) -> None:
 PAGES = (
     "/runs/{agent}?view=conversation", "/runs/{agent}?step=1&tab=request", "/", "/runs/{run}",
     "/runs/{run}?step=1", "/runs/{run}?view=steps&step=2&tab=waits for",
+    "/runs/{run}?step=1&tab=code", "/runs/{run}?step=1&tab=logs", "/runs/{failing}?step=1&tab=error",
+    "/runs/{failing}?step=1&tab=attempts",
     "/runs/{run}?view=input and result", "/waits", "/letters", "/schedules", "/flow", "/queues",
     "/workflows", "/feed", "/approvals", "/compare?a={run}&b={run}&step=1",
 )  # fmt: skip

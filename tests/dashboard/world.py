@@ -68,6 +68,7 @@ class World:
         self.url = f"http://127.0.0.1:{self.port}"
         self.ui = f"{self.url}/ui"
         self._ready: Future[None] = Future()
+        self._beside: list[tuple[uvicorn.Server, Any]] = []
         self._thread = threading.Thread(target=self._turn, daemon=True)
 
     def __enter__(self) -> "World":
@@ -119,6 +120,15 @@ class World:
     def state(self, run_id: str) -> str:
         """Of a run, as logs call it."""
         return self.call(self.engine.client.log(run_id)).state
+
+    async def listen(self, app: Any) -> int:
+        """Serve an app beside it, until it ends; on which port."""
+        config = uvicorn.Config(app, port=0, log_level="warning", lifespan="off", ws="none")
+        server = uvicorn.Server(config)
+        self._beside.append((server, asyncio.ensure_future(server.serve())))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        return server.servers[0].sockets[0].getsockname()[1]
 
     # What it serves.
 
@@ -256,6 +266,9 @@ class World:
                 )
                 self._loop.call_later(0, self._ready.set_result, None)
                 await self._server.serve(sockets=[self._socket])
+                for server, serving in self._beside:
+                    server.should_exit = True
+                    await serving
         except BaseException as error:
             if not self._ready.done():
                 self._ready.set_exception(error)

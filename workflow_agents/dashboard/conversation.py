@@ -6,6 +6,7 @@ tool has said is not to be trusted, and is told as text.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -14,6 +15,8 @@ from urllib.parse import unquote
 from workflow_agents.core.step_logs import StepLog
 
 _AGENT = "upstash-agent-name"
+_HERE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]{1,4000000}")
+"""Pictures without a script in them, whole."""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,7 @@ class Said:
         step: whose reply it is.
         model: of a reply.
         tokens: of a reply.
+        pictures: that stand in it, as addresses that hold all of them: `data:image/png;base64,`.
     """
 
     role: str
@@ -48,6 +52,7 @@ class Said:
     step: Any = None
     model: str | None = None
     tokens: Tokens | None = None
+    pictures: list[str] = field(default_factory=list[str])
 
 
 def is_model_call(step: StepLog) -> bool:
@@ -84,7 +89,7 @@ def conversation(steps: Iterable[StepLog]) -> list[Said]:
         if reply is not None:
             reply.model = reply.model or _text(body.get("model")) or None
             found.append(reply)
-    return [said for said in found if said.text or said.calls]
+    return [said for said in found if said.text or said.calls or said.pictures]
 
 
 def _members(value: Any) -> dict[str, Any]:
@@ -130,9 +135,28 @@ def _content(value: Any) -> str:
             parts.append(text)
         elif members.get("type") == "tool_result":
             parts.append(_content(text))
-        elif members.get("type") not in {"tool_use", "thinking"}:
-            parts.append(f"[{members.get('type', 'part')}]")
+        elif members.get("type") not in {"tool_use", "thinking"} and not _picture(members):
+            parts.append(_other(members))
     return "\n".join(parts)
+
+
+def _picture(part: Mapping[str, Any]) -> str | None:
+    """A picture that stands in a part of a message: nobody has to be asked for it."""
+    source = _members(part.get("source"))
+    if source.get("type") == "base64":
+        found = f"data:{source.get('media_type')};base64,{source.get('data')}"
+    else:
+        given = part.get("image_url")
+        found = _text(_members(given).get("url")) or _text(given)
+    return found if _HERE.fullmatch(found) else None
+
+
+def _other(part: Mapping[str, Any]) -> str:
+    """What is not text, by its kind, and its name or its address; that is not asked for."""
+    file, given = _members(part.get("file")) or part, part.get("image_url")
+    address = _members(given).get("url") or given or _members(part.get("source")).get("url")
+    name = _text(file.get("filename")) or _text(file.get("file_id")) or _text(address)
+    return f"[{part.get('type', 'part')}{': ' if name else ''}{name[:200]}]"
 
 
 def _arguments(value: Any) -> str:
@@ -154,6 +178,7 @@ def _read(message: Any, agent: str) -> Said:
     said = Said(_text(members.get("role")) or "user", agent, _content(content))
     if said.role == "developer":
         said.role = "system"
+    said.pictures += filter(None, map(_picture, map(_members, _list(content))))
     for call in _list(members.get("tool_calls")):
         function = _members(_members(call).get("function"))
         said.calls.append(

@@ -4,9 +4,11 @@ Such a run is known by its messages: a step is heard of when its result comes, o
 elsewhere. When it began is when the one before it was done.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workflow_agents.core.step_logs import CallRequest, StepLog
 from workflow_agents.dashboard.timeline import Bar, Segment
 from workflow_agents.protocol.history import StepKind
 
@@ -60,6 +62,53 @@ def _bar(step: Mapping[str, Any], since: int, depth: int, ended_at: int | None, 
         key or 0, step.get("stepName") or "the next step", label, state, depth, began, ended,
         (Segment(what, began, ended),) if ended is None or ended > began else (), attempts,
     )  # fmt: skip
+
+
+def remote_calls(groups: Sequence[Mapping[str, Any]]) -> list[StepLog]:
+    """The steps that have requested something, as the log of a run that is kept here has them."""
+    found: list[StepLog] = []
+    for group in groups:
+        for step in group["steps"]:
+            if step.get("callUrl") is None:
+                continue
+            request = CallRequest(
+                step.get("callMethod") or "",
+                step["callUrl"],
+                joined(step.get("callHeaders") or {}),
+                plain(step.get("callBody")),
+            )
+            answer = plain(step.get("callResponseBody"))
+            found.append(
+                StepLog(
+                    step.get("stepId") or 0,
+                    step.get("stepName") or "",
+                    "Call",
+                    step.get("state") or "",
+                    int(step.get("createdAt") or 0),
+                    None if answer is None else int(step.get("createdAt") or 0),
+                    out={"status": step.get("callResponseStatus"), "json": answer},
+                    request=request,
+                )
+            )
+    return found
+
+
+def joined(headers: Mapping[str, Any]) -> dict[str, str]:
+    """Headers, each as one text, with its name in lower case."""
+    return {
+        name.lower(): value if isinstance(value, str) else ", ".join(map(str, value))
+        for name, value in headers.items()
+    }
+
+
+def plain(text: Any) -> Any:
+    """JSON that stands in a text, as data."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def remote_step(groups: Sequence[Mapping[str, Any]], key: str) -> Mapping[str, Any] | None:

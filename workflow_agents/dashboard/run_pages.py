@@ -11,9 +11,9 @@ from workflow_agents.dashboard.code_places import place_of
 from workflow_agents.dashboard.conversation import Said, conversation, is_model_call
 from workflow_agents.dashboard.explain import Flow, Standing, explain
 from workflow_agents.dashboard.health import Ran, health
-from workflow_agents.dashboard.remote_steps import remote_bars, remote_step
+from workflow_agents.dashboard.remote_steps import remote_bars, remote_calls, remote_step
 from workflow_agents.dashboard.step_pages import remote_step_page, step_page
-from workflow_agents.dashboard.timeline import Bar, Steps, members
+from workflow_agents.dashboard.timeline import Bar, Steps, asks_model, members
 from workflow_agents.errors import NotFound
 from workflow_agents.protocol.history import StepKey
 from workflow_agents.store.sqlite_pages import RunLine, RunsWanted, SqlitePages
@@ -94,8 +94,9 @@ class RunPages:
         log = engine.admin.log(row, steps=False)
         groups = self._remote(row)
         steps = Steps(row.created_at) if groups is not None else self._steps(row)
+        remote_shown: list[Bar] = []
         if groups is not None:
-            shown = remote_bars(groups, row.created_at, row.ended_at, now)
+            shown = remote_shown = remote_bars(groups, row.created_at, row.ended_at, now)
             going = [bar for bar in shown if bar.ended is None]
         else:
             going = steps.going(now)
@@ -121,7 +122,7 @@ class RunPages:
             "parent": None if parent is None else parent.run_id,
             "children": [[step, child, _WORD[phase]] for step, child, phase in children],
             "lineage": self._lineage(row),
-            "agent": steps.asks_models,
+            "agent": steps.asks_models or any(asks_model(bar) for bar in remote_shown),
             "remote": groups is not None,
             "steps": [_bar(bar) for bar in shown],
             "partial": bool(after) and groups is None,
@@ -160,8 +161,10 @@ class RunPages:
             NotFound: WA606.
         """
         row = self._engine.admin.find(run_id)
-        log = self._engine.admin.log(row)
-        calls = [step for step in log.steps if is_model_call(step)]
+        groups = self._remote(row)
+        log = self._engine.admin.log(row, steps=groups is None)
+        steps = log.steps if groups is None else remote_calls(groups)
+        calls = [step for step in steps if is_model_call(step)]
         items: list[dict[str, Any]] = []
         prompt = completion = 0
         total: Decimal | None = None
@@ -304,6 +307,7 @@ def _said(said: Said, cost: Decimal | None) -> dict[str, Any]:
         "text": said.text,
         "calls": [[*call] for call in said.calls],
         "answers": said.answers,
+        "pictures": said.pictures,
         "step": said.step,
         "model": said.model,
         "tokens": None if tokens is None else [tokens.prompt, tokens.completion, tokens.cached],

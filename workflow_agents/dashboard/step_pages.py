@@ -1,11 +1,11 @@
 """What the page of a run shows of one step: what it was asked, what came of it, and how."""
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.redaction import shown_headers
 from workflow_agents.dashboard.attempts import attempts
+from workflow_agents.dashboard.remote_steps import joined, plain
 from workflow_agents.dashboard.timeline import Bar, members
 
 if TYPE_CHECKING:
@@ -55,15 +55,15 @@ def remote_step_page(step: Mapping[str, Any]) -> dict[str, Any]:
     url = step.get("callUrl")
     waits = {n: v for n, v in step.items() if n.startswith(("wait", "sleep", "invoked"))}
     out = step.get("out", step.get("callResponseBody"))
-    given = cast("dict[str, list[str]]", step.get("callHeaders") or {})
-    headers = {name: ", ".join(values) for name, values in given.items()}
+    headers = joined(step.get("callHeaders") or {})
+    answered = step.get("callResponseStatus")
     errors = step.get("errors", ())
     return {
         "step": step.get("stepId"),
         "name": step.get("stepName"),
         "type": step.get("stepType"),
         "state": step.get("state"),
-        "out": _plain(out),
+        "out": plain(out),
         "failure": errors[-1] if step.get("state") == "STEP_FAILED" and errors else None,
         "waitsFor": waits or None,
         "retries": len(errors),
@@ -78,7 +78,21 @@ def remote_step_page(step: Mapping[str, Any]) -> dict[str, Any]:
                 "more": error,
             }
             for number, error in enumerate(errors, 1)
-        ],
+        ]
+        + (
+            []
+            if answered is None
+            else [
+                {
+                    "number": len(errors) + 1,
+                    "state": "success",
+                    "at": step.get("createdAt"),
+                    "phases": [],
+                    "status": answered,
+                    "header": shown_headers(joined(step.get("callResponseHeaders") or {})),
+                }
+            ]
+        ),
         "logs": [],
         "code": None,
         "request": None
@@ -87,7 +101,7 @@ def remote_step_page(step: Mapping[str, Any]) -> dict[str, Any]:
             "method": step.get("callMethod"),
             "url": url,
             "headers": headers,
-            "body": _plain(step.get("callBody")),
+            "body": plain(step.get("callBody")),
             "bytes": len(step.get("callBody") or ""),
         },
     }
@@ -111,13 +125,3 @@ def _told(entry: "FeedEntry") -> Any:
     if not data:
         return entry.data
     return {n: v for n, v in data.items() if n not in {"headers", "header", "body"}}
-
-
-def _plain(text: Any) -> Any:
-    """JSON that stands in a text, as data."""
-    if not isinstance(text, str):
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

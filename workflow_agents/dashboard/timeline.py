@@ -207,6 +207,11 @@ def _label(kind: StepKind | None) -> str:
     return "run" if kind is None else _LABELS[kind]
 
 
+def asks_model(bar: Bar) -> bool:
+    """Whether a step is a turn of an agent."""
+    return bar.kind == "call" and bar.name.startswith(_AGENTS)
+
+
 def bars(entries: Iterable[FeedEntry], created_at: int, now: int) -> list[Bar]:
     """The bars of one run, in the order in which its steps were first heard of.
 

@@ -58,6 +58,9 @@ export function toFork(id: string, asked: Record<string, unknown>): Texts {
   };
 }
 
+/** What is longer a shell does not take as an argument. */
+const ARGUMENT = 50_000;
+
 /** The name of the variable that a hidden header is read from. */
 const variable = (name: string) => name.toUpperCase().replaceAll("-", "_");
 const hidden = (value: string) => value === "[hidden]" || value.startsWith("[secret ");
@@ -68,8 +71,9 @@ export function toRequest({ method, url, headers, body }: NonNullable<Step["requ
   const heads = Object.entries(headers);
   const given = heads.map(([name, value]) => ` -H ${hidden(value) ? `"${name}: $${variable(name)}"` : quoted(`${name}: ${value}`)}`);
   const told = heads.map(([name, value]) => `${python(name)}: ${hidden(value) ? `os.environ[${python(variable(name))}]` : python(value)}`);
+  const asked = `curl -s -X ${method}${given.join("")} ${quoted(url)}`;
   return {
-    curl: `curl -s -X ${method}${given.join("")}${text === null ? "" : ` -d ${quoted(text)}`} ${quoted(url)}`,
+    curl: text === null ? asked : text.length < ARGUMENT ? `${asked} -d ${quoted(text)}` : `${asked} --data-binary @- <<'BODY'\n${text}\nBODY`,
     Python: `import os\nimport urllib.request\n\nrequest = urllib.request.Request(${python(url)}, method=${python(method)}, headers={${told.join(", ")}}${text === null ? "" : `, data=${python(text)}.encode()`})\nprint(urllib.request.urlopen(request).read().decode())`,
   };
 }

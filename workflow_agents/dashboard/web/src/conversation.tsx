@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { base, part, type Key, type Run, type Step } from "./api";
 import { Value } from "./json";
+import { Markdown } from "./markdown";
 import { Empty, Trouble } from "./parts";
 import { ask } from "./route";
 import { useAsked } from "./use";
@@ -13,6 +14,8 @@ interface Said {
   text: string;
   calls: [string, string, string][];
   answers: string | null;
+  /** whole, as `data:` */
+  pictures: string[];
   step: Key | null;
   model: string | null;
   /** of the prompt, of the completion, of the prompt from a cache */
@@ -83,7 +86,8 @@ function Message({ said, tool, runId, fork }: { said: Said; tool: string | undef
         <>
           {said.text && (folded && said.text.length > 120
             ? <details><summary>{said.text.slice(0, 110)}… <span class="quiet">{bytes(said.text.length)}</span></summary><div class="text">{said.text}</div></details>
-            : <div class="text">{said.text}</div>)}
+            : said.role === "assistant" ? <Markdown text={said.text} /> : <div class="text">{said.text}</div>)}
+          {said.pictures.length > 0 && <p class="pictures">{said.pictures.map((src, i) => <img key={i} src={src} alt={`Picture ${i + 1} of this message`} />)}</p>}
           {said.calls.map(([id, name, given]) => (
             <details key={id} class="call"><summary>calls <code class="tool">{name}</code> <code class="quiet">{given.slice(0, 90)}</code></summary><pre tabIndex={0} aria-label="Arguments">{formatted(given)}</pre></details>
           ))}

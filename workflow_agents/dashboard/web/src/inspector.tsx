@@ -34,7 +34,7 @@ export function Inspector({ runId, bar, seq, tab, attempt, child, fork }: Props)
   return (
     <div class="side">
     <Grip />
-    <aside class="inspector" aria-label={`Step ${name}`}>
+    <aside class="inspector" aria-label={`Step ${name}`} aria-busy={!data && !step.error}>
       <header>
         <h2>{name}</h2>
         <button type="button" class="quiet" onClick={() => ask({ step: null, tab: null, attempt: null })} title="Close (Escape)" aria-label="Close">✕</button>
