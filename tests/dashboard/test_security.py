@@ -19,7 +19,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Every field that somebody else may fill is filled with every payload."""
     with ScriptedModel() as model, World(tmp_path_factory.mktemp("hostile"), model) as world:
         # What a model says and wants to call, and what its tool answers.
-        model.call_tools(("note", {"text": WHOLE})).call_tools(("ask", {"text": WHOLE}))
+        model.call_tools(("note", {"text": WHOLE}), text=WHOLE)
+        model.call_tools(("ask", {"text": WHOLE}))
         world.call(_fill(world))
         world.waits(world.runs["agent"], step="Approve tool ask")
         yield world
@@ -37,7 +38,10 @@ async def _fill(world: World) -> None:
 
     @engine.workflow("/failing", retries=0)
     async def failing(context: Any) -> Any:
-        raise WorkflowNonRetryableError(context.request_payload)
+        def fails() -> None:
+            raise WorkflowNonRetryableError(context.request_payload)
+
+        await context.run(context.request_payload, fails)
 
     def note(text: str) -> str:
         """Write it down."""
@@ -59,8 +63,8 @@ async def _fill(world: World) -> None:
     for payload in PAYLOADS:
         made = await engine.client.trigger(hostile, payload, label=payload.replace("\0", ""))
         waiting.append(made.run_id)
-        await engine.client.trigger(failing, payload)
-    world.runs["hostile"] = waiting[0]
+        failed = await engine.client.trigger(failing, payload)
+    world.runs["hostile"], world.runs["failing"] = waiting[0], failed.run_id
     core = engine.core
     for run in waiting:
         with core.watching(core.admin.find(run).id) as news:
@@ -80,8 +84,8 @@ async def _fill(world: World) -> None:
 PAGES = (
     "/runs/{agent}?view=conversation", "/runs/{agent}?step=1&tab=request", "/", "/runs/{run}",
     "/runs/{run}?step=1", "/runs/{run}?view=steps&step=2&tab=waits for",
-    "/runs/{run}?step=1&tab=code", "/runs/{run}?step=1&tab=logs", "/runs/{failing}?step=1&tab=error",
-    "/runs/{failing}?step=1&tab=attempts",
+    "/runs/{run}?step=1&tab=code", "/runs/{run}?step=1&tab=logs",
+    "/runs/{failing}?step=1&tab=error", "/runs/{failing}?step=1&tab=attempts",
     "/runs/{run}?view=input and result", "/waits", "/letters", "/schedules", "/flow", "/queues",
     "/workflows", "/feed", "/approvals", "/compare?a={run}&b={run}&step=1",
 )  # fmt: skip
@@ -96,7 +100,7 @@ def test_nothing_that_was_written_is_executed_or_asked_for(hostile: World, tab: 
     page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
     seen = set[str]()
     for path in PAGES:
-        runs = {"run": hostile.runs["hostile"], "agent": hostile.runs["agent"]}
+        runs = {"run": hostile.runs["hostile"]} | hostile.runs
         page.goto(hostile.ui + path.format(**runs))
         page.locator("h1").first.wait_for()
         if "agent" in path or path == "/approvals":
