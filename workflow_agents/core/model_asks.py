@@ -75,6 +75,12 @@ def kept_ask(ask: ModelAsk, body: Any, *, where: str) -> dict[str, Any]:
     return kept
 
 
+def anew(body: bytes, headers: Mapping[str, Any], asks: Mapping[str, Any]) -> bytes:
+    """A request as a forked run makes it; `asks`: what it keeps, by the names of agents."""
+    kept = asks.get(agent_of(headers))
+    return body if kept is None else asked_anew(body, headers, kept)
+
+
 def asked_anew(body: bytes, headers: Mapping[str, Any], kept: Mapping[str, Any]) -> bytes:
     """A request as the fork makes it; what is no request of a model stays as it is."""
     try:

@@ -10,7 +10,7 @@ messages in `sending`.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.journal import Call
@@ -53,9 +53,15 @@ class Deliveries:
         self._calls: dict[tuple[int, StepKey | None], int] = {}
         self._messages: dict[int, int] = {}
 
-    def owe_call(self, run: int, step: StepKey, call: Call, now: int) -> AddDelivery:
-        """The row that a call step owes."""
-        engine = self._engine
+    def owe_call(
+        self, run: int, step: StepKey, call: Call, now: int, asks: Mapping[str, Any]
+    ) -> AddDelivery:
+        """The row that a call step owes; `asks`: what its run asks of models otherwise."""
+        engine, body = self._engine, call.body
+        if asks:
+            from workflow_agents.core.model_asks import anew
+
+            body = anew(body, call.headers, asks)
         data: dict[str, Any] = {
             "method": call.method,
             "url": call.url,
@@ -79,7 +85,7 @@ class Deliveries:
             DeliveryKind.CALL,
             now,
             encode(data),
-            call.body or None,
+            body or None,
             None if flow is None else flow.key,
             call.pause_key,
         )

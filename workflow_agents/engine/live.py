@@ -150,9 +150,8 @@ class LiveRun:
                 ops.append(self._engine.flow_limits.set(flow))
                 self._soon.add(key)
             case Call():
-                waiter.kind = WaiterKind.CALL
-                plan = self._asked_anew(plan)
-                ops.append(self._engine.deliveries.owe_call(self._run, key, plan, now))
+                waiter.kind, owed = WaiterKind.CALL, self._engine.deliveries.owe_call
+                ops.append(owed(self._run, key, plan, now, self.options.asks))
                 if plan.flow_control is not None:
                     ops.append(self._engine.flow_limits.set(plan.flow_control))
                 from workflow_agents.core.redaction import redacted_headers, shown_headers
@@ -186,17 +185,6 @@ class LiveRun:
             planned.add_done_callback(lambda _: self._engine.dispatcher.expect(due_at))
         self._submit(ops, (*entries, entry), planned=_Planned(planned, key, kind, name))
         return planned
-
-    def _asked_anew(self, call: Call) -> Call:
-        """A request to a model, as a fork makes it."""
-        if not self.options.asks:
-            return call
-        from workflow_agents.core.model_asks import agent_of, asked_anew
-
-        kept = self.options.asks.get(agent_of(call.headers))
-        if kept is None:
-            return call
-        return call._replace(body=asked_anew(call.body, call.headers, kept))
 
     def withdraw(self, key: StepKey, name: str) -> None:
         """See `Journal.withdraw`."""
