@@ -152,7 +152,7 @@ class _Spread:
     def _gone(self, worker: _Worker) -> None:
         del self._lines[worker.line]
         code = worker.ended()
-        if not worker.unit and not code:
+        if not code:
             return
         lost, *rest = worker.unit or [0]
         item = self._session.items[lost]

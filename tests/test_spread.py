@@ -31,7 +31,7 @@ def test_fails():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(2))
-def test_slow(number):
+def test_takes_long(number):
     pass
 
 
@@ -68,32 +68,34 @@ def done(folder: Path, *options: str) -> tuple[int, str]:
 
 
 def test_everything_is_done_once_and_told(tmp_path: Path) -> None:
-    code, said = done(tmp_path)
-    code_of_three, said_by_three = done(tmp_path, "--workers", "3")
+    code, said = done(tmp_path, "-k", "not parts")
+    code_of_three, said_by_three = done(tmp_path, "-k", "not parts", "--workers", "3")
     assert code == code_of_three == 1
-    for what in (
-        "what was said",
-        "assert 1 == 2",
-        "'good' == 'bad'",
-        "2 failed, 23 passed, 1 skipped",
-    ):
+    for what in ("what was said", "assert 1 == 2", "1 failed, 22 passed, 1 skipped, 1 deselected"):
         assert what in said
         assert what in said_by_three
 
 
+def test_a_part_of_a_test_that_fails_is_told(tmp_path: Path) -> None:
+    code, said = done(tmp_path, "-k", "parts", "--workers", "2")
+    assert code == 1
+    assert "SUBFAILED[a part] test_some.py::test_with_parts" in said
+    assert "'good' == 'bad'" in said
+
+
 def test_a_process_that_dies_fails_its_test_only(tmp_path: Path) -> None:
     (tmp_path / "test_dies.py").write_text(DIES)
-    code, said = done(tmp_path, "--workers", "2")
+    code, said = done(tmp_path, "-k", "not parts", "--workers", "2")
     assert code == 1
     assert "test_dies.py::test_dies - the process that did it ended with 3" in said
-    assert "3 failed, 24 passed, 1 skipped" in said
+    assert "2 failed, 23 passed, 1 skipped, 1 deselected" in said
 
 
 def test_it_stops_at_the_first_failure(tmp_path: Path) -> None:
     code, said = done(tmp_path, "-x", "--workers", "2", "-k", "fails or skipped")
     assert code == 1
     assert "stopping after 1 failures" in said
-    assert "1 failed in" in said
+    assert "1 failed, 23 deselected in" in said
 
 
 def test_slow_tests_come_one_by_one_and_first_for_one_process() -> None:
