@@ -115,6 +115,7 @@ class Dashboard:
                 ),
                 Route("/api/{path:path}", self._guarded(_nothing)),
                 Route("/assets/{name}", _asset),
+                Route("/client.js", _client),
                 Route("/{path:path}", self._page),
             ]
         )
@@ -254,6 +255,11 @@ async def _nothing(_request: Request) -> Response:
     raise Refused(404, "there is nothing here")
 
 
+async def _client(_request: Request) -> Response:
+    """What pages of one's own, of the same origin, follow a run with."""
+    return _file(_STATIC / "client.js")
+
+
 def _base(request: Request) -> str:
     return str(request.scope.get("root_path", "")).rstrip("/")
 
@@ -263,7 +269,11 @@ async def _asset(request: Request) -> Response:
     file = _STATIC / name
     if Path(name).name != name or not file.is_file():
         return Response(status_code=404, headers=guards.HEADERS)
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return _file(file)
+
+
+def _file(file: Path) -> Response:
+    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     return Response(file.read_bytes(), media_type=kind, headers=guards.HEADERS | _FRESH)
 
 
