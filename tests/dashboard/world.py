@@ -222,6 +222,17 @@ class World:
             task = agents.task(agent=clerk, prompt="Order 7 came broken. Refund 25, please.")
             return (await task.run()).text
 
+        @engine.workflow("/advice", retries=0)
+        async def advice(context: AsyncWorkflowContext[Any]) -> Any:
+            assert self.model is not None
+            agents = agent_workflow(context)
+            llm = agents.openai(
+                "gpt-4o", base_url=self.model.base_url, api_key="sk-none", stream=True
+            )
+            await context.wait_for_event("somebody asks", f"go-{context.workflow_run_id}")
+            clerk = agents.agent(model=llm, name="adviser", background="You give advice.")
+            return (await agents.task(agent=clerk, prompt="An umbrella?").run()).text
+
     # Its life.
 
     def _turn(self) -> None:

@@ -156,6 +156,15 @@ class SqlitePages:
         )
         return [seq for (seq,) in rows]
 
+    def notified(self, run: int, event: str) -> list[tuple[int, Any]]:
+        """When an event of a run was notified, and what is told of it, in order."""
+        rows = self._all(
+            "SELECT at, data FROM feed WHERE run = ? AND step IS NULL AND kind = ? AND name = ?"
+            " ORDER BY seq",
+            (run, int(EntryKind.NOTIFIED), event),
+        )
+        return [(at, decode(data) if data else None) for at, data in rows]
+
     def lineage(self, run: int) -> Any:
         """What was told when a run was started: of which other it was made."""
         rows = self._all(

@@ -1,6 +1,7 @@
 /** What runs share: schedules, flow control, queues, the feed, signing keys. */
 import { useState } from "preact/hooks";
 import { get, part, post, runPath } from "./api";
+import { whoOf } from "./decided";
 import type { Entry } from "./live";
 import { Ago, At, Chip, Command, Dialog, Empty, Sure, Trouble, doing } from "./parts";
 import { useAsked, useTitle } from "./use";
@@ -192,7 +193,7 @@ export function Feed() {
           <tbody>{entries.map((one) => (
             <tr key={one.seq}>
               <td class="number quiet">{one.seq}</td><td class="nowrap"><At at={one.at} /></td>
-              <td><Chip state={tone(one.kind)} word={one.kind.toLowerCase().replaceAll("_", " ")} /></td>
+              <td><Chip state={tone(one.kind)} word={one.kind.toLowerCase().replaceAll("_", " ")} />{whoOf(one) && <><br /><span class="quiet">{whoOf(one)}</span></>}</td>
               <td>{one.stepName}{one.stepType && <span class="quiet"> {one.stepType}</span>}</td>
               <td>{one.workflow} {one.workflowRunId && <a class="mono" href={`${runPath(one.workflowRunId)}${one.stepId != null ? `?step=${part(one.stepId)}` : ""}`}>{one.workflowRunId}</a>}{one.messageId && <code>{one.messageId}</code>}</td>
             </tr>
