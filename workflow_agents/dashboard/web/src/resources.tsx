@@ -13,6 +13,9 @@ interface Schedule {
   destination: string;
   paused: boolean;
   next: number[];
+  zone: string;
+  /** the first of them before which clocks change, and by how many minutes */
+  shift: [number, number] | null;
   last: number | null;
   lastStates: string[];
   error: string | null;
@@ -46,6 +49,7 @@ export function Schedules() {
               <thead><tr><th>local</th><th>UTC</th></tr></thead>
               <tbody>{one.next.map((at) => <tr key={at}><td><At at={at} text={new Date(at).toLocaleString()} /></td><td class="mono utc">{new Date(at).toISOString().replace("T", " ").slice(0, 19)}</td></tr>)}</tbody>
             </table></div>
+            {one.shift && <p class="quiet">Clocks in {one.zone} go {one.shift[1] > 0 ? "forward" : "back"} by {Math.abs(one.shift[1])} minutes before <At at={one.shift[0]} text={new Date(one.shift[0]).toLocaleDateString()} />: its time there stays, in UTC it moves.</p>}
             <p class="actions">
               <button type="button" class="main" onClick={() => act(one.id, "run", `${one.id} was run`)}>Run now</button>
               <button type="button" onClick={() => act(one.id, one.paused ? "resume" : "pause", one.paused ? `${one.id} goes on` : `${one.id} is paused`)}>{one.paused ? "Go on" : "Pause"}</button>
