@@ -30,6 +30,7 @@ PAGES = {
     "workflows": "/workflows",
     "feed": "/feed",
     "keys": "/keys",
+    "settings": "/settings",
     "compare": "/compare?a={done}&b={failed}&step=2",
     "no page": "/nothing",
 }
@@ -37,7 +38,7 @@ PAGES = {
 
 RULES = "['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']"
 NARROW = ("runs", "step", "waiting", "conversation", "approvals", "waits", "letters", "schedules",
-          "flow", "workflows", "feed", "keys", "compare")  # fmt: skip
+          "flow", "workflows", "feed", "keys", "settings", "compare")  # fmt: skip
 
 
 @pytest.fixture(scope="session")

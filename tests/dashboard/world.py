@@ -55,7 +55,6 @@ class World:
     """
 
     def __init__(self, folder: Path, model: ScriptedModel | None = None, *, dev: bool = True):
-        self.engine = Engine(str(folder / "world.db"))
         self.model = model
         self.paid: list[Any] = []
         self.refunds: list[Any] = []
@@ -67,6 +66,7 @@ class World:
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.ui = f"{self.url}/ui"
+        self.engine = Engine(str(folder / "world.db"), base_url=self.url)
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._turn, daemon=True)
 

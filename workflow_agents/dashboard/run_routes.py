@@ -56,7 +56,9 @@ def _decided(ask: Ask, step: dict[str, Any]) -> dict[str, Any] | None:
     if event is None:
         return None
     row = ask.engine.admin.find(ask.part("run_id"))
-    return decisions.decided(step["out"], ask.pages.notified(row.id, event))
+    places = ask.pages.places(row.id, step["step"])
+    notified = ask.pages.notified(row.id, event, places[-1]) if places else []
+    return decisions.decided(step["out"], notified)
 
 
 def _wanted(ask: Ask) -> RunsWanted:
