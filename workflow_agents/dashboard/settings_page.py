@@ -4,10 +4,11 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import fields
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from workflow_agents import __version__, config
+from workflow_agents import config
 from workflow_agents.core.limits import Limits
 from workflow_agents.dashboard.asking import Ask, Row
 
@@ -38,7 +39,7 @@ async def settings(ask: Ask) -> Any:
     """All of it."""
     engine = ask.engine
     return {
-        "version": __version__,
+        "version": _version(),
         "python": platform.python_version(),
         "store": {"path": engine.path, "bytes": size_of(engine.path)},
         "retentionMs": engine.retention_ms,
@@ -50,6 +51,13 @@ async def settings(ask: Ask) -> Any:
         "server": None if ask.server is None else [[k, v] for k, v in ask.server.items()],
         "environment": of_environment(config.environment()),
     }
+
+
+def _version() -> str:
+    try:
+        return version("workflow-agents")
+    except PackageNotFoundError:
+        return "not installed as a package"
 
 
 def size_of(path: str) -> int | None:
