@@ -12,8 +12,6 @@ import pytest
 import uvicorn
 from playwright.sync_api import expect
 
-from tests.dashboard.world import World
-
 HERE = Path(__file__).parent
 ASKED = {"supplier": "Meyer & Daughters", "euros": 480, "reason": "the chairs of May"}
 
@@ -177,20 +175,3 @@ def test_a_component_of_react_follows_it_too(
     page.get_by_role("button", name="come back").click()
     page.get_by_text("Paid 480 euros to Meyer & Daughters, approved by ada.").wait_for()
     assert page.get_by_role("listitem").count() == 5
-
-
-def test_words_are_heard_while_they_are_said(world: World, page: Any) -> None:
-    """Beside the dashboard, whoever has signed in follows any run."""
-    assert world.model is not None
-    world.model.say("It may rain.")
-    run_id = world.trigger("/advice")
-    page.goto(world.ui)
-    page.evaluate(
-        FOLLOW.replace("/events/client.js", "/ui/client.js"),
-        [run_id, {"token": "", "words": True}],
-    )
-    page.wait_for_function("one.run.status === 'waiting'")
-    world.call(world.engine.client.notify(f"go-{run_id}", None))
-    run = page.evaluate("one.done")
-    assert run["result"] == "It may rain."
-    assert [(said["text"], said["done"]) for said in run["replies"]] == [("It may rain.", True)]

@@ -232,6 +232,27 @@ async def scheduled(world: World, name: str, cron: str) -> None:
         answer.raise_for_status()
 
 
+# Whoever looks on.
+
+
+def test_words_are_heard_while_they_are_said(world: World, page: Any) -> None:
+    """Beside the dashboard, whoever has signed in follows any run."""
+    assert world.model is not None
+    world.model.say("It may rain.")
+    run_id = world.trigger("/advice")
+    page.goto(world.ui)
+    page.evaluate(
+        "async id => { const { watch } = await import('/ui/client.js');"
+        " window.one = watch(id, { words: true }) }",
+        run_id,
+    )
+    page.wait_for_function("one.run.status === 'waiting'")
+    world.call(world.engine.client.notify(f"go-{run_id}", None))
+    run = page.evaluate("one.done")
+    assert run["result"] == "It may rain."
+    assert [(said["text"], said["done"]) for said in run["replies"]] == [("It may rain.", True)]
+
+
 # Settings.
 
 

@@ -93,7 +93,7 @@ export function watch(runId: string, options: Options = {}): Watch {
       const status = kind.slice(5).replace("ATTEMPT_FAILED", "RETRY").toLowerCase();
       const step: Step = { id: stepId, name, type: data.stepType, status, at: data.at, data: data.data };
       const old = run.steps.findIndex(({ id }) => id === stepId);
-      const steps = old < 0 ? [...run.steps, step] : run.steps.with(old, step);
+      const steps = old < 0 ? [...run.steps, step] : run.steps.map((one, i) => (i === old ? step : one));
       const waits = steps.filter((one) => one.status === "waiting" && /^Wait/.test(one.type));
       set({ steps, waits, status: waits.length ? "waiting" : "running" });
     } else if (kind === "RUN_FAILED") set({ error: data.data });
