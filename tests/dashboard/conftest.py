@@ -1,12 +1,14 @@
 """One browser for all tests of a module, and one server with something of everything."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import workflow_agents.dashboard
 from tests.dashboard.world import World
 from workflow_agents.testing.model_server import ScriptedModel
 
@@ -27,6 +29,19 @@ def browser() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The packages that the front end is developed with."""
+    web = Path(workflow_agents.dashboard.__file__).parent / "web"
+    folder = web / "node_modules"
+    if not (folder / "react-dom").exists():
+        done = subprocess.run(
+            ["npm", "ci", "--prefer-offline"], cwd=web, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"npm ci failed:\n{done.stdout}\n{done.stderr}"
+    return folder
 
 
 class Tab:

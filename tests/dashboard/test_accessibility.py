@@ -1,15 +1,12 @@
 """Every page in both themes has nothing that axe-core finds, and needs no mouse."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import workflow_agents.dashboard
 from tests.dashboard.world import World
 
-WEB = Path(workflow_agents.dashboard.__file__).parent / "web"
 PAGES = {
     "runs": "/",
     "no runs": "/?find=nothing",
@@ -36,6 +33,7 @@ PAGES = {
     "workflows": "/workflows",
     "feed": "/feed",
     "keys": "/keys",
+    "settings": "/settings",
     "compare": "/compare?a={done}&b={failed}&step=2",
     "no page": "/nothing",
 }
@@ -43,19 +41,13 @@ PAGES = {
 
 RULES = "['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']"
 NARROW = ("runs", "step", "waiting", "conversation", "approvals", "waits", "letters", "schedules",
-          "flow", "workflows", "feed", "keys", "compare")  # fmt: skip
+          "flow", "workflows", "feed", "keys", "settings", "compare")  # fmt: skip
 
 
 @pytest.fixture(scope="session")
-def axe() -> str:
+def axe(node_modules: Path) -> str:
     """The source of axe-core, of the packages that the front end is developed with."""
-    source = WEB / "node_modules" / "axe-core" / "axe.min.js"
-    if not source.exists():
-        done = subprocess.run(
-            ["npm", "ci", "--prefer-offline"], cwd=WEB, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"npm ci failed:\n{done.stdout}\n{done.stderr}"
-    return source.read_text(encoding="utf-8")
+    return (node_modules / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
 def address(world: World, path: str) -> str:

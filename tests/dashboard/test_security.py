@@ -34,7 +34,8 @@ async def _fill(world: World) -> None:
     async def hostile(context: Any) -> Any:
         text = context.request_payload
         await context.run(text, lambda: {text: text})
-        await context.wait_for_event(text, text, timeout="1d")
+        told = {"ask": text, "answers": {text: text, "ok": text}, text: text}
+        await context.wait_for_event(text, text, timeout="1d", details=told)
 
     @engine.workflow("/failing", retries=0)
     async def failing(context: Any) -> Any:
@@ -87,7 +88,7 @@ PAGES = (
     "/runs/{run}?step=1&tab=code", "/runs/{run}?step=1&tab=logs",
     "/runs/{failing}?step=1&tab=error", "/runs/{failing}?step=1&tab=attempts",
     "/runs/{run}?view=input and result", "/waits", "/letters", "/schedules", "/flow", "/queues",
-    "/workflows", "/feed", "/approvals", "/compare?a={run}&b={run}&step=1",
+    "/workflows", "/settings", "/feed", "/approvals", "/compare?a={run}&b={run}&step=1",
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.failures import to_json
-from workflow_agents.core.journal import Failure
+from workflow_agents.core.journal import Completed, Failed, Failure
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.core.options import RunOptions
 from workflow_agents.core.retry import Retry, after_failure
@@ -55,7 +55,19 @@ class Ends:
     def __init__(self, engine: "DurableEngine") -> None:
         self._engine = engine
 
-    def completed(
+    def of(
+        self, row: RunRow, options: RunOptions, ending: Completed | Failed, attempt: int
+    ) -> tuple[list[Op], list[Entry]]:
+        """What the function came to in an attempt, counted from 0.
+
+        Raises:
+            StoreError: what the end is told with cannot be read now.
+        """
+        if isinstance(ending, Completed):
+            return self._completed(row, options, ending.data)
+        return self._failed(row, options, ending.failure, attempt)
+
+    def _completed(
         self, row: RunRow, options: RunOptions, data: bytes
     ) -> tuple[list[Op], list[Entry]]:
         """The function returned `data`."""
@@ -66,8 +78,8 @@ class Ends:
         self.free(ops, options, now)
         return ops, [Entry(row.id, now, EntryKind.RUN_SUCCESS)]
 
-    def failed(
-        self, row: RunRow, options: RunOptions, failure: Failure, *, attempt: int
+    def _failed(
+        self, row: RunRow, options: RunOptions, failure: Failure, attempt: int
     ) -> tuple[list[Op], list[Entry]]:
         """The function raised: try again, or give up."""
         now = self._engine.clock.now_ms()

@@ -21,7 +21,6 @@ from workflow_agents.core.journal import (
     Again,
     Call,
     Closed,
-    Completed,
     Deliveries,
     Ending,
     Failed,
@@ -363,13 +362,13 @@ class LiveRun:
         """The function returned or raised, or somebody closed the invocation."""
         if isinstance(ending, Closed) or self._state is _State.ENDED:
             return
-        ends = self._engine.ends
-        if isinstance(ending, Completed):
-            ops, entries = ends.completed(self.row, self.options, ending.data)
-        else:
-            ops, entries = ends.failed(
-                self.row, self.options, ending.failure, attempt=self._attempt
-            )
+        try:
+            ops, entries = self._engine.ends.of(self.row, self.options, ending, self._attempt)
+        except StoreError as error:
+            # What the end of a remote run is told with is read from the store.
+            logger.error("run %s: %s", self.row.run_id, error, extra={"run_id": self.row.run_id})
+            self._later(lambda: self.ended(ending))
+            return
         self._submit(ops, entries, last=True)
 
     # Changes that rely on the lease.

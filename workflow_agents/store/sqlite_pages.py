@@ -34,6 +34,9 @@ _LINE = (
     " (SELECT json_group_array(label) FROM labels WHERE run = id) FROM runs"
 )
 
+_WOKEN_TOGETHER = 1_000
+"""So many waits end in one change, at most, that it is known who ended them."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunsWanted:
@@ -156,6 +159,27 @@ class SqlitePages:
             "SELECT seq FROM feed WHERE run = ? AND step = ? ORDER BY seq", (run, step)
         )
         return [seq for (seq,) in rows]
+
+    def notified(self, run: int, event: str, ended: int) -> list[tuple[int, Any]]:
+        """When an event was notified for a run, and what is told of it, in order.
+
+        Args:
+            run: that waited.
+            event: the id.
+            ended: the place where the feed tells of the end of the wait. Who notified whoever
+                waits, and no run, is told close behind it, as it was stored in the same change.
+        """
+        kind = int(EntryKind.NOTIFIED)
+        rows = self._all(
+            "SELECT at, data FROM (SELECT seq, at, data FROM feed"
+            " WHERE run = ?1 AND step IS NULL AND kind = ?2 AND name = ?3 AND seq <= ?4 + ?5"
+            " UNION ALL SELECT seq, at, data FROM feed"
+            " WHERE run = 0 AND seq > ?4 AND seq <= ?4 + ?5 AND kind = ?2 AND name = ?3)"
+            " ORDER BY seq",
+            (run, kind, event, ended, _WOKEN_TOGETHER),
+        )
+        told = [(at, decode(data)) for at, data in rows if data]
+        return [(at, one) for at, one in told if run in one["woken"] or one["kept"]]
 
     def lineage(self, run: int) -> Any:
         """What was told when a run was started: of which other it was made."""

@@ -24,5 +24,5 @@ CHECKPOINTS = Campaign(
     KINDS,
     least=20,
     seeds=seeds_wanted("CHECKPOINT_SEEDS", 100),
-    block=50,
+    block=100,
 )

@@ -1,4 +1,5 @@
 /** What the server tells, and how it is asked. */
+import type { Who } from "./decided";
 
 export const base = document.documentElement.dataset.base ?? "";
 
@@ -86,6 +87,7 @@ export interface Step {
   out: unknown;
   failure: unknown;
   waitsFor: unknown;
+  decided: Who | null;
   retries: number;
   attempts: Attempt[];
   /** place in the feed, when, what, what was told */
