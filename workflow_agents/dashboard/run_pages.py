@@ -14,7 +14,8 @@ from workflow_agents.dashboard.remote_steps import remote_bars, remote_step
 from workflow_agents.dashboard.timeline import Bar, Steps, members
 from workflow_agents.errors import NotFound
 from workflow_agents.protocol.history import StepKey
-from workflow_agents.store.sqlite_pages import RunLine, RunsWanted, SqlitePages
+from workflow_agents.store.sqlite_pages import SqlitePages
+from workflow_agents.store.sqlite_run_lists import LOOKED_AT, RunLine, RunsWanted
 
 if TYPE_CHECKING:
     from workflow_agents.core.logs import RunLog
@@ -27,7 +28,6 @@ HEALTH_OF = 10_000
 """The newest runs, of which the health of workflows is told."""
 
 _KEPT_RUNS = 16
-_COUNTED_FOR_MS = 2_000
 
 STATES: dict[str, tuple[Phase, ...]] = {
     "running": (Phase.DUE, Phase.LEASED, Phase.REMOTE),
@@ -53,26 +53,32 @@ class RunPages:
         self._engine = engine
         self._pages = pages
         self._read: OrderedDict[int, Steps] = OrderedDict()
-        self._counted: tuple[int, dict[str, Any]] | None = None
 
     def page(self, wanted: RunsWanted, limit: int = PAGE) -> dict[str, Any]:
         """A page of runs, the newest first; `before` asks for the next one."""
-        found = self._pages.runs(wanted, limit + 1)
-        more = found[limit - 1].id if len(found) > limit else None
-        return {"runs": [_line(run) for run in found[:limit]], "before": more}
+        found, stopped_at = self._pages.lists.page(wanted, limit + 1)
+        more = found[limit - 1].id if len(found) > limit else stopped_at
+        return {
+            "runs": [_line(run) for run in found[:limit]],
+            "before": more,
+            "looked": None if stopped_at is None else LOOKED_AT,
+        }
 
-    def overview(self) -> dict[str, Any]:
-        """How many runs there are of each state, of which workflows; counted now and then."""
-        now = self._engine.clock.now_ms()
-        if self._counted is None or not 0 <= now - self._counted[0] < _COUNTED_FOR_MS:
-            counts = self._pages.counts()
-            told = {word: sum(counts.get(p, 0) for p in of) for word, of in STATES.items()}
-            self._counted = now, {"counts": told, "workflows": self._pages.workflows()}
-        return self._counted[1]
+    def overview(self, wanted: RunsWanted) -> dict[str, Any]:
+        """How many runs there are of each state, and of which workflows there are any.
+
+        A count is a number and whether there are more: see `SqliteRunLists.counts`.
+        """
+        counts = self._pages.lists.counts(wanted)
+        told: dict[str, tuple[int, bool]] = {}
+        for word, phases in STATES.items():
+            each = [counts[phase] for phase in phases]
+            told[word] = sum(c.runs for c in each), any(c.more for c in each)
+        return {"counts": told, "workflows": self._pages.lists.workflows()}
 
     def health(self) -> list[dict[str, Any]]:
         """How the workflows do, by their newest runs."""
-        runs = [Ran._make(row) for row in self._pages.recent(HEALTH_OF)]
+        runs = [Ran._make(row) for row in self._pages.lists.recent(HEALTH_OF)]
         return health(runs, self._engine.clock.now_ms())
 
     def run(self, run_id: str, after: int = 0) -> dict[str, Any]:

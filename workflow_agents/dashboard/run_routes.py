@@ -7,14 +7,14 @@ from workflow_agents.core.options import RunOptions
 from workflow_agents.dashboard.asking import Ask, Row, text_in
 from workflow_agents.dashboard.run_pages import STATES, RunPages
 from workflow_agents.protocol.codec import encode
-from workflow_agents.store.sqlite_pages import RunsWanted
+from workflow_agents.store.sqlite_run_lists import RunsWanted
 
 
 def routes(pages: RunPages) -> tuple[Row, ...]:
     """The table, around what has been read of runs before."""
 
-    async def overview(_ask: Ask) -> Any:
-        return pages.overview()
+    async def overview(ask: Ask) -> Any:
+        return pages.overview(RunsWanted(workflow=ask.asked("workflow"), label=ask.asked("label")))
 
     async def health(_ask: Ask) -> Any:
         return {"workflows": pages.health()}
