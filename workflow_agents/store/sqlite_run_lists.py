@@ -110,7 +110,7 @@ _LABEL = _Filter(
 _FIND = _Filter(
     "run_id >= :find AND run_id < :find_end",
     "SELECT id FROM (SELECT id FROM runs WHERE run_id >= :find AND run_id < :find_end"
-    " LIMIT :most) WHERE id < :before ORDER BY id DESC",
+    " LIMIT :looked_at) WHERE id < :before ORDER BY id DESC LIMIT :most",
 )
 
 
@@ -222,6 +222,7 @@ def _given(wanted: RunsWanted) -> dict[str, Any]:
         "before": _BEHIND_ALL if wanted.before is None else wanted.before,
         "workflow": wanted.workflow,
         "label": wanted.label,
+        "looked_at": LOOKED_AT,
         "find": wanted.find,
         "find_end": None if wanted.find is None else wanted.find + _END_OF_TEXT,
     }
