@@ -4,12 +4,13 @@ Pages load nothing from elsewhere and run no script but their own. A change need
 may make it, JSON as its content type, and a page of this very origin.
 """
 
+import hashlib
 import hmac
 import logging
 import mimetypes
 import os
 from collections.abc import Awaitable, Callable
-from functools import cached_property
+from functools import cache, cached_property
 from html import escape
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
@@ -106,6 +107,7 @@ class Dashboard:
         )
         return Starlette(
             routes=[
+                Route("/api/session", self._guarded(self._tell_session), methods=["GET"]),
                 Route("/api/session", self._guarded(self._begin_session), methods=["POST"]),
                 Route("/api/session/end", self._guarded(_end_session), methods=["POST"]),
                 Route("/api/stream", self._guarded(self._stream), methods=["GET"]),
@@ -172,9 +174,10 @@ class Dashboard:
     def _told(self, session: Session | None) -> dict[str, Any]:
         """What a page is told of who looks at it, and of the engine."""
         if session is None:
-            return {"signedIn": False}
+            return {"signedIn": False, "version": _version()}
         return {
             "signedIn": True,
+            "version": _version(),
             "user": session.user,
             "mayChange": session.may_change,
             "asked": self._sign_in is not None,
@@ -190,6 +193,10 @@ class Dashboard:
         html = html.replace("{{base}}", escape(_base(request)))
         html = html.replace("{{session}}", escape(told))
         return Response(html, media_type="text/html", headers=guards.HEADERS | _NOT_STORED)
+
+    async def _tell_session(self, request: Request) -> Response:
+        """Who asks, and whether pages are still as this server has them."""
+        return _json(self._told(self._session_of(request)))
 
     async def _begin_session(self, request: Request) -> Response:
         given = await Ask(self._engine, self._pages, request, None).body()
@@ -229,6 +236,12 @@ class _Told(Response):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._stream(scope, receive, send)
+
+
+@cache
+def _version() -> str:
+    """Of what pages are made of: one that was loaded before an update is told so."""
+    return hashlib.sha256((_STATIC / "app.js").read_bytes()).hexdigest()[:12]
 
 
 def _one_token(token: str) -> SignIn:

@@ -6,12 +6,12 @@ from workflow_agents.core.searching import Needle
 from workflow_agents.errors import ConfigurationError
 from workflow_agents.protocol.codec import encode
 
-VALUE = {"sku": "A-17", "amount": 25, "note": 'she said "no" – 100 %_\\', "of": [1, {"x": None}]}
+VALUE = {"sku": "A-17", "amount": 25, "note": 'she said "no" — 100 %_\\', "of": [1, {"x": None}]}
 
 
 @pytest.mark.parametrize(
     "text",
-    ["a-17", "A-17", '"amount": 25', '"amount":25', 'said "no"', "– 100", "%_\\", '[1, {"x": null}',
+    ["a-17", "A-17", '"amount": 25', '"amount":25', 'said "no"', "— 100", "%_\\", '[1, {"x": null}',
      ' "sku": "A-17", "amount": 25 '],
 )  # fmt: skip
 def test_it_is_found(text: str) -> None:

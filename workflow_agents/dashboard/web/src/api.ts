@@ -6,12 +6,16 @@ export interface Session {
   signedIn: boolean;
   user?: string;
   mayChange?: boolean;
+  /** somebody was signed in, and is no longer */
+  ended?: boolean;
   /** somebody had to sign in */
   asked?: boolean;
   /** workflows of this very process */
   serves?: string[];
   /** it is a server, with the API of one */
   server?: boolean;
+  /** of what pages are made of: another than that which was loaded means that they are old */
+  version?: string;
   /** the place of the newest entry of the feed: what follows is news */
   seq?: number;
 }
@@ -77,8 +81,11 @@ export interface Step {
   } | null;
 }
 
+/** how many, and whether there are more */
+export type Count = [number, boolean];
+
 export interface Overview {
-  counts: Record<State, number>;
+  counts: Record<State, Count>;
   workflows: string[];
 }
 
@@ -97,6 +104,7 @@ async function ask<T>(path: string, init?: RequestInit): Promise<T> {
     throw new Failed(0, "The server cannot be reached");
   }
   const data = await answer.json().catch(() => ({}));
+  if (answer.status === 401 && session.signedIn) dispatchEvent(new Event("signed-out"));
   if (!answer.ok) {
     throw new Failed(answer.status, data.error ?? `The server answered ${answer.status}`, data.found);
   }

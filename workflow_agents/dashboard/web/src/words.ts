@@ -52,3 +52,9 @@ export function formatted(text: string): string {
     return text;
   }
 }
+
+/** What came of something that was done to several, in a sentence. */
+export function together({ done, failed }: { done: unknown[]; failed: [string, string][] }, word: string): string {
+  const some = failed.length ? `, ${failed.length} not: ${failed[0]![1]}` : "";
+  return `${done.length} ${word}${some}`;
+}
