@@ -56,7 +56,7 @@ export function RunTable(
   };
   return (
     <div class="scroll" onPointerEnter={(event) => event.pointerType === "mouse" && over(true)} onPointerLeave={() => over(false)}>
-      <table class="list">
+      <table class="list stack">
         <thead><tr>
           {chosen && <th class="select"><input type="checkbox" aria-label="Select all that are shown" checked={every} onChange={() => choose(every ? new Set() : new Set(lines.map(([, id]) => id)))} /></th>}
           {shown.map(([name, title]) => <th key={name} class={name === "took" ? "number" : undefined}>{title}</th>)}

@@ -45,7 +45,7 @@ export function Found({ text, asked }: { text: string; asked: URLSearchParams })
         {sum((page) => page.left_out) > 0 && ` ${sum((page) => page.left_out).toLocaleString()} values above 4 MiB were left out.`}
       </p>
       {matches.length ? (
-        <div class="scroll"><table class="list">
+        <div class="scroll"><table class="list stack">
           <thead><tr><th>State</th><th>Workflow</th><th>Run</th><th>In</th><th>Text</th><th>Started</th></tr></thead>
           <tbody>{matches.map(([id, workflow, state, at, where, step, around]) => (
             <tr key={id}>
