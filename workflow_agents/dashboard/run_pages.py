@@ -2,15 +2,17 @@
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from workflow_agents.core.lifecycle import Phase, is_ended
 from workflow_agents.dashboard.conversation import Said, conversation, is_model_call
+from workflow_agents.dashboard.cost_pages import own_prices
 from workflow_agents.dashboard.explain import Flow, Standing, explain
 from workflow_agents.dashboard.health import Ran, health
 from workflow_agents.dashboard.remote_steps import remote_bars, remote_step
+from workflow_agents.dashboard.spending import cost_of, plain
 from workflow_agents.dashboard.timeline import Bar, Steps, members
 from workflow_agents.errors import NotFound
 from workflow_agents.protocol.history import StepKey
@@ -18,7 +20,6 @@ from workflow_agents.store.sqlite_pages import SqlitePages
 from workflow_agents.store.sqlite_run_lists import LOOKED_AT, RunLine, RunsWanted
 
 if TYPE_CHECKING:
-    from workflow_agents.core.logs import RunLog
     from workflow_agents.core.step_logs import FeedEntry
     from workflow_agents.engine.engine import DurableEngine
     from workflow_agents.store.interface import RunRow
@@ -188,16 +189,18 @@ class RunPages:
         items: list[dict[str, Any]] = []
         prompt = completion = 0
         total: Decimal | None = None
+        own = own_prices(self._engine)
         for said in conversation(calls):
             cost = None
             if said.tokens is not None:
                 prompt += said.tokens.prompt
                 completion += said.tokens.completion
-                cost = _cost(said, log, calls)
+                step = next((call for call in calls if call.step == said.step), None)
+                cost = cost_of(said, step, log.created_at, own)
                 total = total if cost is None else (total or Decimal(0)) + cost
             items.append(_said(said, cost))
         going = [[str(step.step), step.name] for step in calls if step.ended_at is None]
-        money = None if total is None else str(total.normalize())
+        money = None if total is None else plain(total)
         return {
             "items": items,
             "going": going,
@@ -370,28 +373,5 @@ def _said(said: Said, cost: Decimal | None) -> dict[str, Any]:
         "step": said.step,
         "model": said.model,
         "tokens": None if tokens is None else [tokens.prompt, tokens.completion, tokens.cached],
-        "cost": None if cost is None else str(cost.normalize()),
+        "cost": None if cost is None else plain(cost),
     }
-
-
-def _cost(said: Said, log: "RunLog", calls: "Sequence[Any]") -> Decimal | None:
-    """What a reply cost, by the list prices of the day; None: nobody knows."""
-    from workflow_agents.agents.messages import Usage
-    from workflow_agents.agents.prices import Prices
-
-    if said.tokens is None or not said.model:
-        return None
-    step = next(call for call in calls if call.step == said.step)
-    base = step.request.url.rsplit("/chat/completions", 1)[0].rsplit("/responses", 1)[0]
-    tokens = said.tokens
-    usage = Usage(
-        tokens.prompt, tokens.completion, tokens.prompt + tokens.completion, tokens.cached
-    )
-    return Prices({}, log.created_at).cost(_Asked(said.model, base), said.model, usage)
-
-
-class _Asked(NamedTuple):
-    """A model, as far as its price is concerned."""
-
-    name: str
-    base_url: str

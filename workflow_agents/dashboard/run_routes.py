@@ -103,7 +103,11 @@ async def _together(ask: Ask) -> Any:
     for run_id in map(str, cast("list[Any]", named)):
         try:
             if action == "again":
-                done.append((await ask.engine.admin.fork(run_id, RunOptions(), step=None, body=None, result=None)).run_id)
+                options = RunOptions()
+                made = await ask.engine.admin.fork(
+                    run_id, options, step=None, body=None, result=None
+                )
+                done.append(made.run_id)
             elif await ask.engine.admin.cancel(run_id):
                 done.append(run_id)
             else:

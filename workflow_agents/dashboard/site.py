@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 from workflow_agents.dashboard import (
     approval_pages,
+    cost_pages,
     guards,
     letters,
     resources,
@@ -32,6 +33,7 @@ from workflow_agents.dashboard import (
 from workflow_agents.dashboard.asking import Ask, Refused, Row
 from workflow_agents.dashboard.run_pages import RunPages
 from workflow_agents.dashboard.sessions import COOKIE, LASTS_S, Session, from_cookie, to_cookie
+from workflow_agents.dashboard.spending import Ledger
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import NotFound, StateError, StoreError, WorkflowAgentsError
 from workflow_agents.operations.events import Asked, Stream
@@ -104,6 +106,7 @@ class Dashboard:
             *waits.routes,
             *approval_pages.routes,
             *resources.routes,
+            *cost_pages.routes(Ledger(self._engine, self._pages)),
         )
         return Starlette(
             routes=[

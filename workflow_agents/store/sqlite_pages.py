@@ -23,6 +23,7 @@ _ERROR = (
 )
 _MESSAGE = "json_extract(d.failure, '$.message')"
 _OF = "coalesce(r.workflow, m.url, '')"
+_READ_AT_ONCE = 50_000
 _STEPS = (
     "SELECT seq, at, kind, type, step, name,"
     f" CASE WHEN kind IN ({EntryKind.STEP_WAITING}, {EntryKind.STEP_RETRY}) THEN data END"
@@ -89,6 +90,45 @@ class SqlitePages:
             "SELECT seq FROM feed WHERE run = ? AND step = ? ORDER BY seq", (run, step)
         )
         return [seq for (seq,) in rows]
+
+    def seq_at(self, at: int) -> int:
+        """A place in the feed before all that happened from then on. There is no index of times.
+
+        Args:
+            at: Unix milliseconds.
+        """
+        low, high = 0, self._all("SELECT ifnull(max(seq), 0) FROM feed")[0][0]
+        while low < high:
+            middle = (low + high) // 2
+            found = self._all("SELECT at FROM feed WHERE seq > ? ORDER BY seq LIMIT 1", (middle,))
+            if found and found[0][0] < at:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def calls_after(self, seq: int, limit: int) -> tuple[list[tuple[int, StepKey, int]], int, bool]:
+        """The call steps that were answered since: run, step and when; how far it has read.
+
+        And whether there is more to read: it reads so many entries at once, and no more.
+        """
+        last = self._all(
+            "SELECT max(seq), count(*) FROM"
+            " (SELECT seq FROM feed WHERE seq > ? ORDER BY seq LIMIT ?)",
+            (seq, _READ_AT_ONCE),
+        )
+        newest, read = last[0]
+        if not read:
+            return [], seq, False
+        rows = self._all(
+            "SELECT run, step, at, seq FROM feed WHERE seq > ? AND seq <= ? AND kind = ?"
+            " AND type = ? ORDER BY seq LIMIT ?",
+            (seq, newest, int(EntryKind.STEP_SUCCESS), int(StepKind.CALL), limit),
+        )
+        if len(rows) == limit:
+            newest = rows[-1][3]
+        found = [(run, step, at) for run, step, at, _ in rows]
+        return found, newest, len(rows) == limit or read == _READ_AT_ONCE
 
     def lineage(self, run: int) -> Any:
         """What was told when a run was started: of which other it was made."""

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Failed, base, post, session as told, setSession as keep, type Session } from "./api";
 import { Approvals, Linked } from "./approvals";
 import { Compare } from "./compare";
+import { Costs } from "./costs";
 import { Health } from "./health";
 import { Letters } from "./letters";
 import { begin, lostSince, onNews, pause, useLive } from "./live";
@@ -25,6 +26,7 @@ const PAGES: [string, string, ComponentType][] = [
   ["flow", "Flow control", Flow],
   ["queues", "Queues", Queues],
   ["workflows", "Workflows", Health],
+  ["costs", "Costs", Costs],
   ["feed", "Feed", Feed],
   ["keys", "Keys", Keys],
 ];
