@@ -212,7 +212,7 @@ def test_dead_letters_of_an_error_are_resumed_together(world: World, page: Any) 
     page.get_by_text("3 of this error").wait_for()
     world.broken = False
     page.get_by_role("button", name="Resume 3").click()
-    page.get_by_role("button", name="Resume", exact=True).last.click()
+    page.locator("dialog").get_by_role("button", name="Resume", exact=True).click()
     page.get_by_text("3 resumed").wait_for()
     groups = get(page, world, "letters/groups")["groups"]
     assert [(g["of"], g["count"]) for g in groups] == [("/orders", 1)]
