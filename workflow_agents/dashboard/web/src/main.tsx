@@ -31,6 +31,9 @@ const PAGES: [string, string, ComponentType][] = [
   ["keys", "Keys", Keys],
 ];
 
+/** of what this page is made of; sessions that begin later may be of another */
+const loaded = told.version;
+
 const THEMES = ["system", "light", "dark"] as const;
 
 function useTheme(): [string, () => void] {
@@ -54,7 +57,7 @@ function App() {
     const over = () => signedIn({ signedIn: false, ended: true });
     const looked = ({ detail }: CustomEvent<Session>) => {
       if (!detail.signedIn && told.signedIn) over();
-      else setOld(detail.version !== told.version);
+      else setOld(detail.version !== loaded);
     };
     addEventListener("signed-out", over);
     addEventListener("session", looked as EventListener);
