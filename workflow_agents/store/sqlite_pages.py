@@ -10,6 +10,7 @@ from workflow_agents.core.lifecycle import Phase
 from workflow_agents.core.step_logs import FeedEntry
 from workflow_agents.protocol.codec import Undecodable, decode
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
+from workflow_agents.store.changes import WaiterKind
 from workflow_agents.store.sqlite_run_lists import SqliteRunLists
 
 _STEP_KINDS = {int(kind): kind for kind in StepKind}
@@ -197,10 +198,16 @@ class SqlitePages:
         return [key for (key,) in rows]
 
     def oldest_held(self, key: str) -> int | None:
-        """When the run was started that a key has held back for longest; None: it holds none."""
+        """Since when a key has held back a run, a step or a request; None: it holds none."""
+        asked = "(SELECT max(f.at) FROM feed f WHERE f.run = {0}.run AND f.step = {0}.step)"
         rows = self._all(
-            "SELECT min(created_at) FROM runs WHERE flow_key = ? AND phase = ?",
-            (key, int(Phase.WAITING)),
+            "SELECT min(at) FROM (SELECT created_at AS at FROM runs"
+            f" WHERE flow_key = ?1 AND phase = {Phase.WAITING:d}"
+            f" UNION ALL SELECT {asked.format('w')} FROM waiters w"
+            f" WHERE w.flow_key = ?1 AND w.kind = {WaiterKind.ADMISSION:d}"
+            f" UNION ALL SELECT coalesce(m.at, {asked.format('d')}) FROM deliveries d"
+            " LEFT JOIN messages m ON m.id = d.message WHERE d.flow_key = ?1 AND d.leased = 2)",
+            (key,),
         )
         return rows[0][0]
 
