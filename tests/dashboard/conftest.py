@@ -73,6 +73,14 @@ class Tab:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._said)
 
+    def follow(self, url: str) -> None:
+        """Go to another page as a link does, and wait for what it shows."""
+        self.page.evaluate(
+            "to => (history.pushState(null, '', to), dispatchEvent(new PopStateEvent('popstate')))",
+            url,
+        )
+        self.quiet()
+
     def quiet(self) -> None:
         """Wait until nothing is asked for any more, and what came is shown."""
         self.page.evaluate("quiet()")

@@ -109,11 +109,7 @@ def test_axe_finds_nothing(settled: World, new_tab: Any, axe: str) -> None:
     assert len(states) >= 40
     for name, (path, buttons) in states.items():
         # As a link does, so that what looks at the pages is loaded once.
-        page.evaluate(
-            "to => (history.pushState(null, '', to), dispatchEvent(new PopStateEvent('popstate')))",
-            address(settled, path),
-        )
-        tab.quiet()
+        tab.follow(address(settled, path))
         for button in buttons:
             page.get_by_role("checkbox", name=button).or_(
                 page.get_by_role("button", name=button)
@@ -171,9 +167,5 @@ def test_nothing_is_lost_at_320_pixels(settled: World, new_tab: Any) -> None:
     page = tab.page
     page.goto(settled.ui)
     for name in NARROW:
-        page.evaluate(
-            "to => (history.pushState(null, '', to), dispatchEvent(new PopStateEvent('popstate')))",
-            address(settled, PAGES[name]),
-        )
-        tab.quiet()
+        tab.follow(address(settled, PAGES[name]))
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, name

@@ -67,6 +67,7 @@ class Dashboard:
         sign_in: who may look, in place of a token.
         local: whether it answers this machine only; default: where nobody is asked.
         secret: that sessions are signed with; default: a new one.
+        shown_token: that the commands on pages have; for one that everybody knows.
     """
 
     def __init__(
@@ -77,11 +78,13 @@ class Dashboard:
         sign_in: SignIn | None = None,
         local: bool | None = None,
         secret: bytes | None = None,
+        shown_token: str | None = None,
     ) -> None:
         self._given = engine
         self._sign_in = sign_in if token is None else _one_token(token)
         self._local = (self._sign_in is None) if local is None else local
         self._secret = secret or os.urandom(32)
+        self._shown_token = shown_token
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request."""
@@ -186,6 +189,7 @@ class Dashboard:
             "asked": self._sign_in is not None,
             "serves": sorted(self._engine.workflows),
             "server": self._engine.wire.signing is not None,
+            "token": self._shown_token,
             "seq": self._engine.store.overview.last_seq(),
         }
 

@@ -48,7 +48,7 @@ from workflow_agents.server.answers import refusal, refusal_of
 from workflow_agents.server.destinations import Target
 from workflow_agents.server.rates import Rates
 from workflow_agents.server.routing import Call, Endpoint, Server, TooSlow
-from workflow_agents.server.settings import Account, ServerSettings, is_loopback
+from workflow_agents.server.settings import DEV_TOKEN, Account, ServerSettings, is_loopback
 
 if TYPE_CHECKING:
     from workflow_agents.operations.metrics import Metrics
@@ -113,7 +113,8 @@ def _dashboard_of(engine: DurableEngine, settings: ServerSettings, gate: "_Gate"
     from workflow_agents.dashboard.site import Dashboard
 
     if settings.dev and is_loopback(settings.host):
-        return Dashboard(engine, local=False)
+        known = gate.tokens.account_of(DEV_TOKEN) is not None
+        return Dashboard(engine, local=False, shown_token=DEV_TOKEN if known else None)
 
     def sign_in(token: str) -> Session | None:
         account = gate.tokens.account_of(token)

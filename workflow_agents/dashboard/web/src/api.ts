@@ -12,6 +12,8 @@ export interface Session {
   asked?: boolean;
   /** workflows of this very process */
   serves?: string[];
+  /** for commands that are shown; null: whoever pastes them has it */
+  token?: string | null;
   /** it is a server, with the API of one */
   server?: boolean;
   /** of what pages are made of: another than that which was loaded means that they are old */
@@ -23,6 +25,9 @@ export interface Session {
 export let session: Session = JSON.parse(document.documentElement.dataset.session ?? "{}");
 
 export const setSession = (to: Session) => void (session = to);
+
+/** The token of a command: as it is, or the variable that has it. */
+export const bearer = () => session.token ?? "$QSTASH_TOKEN";
 
 export type State = "running" | "waiting" | "success" | "failed" | "canceled";
 export const STATES: State[] = ["running", "waiting", "success", "failed", "canceled"];

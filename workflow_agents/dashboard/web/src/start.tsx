@@ -1,6 +1,6 @@
 /** Starting a run, and what is said where there is none yet. */
 import { useState } from "preact/hooks";
-import { part, post, session } from "./api";
+import { bearer, part, post, session } from "./api";
 import { Command, Dialog, Wrong, parsed } from "./parts";
 import { go } from "./route";
 
@@ -10,6 +10,8 @@ export function NoRuns({ start }: { start: () => void }) {
       <p>Here will be the runs of your workflows.</p>
       {session.serves?.length && session.mayChange ? <p><button type="button" class="main" onClick={start}>Start the first run…</button></p> : (
         <>
+          {session.server && <><p>Tell your application where this server is:</p>
+            <Command text={`export QSTASH_URL='${location.origin}' QSTASH_TOKEN="${bearer()}"`} /></>}
           <p>Send your workflow a request; its address is that of your application:</p>
           <Command text={`curl -X POST http://localhost:8000/your-workflow -H 'Content-Type: application/json' -d '{}'`} />
         </>
