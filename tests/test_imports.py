@@ -4,12 +4,10 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "workflow_agents"
+from tests.sources import PACKAGE, ROOT, name, tree_of
 
 EVERYWHERE = {
     "errors",
@@ -77,8 +75,7 @@ def modules() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
-        name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
-        found[name] = path
+        found[".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)] = path
     return found
 
 
@@ -87,7 +84,7 @@ MODULES = modules()
 
 def imports_of(path: Path) -> Iterator[tuple[int, str]]:
     """Line and module of each import of our own package, wherever in the file it stands."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.split(".")[0] == "workflow_agents":
@@ -101,40 +98,44 @@ def imports_of(path: Path) -> Iterator[tuple[int, str]]:
                     yield node.lineno, inner if inner in MODULES else base or "__init__"
 
 
-# Read while tests are collected: in Python 3.11, ast.parse fails when the garbage collector,
-# in the middle of it, ends something deep that a test has left behind.
-IMPORTS = {path: tuple(imports_of(path)) for path in MODULES.values()}
+@cache
+def imports() -> dict[str, tuple[tuple[int, str], ...]]:
+    """Those of each module."""
+    return {module: tuple(imports_of(path)) for module, path in MODULES.items()}
 
 
 def room(module: str) -> str:
     return module.split(".")[0]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_knows_only_the_rooms_below_it(module: str) -> None:
-    own = room(module)
-    if own in TOP | PUBLIC:
-        return
-    assert own in MAY_KNOW, f"a new room: say in {Path(__file__).name} whom {own!r} may know"
-    allowed = MAY_KNOW[own] | JOINS.get(module, set()) | EVERYWHERE | {own}
+def test_a_module_knows_only_the_rooms_below_it() -> None:
+    judged = {m: room(m) for m in MODULES if room(m) not in TOP | PUBLIC}
+    new = {*judged.values()} - {*MAY_KNOW}
+    assert not new, f"new rooms: say in {Path(__file__).name} whom they may know"
     wrong = [
-        f"{MODULES[module].relative_to(ROOT)}:{line}: {own} must not know {target}"
-        for line, target in IMPORTS[MODULES[module]]
-        if room(target) not in allowed
+        f"{name(MODULES[module])}:{line}: {own} must not know {target}"
+        for module, own in judged.items()
+        for line, target in imports()[module]
+        if room(target) not in MAY_KNOW[own] | JOINS.get(module, set()) | EVERYWHERE | {own}
     ]
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if room(m) == "agents"])
-def test_agents_know_only_the_public_surface_of_the_context(module: str) -> None:
-    seen = {target for _, target in IMPORTS[MODULES[module]] if room(target) == "context"}
-    assert seen <= CONTEXT_SURFACE, f"{module} reaches into {sorted(seen - CONTEXT_SURFACE)}"
+def test_agents_know_only_the_public_surface_of_the_context() -> None:
+    reaches = [
+        f"{name(MODULES[module])}:{line}: {target}"
+        for module in MODULES
+        if room(module) == "agents"
+        for line, target in imports()[module]
+        if room(target) == "context" and target not in CONTEXT_SURFACE
+    ]
+    assert not reaches
 
 
 def test_each_exception_to_the_rules_is_still_used() -> None:
     for module, rooms in JOINS.items():
         if module in MODULES:
-            used = {room(target) for _, target in IMPORTS[MODULES[module]]}
+            used = {room(target) for _, target in imports()[module]}
             assert rooms <= used, f"{module} no longer joins {sorted(rooms - used)}"
 
 

@@ -1,23 +1,10 @@
-"""What no linter checks of how the code is written."""
+"""What no linter checks of how the code is written. Each rule is one test."""
 
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "workflow_agents"
-SOURCES = sorted(PACKAGE.rglob("*.py"))
-ALL_SOURCES = [
-    *SOURCES,
-    *(
-        path
-        for folder in ("tests", "examples", "benchmarks", "docs")
-        for path in sorted((ROOT / folder).rglob("*.py"))
-    ),
-]
+from tests.sources import ALL_SOURCES, SOURCES, name, text_of, tree_of
 
 # A file on one topic seldom needs more lines. Each of these says in its docstring why it does.
 LONGEST = 500
@@ -29,10 +16,6 @@ SQL = re.compile(
     re.I | re.S,
 )
 BANNER = re.compile(r"^\s*#\s*[-=*#~]{4,}", re.M)
-
-
-def name(path: Path) -> str:
-    return str(path.relative_to(ROOT))
 
 
 def strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -49,28 +32,27 @@ def strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-# Read while tests are collected: in Python 3.11, ast.parse fails when the garbage collector,
-# in the middle of it, ends something deep that a test has left behind.
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
-
 # The fault injection of the tests stands in the store's place.
 WITH_SQL = [p for p in SOURCES if p.parent.name == "store" or p.stem == "faults"]
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if p not in WITH_SQL], ids=name)
-def test_sql_lives_in_the_store_only(path: Path) -> None:
-    tree = TREES[path]
-    found = [f"{name(path)}:{line}" for line, text in strings(tree) if SQL.search(text)]
+def test_sql_lives_in_the_store_only() -> None:
+    found = [
+        f"{name(path)}:{line}"
+        for path in SOURCES
+        if path not in WITH_SQL
+        for line, text in strings(tree_of(path))
+        if SQL.search(text)
+    ]
     assert not found
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_a_task_is_kept(path: Path) -> None:
+def test_a_task_is_kept() -> None:
     """The event loop holds tasks weakly: one that nobody keeps may vanish."""
-    tree = TREES[path]
     found = [
         f"{name(path)}:{node.lineno}"
-        for node in ast.walk(tree)
+        for path in SOURCES
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Call)
         and isinstance(node.value.func, ast.Attribute)
@@ -85,19 +67,16 @@ def is_task_group(owner: ast.expr) -> bool:
     return isinstance(owner, ast.Name) and owner.id in {"group", "tasks", "task_group", "tg"}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_a_file_is_on_one_topic(path: Path) -> None:
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    limit = LONG_FILES.get(name(path), LONGEST)
-    assert lines <= limit, f"{lines} lines: split it, or say in LONG_FILES that it needs them"
+def test_a_file_is_on_one_topic() -> None:
+    lines = {name(path): len(text_of(path).splitlines()) for path in SOURCES}
+    long = {path: n for path, n in lines.items() if n > LONG_FILES.get(path, LONGEST)}
+    assert not long, "split them, or say in LONG_FILES that they need their lines"
 
 
-@pytest.mark.parametrize("path", ALL_SOURCES, ids=name)
-def test_comments_are_no_banners(path: Path) -> None:
-    assert not BANNER.search(path.read_text(encoding="utf-8"))
+def test_comments_are_no_banners() -> None:
+    assert not [name(path) for path in ALL_SOURCES if BANNER.search(text_of(path))]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_a_module_says_what_it_is_for(path: Path) -> None:
-    tree = TREES[path]
-    assert ast.get_docstring(tree) or not tree.body
+def test_a_module_says_what_it_is_for() -> None:
+    trees = ((path, tree_of(path)) for path in SOURCES)
+    assert not [name(path) for path, tree in trees if tree.body and not ast.get_docstring(tree)]

@@ -77,8 +77,8 @@ class Generator:
         draw = self._draw
         count = draw.choice((2, 2, 3))
         parts = tuple(self._branch(draw.randint(1, 2), 2, may_fail=False) for _ in range(count))
-        rest = self.program(draw.randint(1, 2), depth=2)
-        return Seq((self._side_by_side(parts, draw.choice(("gather", "group"))), rest))
+        begun = self._side_by_side(parts, draw.choice(("gather", "group")))
+        return Seq((begun, self.program(draw.randint(0, 2), depth=2)))
 
     def _part(self, size: int, depth: int, may_fail: bool) -> tuple[int, Node]:
         draw = self._draw

@@ -26,9 +26,9 @@ KINDS = (
 
 
 def _begin(seed: int) -> tuple[World, RandomFaults]:
-    """Most bugs need little to show: one seed in four is large, and those that ever failed."""
+    """Most bugs need little to show: one seed in eight is large, and those that ever failed."""
     faults = RandomFaults(seed)
-    large = seed % 4 == 0 or seed in PROGRAMS.kept
+    large = seed % 8 == 0 or seed in PROGRAMS.kept
     return World(scenario_of(seed, large=large), faults, seed), faults
 
 

@@ -329,11 +329,13 @@ class Messages:
         stored: asyncio.Future[Outcome] = engine.loop.create_future()
 
         def told(outcome: Outcome) -> None:
+            # Whoever asked goes on before the attempts begin: an endpoint that submitted a step
+            # ends its visit while the next one is made ready.
+            if not stored.done():
+                stored.set_result(outcome)
             # Here, and not behind the await: whoever asked may have gone away meanwhile.
             if isinstance(outcome, Applied):
                 self.begin([op for op in ops if isinstance(op, AddMessage)], outcome)
-            if not stored.done():
-                stored.set_result(outcome)
 
         engine.commits.submit(Change(ops, entries), told)
         return stored

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 
 class Headers(Mapping[str, str]):
@@ -80,6 +81,7 @@ _SENSITIVE = "(?i)auth|cookie|credential|key|passw|secret|signature|token"
 _LIMITED = "-flow-control-key"
 
 
+@lru_cache(maxsize=2048)
 def is_sensitive(name: str) -> bool:
     """Whether a header's value is never stored or shown in plain.
 

@@ -1,8 +1,4 @@
-"""Random runs that are kept by checkpoints, under random faults: those that once failed first.
-
-The other half of the blocks is in `test_checkpoint_seeds_too`, so that two processes can share
-the work.
-"""
+"""Random runs that are kept by checkpoints, under random faults: those that once failed first."""
 
 import pytest
 
@@ -15,6 +11,6 @@ def test_a_seed_that_once_failed(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", CHECKPOINTS.blocks[::2])
+@pytest.mark.parametrize("block", CHECKPOINTS.blocks)
 def test_a_block_of_seeds(block: int) -> None:
     CHECKPOINTS.play_block(block)

@@ -245,7 +245,7 @@ dates = st.from_regex(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     status=st.none() | st.integers(0, 999),
     headers=st.dictionaries(

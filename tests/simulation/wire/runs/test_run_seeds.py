@@ -1,7 +1,4 @@
-"""Random remote runs under random faults: the seeds that once failed, and half of all others.
-
-The other half is in `test_run_seeds_too`, so that two processes can share the work.
-"""
+"""Random remote runs under random faults: the seeds that once failed, and others."""
 
 import pytest
 
@@ -14,6 +11,6 @@ def test_a_seed_that_once_failed(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", RUNS.blocks[::2])
+@pytest.mark.parametrize("block", RUNS.blocks)
 def test_a_block_of_seeds(block: int) -> None:
     RUNS.play_block(block)

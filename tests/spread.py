@@ -1,0 +1,213 @@
+"""Spreads the tests of a session over processes that are forked when all tests are collected.
+
+    python -m pytest -p tests.spread --workers 4
+
+To import everything that tests need takes as long as hundreds of tests: here it is done once. A
+process gets the tests of a module together, because they share its fixtures. Those that are
+marked `slow` keep a processor busy: one process does them first, one by one, while the others
+do what mostly waits.
+"""
+
+import gc
+import os
+import sys
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from multiprocessing.connection import Connection, Pipe, wait
+from typing import Any
+
+import pytest
+
+Unit = list[int]
+"""Tests that one process does in a row, by their places in the session."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option."""
+    parser.addoption("--workers", type=int, default=1, help="spread the tests over so many forks")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Do the tests in other processes; None: in this one, as usual."""
+    workers: int = session.config.option.workers
+    if workers < 2 or session.config.option.collectonly or session.testsfailed:
+        return None
+    _Spread(session, workers).run()
+    return True
+
+
+class Units:
+    """What is left to be done.
+
+    Args:
+        items: for each test, in order: its module, and whether it is slow.
+    """
+
+    def __init__(self, items: Sequence[tuple[str, bool]]) -> None:
+        self._slow: deque[Unit] = deque()
+        self._quick: deque[Unit] = deque()
+        for (_, slow), places in groupby(range(len(items)), key=items.__getitem__):
+            if slow:
+                self._slow.extend([place] for place in places)
+            else:
+                self._quick.append([*places])
+
+    def next(self, *, slow_first: bool) -> Unit:
+        """What a process does next; nothing: all is handed out."""
+        ways = (self._slow, self._quick) if slow_first else (self._quick, self._slow)
+        return next((way.popleft() for way in ways if way), [])
+
+    def give_back(self, unit: Unit) -> None:
+        """Somebody else has to do it."""
+        self._quick.appendleft(unit)
+
+
+class _Worker:
+    """A process, as the one that forked it sees it."""
+
+    def __init__(self, number: int, session: pytest.Session, base: str) -> None:
+        self.number = number
+        self.line, other = Pipe()
+        self.unit: Unit = []
+        sys.stdout.flush()
+        sys.stderr.flush()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads that may be there
+            self.pid = os.fork()
+        if not self.pid:
+            code = 1
+            try:
+                self.line.close()
+                os.environ["PYTEST_DEBUG_TEMPROOT"] = base
+                _work(session, other)
+                code = 0
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+        other.close()
+
+    def ended(self) -> int:
+        """Wait for its end; its exit code."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+class _Spread:
+    """The process that hands out tests and hears what became of them."""
+
+    def __init__(self, session: pytest.Session, workers: int) -> None:
+        self._session = session
+        self._count = min(workers, len(session.items))
+        self._units = Units(
+            [
+                (item.nodeid.partition("::")[0], item.get_closest_marker("slow") is not None)
+                for item in session.items
+            ]
+        )
+        self._lines: dict[Connection, _Worker] = {}
+
+    def run(self) -> None:
+        base = self._session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # as xdist does
+        # Nothing of what is there now will ever be garbage.
+        gc.collect()
+        gc.freeze()
+        for number in range(self._count):
+            own = base / f"worker{number}"
+            own.mkdir()
+            worker = _Worker(number, self._session, str(own))
+            self._lines[worker.line] = worker
+        while self._lines:
+            for line in wait([*self._lines]):
+                assert isinstance(line, Connection)
+                self._hear(self._lines[line])
+        if self._session.shouldfail:
+            raise self._session.Failed(self._session.shouldfail)
+        if self._session.shouldstop:
+            raise self._session.Interrupted(self._session.shouldstop)
+
+    def _hear(self, worker: _Worker) -> None:
+        config = self._session.config
+        try:
+            what, told = worker.line.recv()
+        except EOFError:
+            self._gone(worker)
+            return
+        match what:
+            case "wants more":
+                over = self._session.shouldfail or self._session.shouldstop
+                unit = [] if over else self._units.next(slow_first=not worker.number)
+                worker.unit += unit
+                worker.line.send(unit)
+            case "report":
+                report = config.hook.pytest_report_from_serializable(config=config, data=told)
+                config.hook.pytest_runtest_logreport(report=report)
+            case _:
+                nodeid, location = told
+                config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+                worker.unit.pop(0)
+
+    def _gone(self, worker: _Worker) -> None:
+        del self._lines[worker.line]
+        code = worker.ended()
+        if not code:
+            return
+        lost, *rest = worker.unit or [0]
+        item = self._session.items[lost]
+        report = pytest.TestReport(
+            item.nodeid,
+            item.location,
+            {},
+            "failed",
+            f"the process that did it ended with {code}",
+            "call",
+        )
+        self._session.config.hook.pytest_runtest_logreport(report=report)
+        if rest:
+            self._units.give_back(rest)
+
+
+class _Tells:
+    """In a process that does tests: says what becomes of them."""
+
+    def __init__(self, config: pytest.Config, line: Connection) -> None:
+        self._config = config
+        self._line = line
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        hook = self._config.hook
+        data = hook.pytest_report_to_serializable(config=self._config, report=report)
+        self._line.send(("report", data))
+
+    def pytest_runtest_logfinish(self, nodeid: str, location: Any) -> None:
+        self._line.send(("finished", (nodeid, location)))
+
+
+def _work(session: pytest.Session, line: Connection) -> None:
+    """The life of a process that does tests."""
+    plugins = session.config.pluginmanager
+    plugins.unregister(name="terminalreporter")
+    capture: Any = plugins.getplugin("capturemanager")
+    # The files that output goes to are shared with the process that forked this one.
+    capture.stop_global_capturing()
+    capture.start_global_capturing()
+    capture.suspend_global_capture()
+    plugins.register(_Tells(session.config, line))
+    coming = _handed_out(session, line)
+    item = next(coming, None)
+    while item is not None and not (session.shouldfail or session.shouldstop):
+        following = next(coming, None)
+        session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        item = following
+
+
+def _handed_out(session: pytest.Session, line: Connection) -> Iterator[pytest.Item]:
+    while True:
+        line.send(("wants more", None))
+        unit: Unit = line.recv()
+        if not unit:
+            return
+        for place in unit:
+            yield session.items[place]
