@@ -75,6 +75,12 @@ LOOK = """async (tags) => {
             ...one.nodes.slice(0, 3).map((n) => n.html.slice(0, 160) + n.any.map((a) => a.message)),
         ]);
     };
+    // What can be pressed can be come to by the Tab key; options of a list by the arrows.
+    const pressed = "a[href], button, input, select, textarea, summary, [onclick]";
+    const missed = [...shown.querySelectorAll(pressed)]
+        .filter((one) => one.checkVisibility() && !one.disabled && one.tabIndex < 0)
+        .map((one) => ["no key reaches it", one.outerHTML.slice(0, 160)]);
+    if (missed.length) return missed;
     // But for their colours, pages are the same in both themes.
     return [...await look("light", tags), ...await look("dark", ["color-contrast"])];
 }"""

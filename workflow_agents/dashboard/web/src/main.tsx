@@ -184,7 +184,7 @@ function SignIn({ done, again }: { done: (session: Session) => void; again?: boo
 }
 
 const KEYS: [string, string][] = [
-  ["g", "the list of runs"], ["1 2 3 4", "of a run: timeline, steps, conversation, input and result"],
+  ["g", "the list of runs"], ["/", "search in inputs, results and steps"], ["1 2 3 4", "of a run: timeline, steps, conversation, input and result"],
   ["↑ ↓", "another step"], ["r", "run it again"], ["f", "fork from the step"], ["c", "cancel it"],
   ["a e x", "of an approval: approve, edit, reject"], ["p", "pause: nothing moves"],
   ["Escape", "close what is open"], ["?", "this"],

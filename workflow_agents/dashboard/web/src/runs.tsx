@@ -7,7 +7,7 @@ import { usePlace } from "./route";
 import { RunTable, useHeld } from "./runtable";
 import { Found } from "./search";
 import { NoRuns, Start } from "./start";
-import { useAsked, useTitle } from "./use";
+import { useAsked, useKeys, useTitle } from "./use";
 import { together } from "./words";
 
 interface Page {
@@ -29,6 +29,7 @@ export function Runs() {
   const overview = useAsked<Overview>(of.size ? `overview?${of}` : "overview", ofRuns);
   const [columns, setColumns] = useColumns(query);
   const [start, setStart] = useState(false);
+  useKeys({ "/": () => document.querySelector<HTMLInputElement>("input[name=search]")?.focus() });
   useTitle("Runs · workflow-agents");
   return (
     <>
