@@ -101,6 +101,7 @@ def test_texts_are_found_in_what_runs_were_given(settled: World, page: Any) -> N
     run = settled.trigger("/orders", {"amount": 7, "for": f"<b>{word}</b>"})
     settled.ended(run)
     page.goto(settled.ui)
+    page.get_by_role("button", name="live").wait_for()
     page.keyboard.press("/")
     page.keyboard.type(word.upper())
     page.keyboard.press("Enter")
