@@ -48,6 +48,8 @@ class Approval:
         schema: the JSON schema that edited arguments have to fit.
         asked_at: when the run began to wait, Unix milliseconds.
         deadline: when it counts as rejected, Unix milliseconds.
+        approvers: how many people have to approve these arguments.
+        approved_by: those who have.
     """
 
     id: str
@@ -63,6 +65,8 @@ class Approval:
     schema: Mapping[str, Any]
     asked_at: int
     deadline: int
+    approvers: int = 1
+    approved_by: tuple[str, ...] = ()
 
 
 class Keeper(Protocol):
@@ -126,19 +130,24 @@ class AsyncApprovals:
         """Let the tool run, with the arguments that were shown or with edited ones.
 
         An `Approval` is approved as it was read: if what waits has other arguments, it is
-        refused. Of an unknown outcome: let it run again, with the same idempotency key.
+        refused. Of an unknown outcome: let it run again, with the same idempotency key. Where
+        several people have to approve, it runs when the last of them has; who edits the
+        arguments is the first to approve the new ones.
 
         Args:
             approval: what is approved.
             arguments: all arguments to run with in place of those that were shown.
-            by: who decides; told in the log.
+            by: who decides; told in the log. Where several have to approve, it must be given.
 
         Raises:
-            StateError: WA608, it is decided already, its time has passed, or it is another.
-            ConfigurationError: WA610, the arguments do not fit the tool; nothing was decided.
+            StateError: WA608, it is decided already, its time has passed, it is another, or this
+                person has approved it before.
+            ConfigurationError: WA102, several have to approve, and nobody says who this is;
+                WA610, the arguments do not fit the tool; nothing was decided.
         """
         waiting = await self._waiting(approval)
         edited = None if arguments is None else _edited(waiting, arguments)
+        _ensure_another(waiting, by)
         await self._decide(waiting, "approve", Decision(
             verdict="approve", arguments_hash=waiting.arguments_hash, arguments=edited, by=by
         ))  # fmt: skip
@@ -155,6 +164,35 @@ class AsyncApprovals:
         waiting = await self._waiting(approval)
         await self._decide(waiting, "reject", Decision(
             verdict="reject", arguments_hash=waiting.arguments_hash, reason=reason, by=by
+        ))  # fmt: skip
+
+    @names_options
+    async def respond(
+        self, approval: Approval | str, answer: Any, *, by: str | None = None
+    ) -> None:
+        """Do not let it run; the model is told this answer in place of the tool's result.
+
+        Args:
+            approval: what is answered.
+            answer: text or JSON data.
+            by: who decides; told in the log.
+
+        Raises:
+            StateError: WA608, it is decided already, its time has passed, or it is no call that
+                waits to be made.
+        """
+        waiting = await self._waiting(approval)
+        if waiting.kind != "approval":
+            raise StateError(
+                "WA608",
+                "only a call that waits to be made can be answered",
+                where=f"approval {waiting.id!r}",
+                found=f"expected an approval, found an {waiting.kind}",
+                why="there is no result in place of which the model could be told something",
+                fix=("await client.approvals.approve(id)", "await client.approvals.reject(id)"),
+            )
+        await self._decide(waiting, "respond", Decision(
+            verdict="respond", arguments_hash=waiting.arguments_hash, result=answer, by=by
         ))  # fmt: skip
 
     @names_options
@@ -252,7 +290,28 @@ def _approval(wait: OpenWait) -> Approval | None:
         schema=request.schema,
         asked_at=wait.asked_at,
         deadline=wait.deadline,
+        approvers=request.approvers,
+        approved_by=request.approved_by,
     )
+
+
+def _ensure_another(waiting: Approval, by: str | None) -> None:
+    """Where several have to approve: that this is one of them, and not the same again."""
+    if waiting.approvers <= 1:
+        return
+    if not by:
+        expected = f"a name: {waiting.approvers} people have to approve this"
+        raise wrong_option("by", expected, by)
+    if by in waiting.approved_by:
+        raise StateError(
+            "WA608",
+            "another person has to approve it too",
+            where=f"approval {waiting.id!r}",
+            found=f"expected somebody else than {', '.join(waiting.approved_by)}, found {by}",
+            why=f"{waiting.approvers} people have to approve it, and {by} has",
+            fix=("let somebody else look at it",),
+            run_id=waiting.workflow_run_id,
+        )
 
 
 def _edited(waiting: Approval, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -281,5 +340,6 @@ def _end_of(outcome: Any) -> str:
     decision = Decision.read(outcome.get("data"))  # pyright: ignore[reportUnknownMemberType] -- JSON
     if decision is None:
         return "was answered"
-    verb = {"approve": "approved", "reject": "rejected", "resolve": "resolved"}[decision.verdict]
+    verbs = {"approve": "approved", "reject": "rejected", "respond": "answered"}
+    verb = verbs.get(decision.verdict, "resolved")
     return f"was {verb}" + (f" by {decision.by}" if decision.by else "")

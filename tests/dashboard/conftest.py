@@ -2,12 +2,14 @@
 
 import asyncio
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import workflow_agents.dashboard
 from tests.dashboard.world import World
 from workflow_agents.testing.model_server import ScriptedModel
 
@@ -52,6 +54,19 @@ QUIET = """(() => {
     };
 })()"""
 """Waits until a page has what it has asked for, and has shown it."""
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The packages that the front end is developed with."""
+    web = Path(workflow_agents.dashboard.__file__).parent / "web"
+    folder = web / "node_modules"
+    if not (folder / "react-dom").exists():
+        done = subprocess.run(
+            ["npm", "ci", "--prefer-offline"], cwd=web, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"npm ci failed:\n{done.stdout}\n{done.stderr}"
+    return folder
 
 
 class Tab:

@@ -1,15 +1,12 @@
 """Every page in both themes has nothing that axe-core finds, and needs no mouse."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import workflow_agents.dashboard
 from tests.dashboard.world import World
 
-WEB = Path(workflow_agents.dashboard.__file__).parent / "web"
 PAGES = {
     "runs": "/",
     "no runs": "/?find=nothing",
@@ -37,6 +34,7 @@ PAGES = {
     "filtered": "/?workflow=/orders&label=vip&state=success",
     "feed": "/feed",
     "keys": "/keys",
+    "settings": "/settings",
     "compare": "/compare?a={done}&b={failed}&step=2",
     "no page": "/nothing",
 }
@@ -62,7 +60,8 @@ BEHIND = {
 }
 TAGS = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
 NARROW = ("runs", "search", "step", "waiting", "conversation", "approvals", "waits", "letters",
-          "schedules", "flow", "workflows", "costs", "feed", "keys", "compare")  # fmt: skip
+          "schedules", "flow", "workflows", "costs", "feed", "keys", "settings",
+          "compare")  # fmt: skip
 LOOK = """async (tags) => {
     const shown = document.querySelector("dialog[open]") ?? document.body;
     const look = async (theme, rules) => {
@@ -89,15 +88,9 @@ FEW_ROWS = "table.list tbody tr:nth-child(n + 7) { display: none }"
 
 
 @pytest.fixture(scope="session")
-def axe() -> str:
+def axe(node_modules: Path) -> str:
     """The source of axe-core, of the packages that the front end is developed with."""
-    source = WEB / "node_modules" / "axe-core" / "axe.min.js"
-    if not source.exists():
-        done = subprocess.run(
-            ["npm", "ci", "--prefer-offline"], cwd=WEB, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"npm ci failed:\n{done.stdout}\n{done.stderr}"
-    return source.read_text(encoding="utf-8")
+    return (node_modules / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
 def address(settled: World, path: str) -> str:

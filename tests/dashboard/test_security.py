@@ -40,7 +40,8 @@ async def _fill(world: World) -> None:
     async def hostile(context: Any) -> Any:
         text = context.request_payload
         await context.run(text, lambda: {text: text})
-        await context.wait_for_event(text, text, timeout="1d")
+        told = {"ask": text, "answers": {text: text, "ok": text}, text: text}
+        await context.wait_for_event(text, text, timeout="1d", details=told)
 
     @engine.workflow("/failing", retries=0)
     async def failing(context: Any) -> Any:
@@ -127,7 +128,7 @@ PAGES = (
     "/runs/{agent}?view=conversation", "/runs/{agent}?step=1&tab=request", "/", "/runs/{run}",
     "/runs/{run}?step=1", "/runs/{run}?view=steps&step=2&tab=waits for",
     "/runs/{run}?view=input and result", "/waits", "/letters",
-    "/feed", "/approvals", "/compare?a={run}&b={run}&step=1",
+    "/feed", "/settings", "/approvals", "/compare?a={run}&b={run}&step=1",
 )  # fmt: skip
 
 

@@ -71,6 +71,7 @@ class World:
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.ui = f"{self.url}/ui"
+        self.engine = Engine(str(folder / "world.db"), base_url=self.url)
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._turn, daemon=True)
 
@@ -212,8 +213,7 @@ class World:
             self.refunds.append((order, amount))
             return f"refunded {amount}"
 
-        @engine.workflow("/desk", retries=0)
-        async def desk(context: AsyncWorkflowContext[Any]) -> Any:
+        async def clerk(context: AsyncWorkflowContext[Any], approvers: int) -> str:
             assert self.model is not None
             agents = agent_workflow(context)
             llm = agents.openai("gpt-4o", base_url=self.model.base_url, api_key="sk-t0p-s3cret")
@@ -221,10 +221,29 @@ class World:
                 model=llm,
                 name="clerk",
                 background="You are a clerk of a shop. Be kind.",
-                tools=[tool(needs_approval=True)(refund)],
+                tools=[tool(needs_approval=True, approvers=approvers)(refund)],
             )
             task = agents.task(agent=clerk, prompt="Order 7 came broken. Refund 25, please.")
             return (await task.run()).text
+
+        @engine.workflow("/desk", retries=0)
+        async def desk(context: AsyncWorkflowContext[Any]) -> Any:
+            return await clerk(context, 1)
+
+        @engine.workflow("/vault", retries=0)
+        async def vault(context: AsyncWorkflowContext[Any]) -> Any:
+            return await clerk(context, 2)
+
+        @engine.workflow("/advice", retries=0)
+        async def advice(context: AsyncWorkflowContext[Any]) -> Any:
+            assert self.model is not None
+            agents = agent_workflow(context)
+            llm = agents.openai(
+                "gpt-4o", base_url=self.model.base_url, api_key="sk-none", stream=True
+            )
+            await context.wait_for_event("somebody asks", f"go-{context.workflow_run_id}")
+            clerk = agents.agent(model=llm, name="adviser", background="You give advice.")
+            return (await agents.task(agent=clerk, prompt="An umbrella?").run()).text
 
     # Its life.
 

@@ -397,3 +397,69 @@ async def test_a_run_that_is_resumed_asks_again_what_nobody_answered(
     await desk.approvals.approve(approval)
     assert await desk.result(resumed) == "Done."
     assert desk.refunded == [(1, 0)]
+
+
+async def test_a_person_answers_in_place_of_the_tool(desk: Desk, model: Any) -> None:
+    model.call_tools(("refund", {"order": 7})).say("They get a voucher.")
+    run, [approval] = await desk.asked()
+    await desk.approvals.respond(approval, "Offer a voucher of 10 euros.", by="ada")
+    assert await desk.result(run) == "They get a voucher."
+    assert told(model) == ["Offer a voucher of 10 euros."]
+    assert desk.refunded == []
+    with pytest.raises(StateError, match="was answered by ada"):
+        await desk.approvals.respond(approval.id, "Again.")
+
+
+async def test_two_people_approve_what_both_have_seen(desk: Desk, model: Any) -> None:
+    desk.options = {"approvers": 2}
+    model.call_tools(("refund", {"order": 7, "amount": 900})).say("Done.")
+    run, [approval] = await desk.asked()
+    assert (approval.approvers, approval.approved_by) == (2, ())
+    with pytest.raises(ConfigurationError, match="by"):
+        await desk.approvals.approve(approval)
+    await desk.approvals.approve(approval, by="ada")
+
+    await desk.site.told(run, "STEP_WAITING", "Approve tool refund", 2)
+    [second] = await desk.approvals.list()
+    assert second.approved_by == ("ada",)
+    assert second.arguments_hash == approval.arguments_hash
+    with pytest.raises(StateError, match="another person"):
+        await desk.approvals.approve(second, by="ada")
+    # Whoever edits is the first who has approved the new arguments.
+    await desk.approvals.approve(second, arguments={"order": 7, "amount": 100}, by="bob")
+
+    await desk.site.told(run, "STEP_WAITING", "Approve tool refund", 3)
+    [third] = await desk.approvals.list()
+    assert (third.arguments, third.approved_by) == ({"order": 7, "amount": 100}, ("bob",))
+    assert desk.refunded == []
+    await desk.approvals.approve(third, by="ada")
+    assert await desk.result(run) == "Done."
+    assert desk.refunded == [(7, 100)]
+
+
+async def test_the_run_itself_counts_nobody_twice(desk: Desk, model: Any) -> None:
+    """Whatever a client sends: the rule is the run's."""
+    desk.options = {"approvers": 2}
+    model.call_tools(("refund", {"order": 7})).say("No.")
+    run, [approval] = await desk.asked()
+    forged = {"verdict": "approve", "argumentsHash": approval.arguments_hash, "at": 1}
+    for number, by in enumerate((None, "", "ada", "ada", None), start=2):
+        await desk.site.client.notify(approval.id, {**forged, "by": by})
+        await desk.site.told(run, "STEP_WAITING", "Approve tool refund", number)
+        [approval] = await desk.approvals.list()
+        assert approval.approved_by == (("ada",) if number >= 4 else ())
+    assert desk.refunded == []
+    await desk.approvals.reject(approval, "One is enough for that.")
+    assert await desk.result(run) == "No."
+    assert desk.refunded == []
+
+
+@pytest.mark.parametrize(("approvers", "needed"), [(0, True), (True, True), (2, False)])
+def test_how_many_approve_must_make_sense(approvers: Any, needed: bool) -> None:
+    with pytest.raises(ConfigurationError, match="approvers"):
+        tool(approvers=approvers, needs_approval=needed)(print_order)
+
+
+def print_order(order: int) -> str:
+    """Print an order."""
+    return str(order)

@@ -4,6 +4,10 @@
     Approve tool X      a wait for the decision, where one is needed
     Run tool X          with what was approved
 
+With `approvers`, such a wait for each of them; what the ones before have approved is shown to the
+next. Somebody without a name, or who has approved already, is none of them, whatever he used to
+decide.
+
 What the person is shown is recorded before it is shown, and the run goes on with that record and
 not with what a model may say later. A decision holds for the arguments whose hash it carries;
 one that fits something else is as good as none, and the run waits again. How people decide is
@@ -14,7 +18,14 @@ import inspect
 from typing import Any
 
 from workflow_agents.agents.tool_bodies import Outcome, ToolRun
-from workflow_agents.protocol.approvals import Decision, Kind, Request, approval_id, arguments_hash
+from workflow_agents.protocol.approvals import (
+    Decision,
+    Kind,
+    Request,
+    approval_id,
+    arguments_hash,
+    may_approve,
+)
 from workflow_agents.protocol.times import duration_ms, format_duration
 
 
@@ -24,17 +35,30 @@ async def asked(run: ToolRun) -> Outcome:
     if "error" in checked or not checked["needed"]:
         return checked if "error" in checked else {"ok": checked["arguments"]}
     arguments: dict[str, Any] = checked["arguments"]
-    decision = await decided(run, "approval", arguments, checked["place"])
-    if decision is None:
-        length = format_duration(duration_ms(run.tool.approval_timeout))
-        return {"rejected": f"The call was not made: nobody approved it within {length}."}
-    if decision.verdict == "reject":
-        return {"rejected": f"A person has rejected this call. {reason(decision)}"}
-    return {"ok": arguments if decision.arguments is None else dict(decision.arguments)}
+    approved_by: tuple[str, ...] = ()
+    while True:
+        decision = await decided(run, "approval", arguments, checked["place"], approved_by)
+        if decision is None:
+            length = format_duration(duration_ms(run.tool.approval_timeout))
+            return {"rejected": f"The call was not made: nobody approved it within {length}."}
+        if decision.verdict == "reject":
+            return {"rejected": f"A person has rejected this call. {reason(decision)}"}
+        if decision.verdict == "respond":
+            return {"answered": decision.result}
+        if decision.arguments is not None and dict(decision.arguments) != arguments:
+            # What the others have approved is no more what would run.
+            arguments, approved_by = dict(decision.arguments), ()
+        approved_by = (*approved_by, decision.by or "")
+        if len(approved_by) >= run.tool.approvers:
+            return {"ok": arguments}
 
 
 async def decided(
-    run: ToolRun, kind: Kind, arguments: dict[str, Any], place: str
+    run: ToolRun,
+    kind: Kind,
+    arguments: dict[str, Any],
+    place: str,
+    approved_by: tuple[str, ...] = (),
 ) -> Decision | None:
     """Park until a person has decided; None: nobody did in time.
 
@@ -43,6 +67,7 @@ async def decided(
         kind: why.
         arguments: what is shown.
         place: tells this question from every other of the run.
+        approved_by: who has approved it already.
     """
     request = Request(
         kind=kind,
@@ -52,6 +77,8 @@ async def decided(
         description=run.tool.description,
         arguments=arguments,
         schema=run.tool.parameters,
+        approvers=run.tool.approvers if kind == "approval" else 1,
+        approved_by=approved_by,
     )
     allowed = ("approve", "reject", "resolve") if kind == "unknown_outcome" else _APPROVALS
     while True:
@@ -65,11 +92,13 @@ async def decided(
             return None
         decision = Decision.read(event.event_data)
         shown = arguments_hash(arguments)
-        if decision and decision.verdict in allowed and decision.arguments_hash == shown:
+        if decision is None or decision.verdict not in allowed or decision.arguments_hash != shown:
+            continue
+        if decision.verdict != "approve" or may_approve(request, decision.by):
             return decision
 
 
-_APPROVALS = ("approve", "reject")
+_APPROVALS = ("approve", "reject", "respond")
 
 
 def reason(decision: Decision) -> str:

@@ -31,8 +31,8 @@ from workflow_agents.errors import (
 from workflow_agents.protocol.times import duration_ms, format_duration
 
 Outcome = dict[str, Any]
-"""What came of a call: {"ok": <JSON data>}, {"error": "<text for the model>"}, or
-{"rejected": "<text for the model>"} by a person."""
+"""What came of a call: {"ok": <JSON data>}, {"error": "<text for the model>"}, or by a person
+{"rejected": "<text for the model>"} or {"answered": <JSON data>}."""
 
 _PASSING = (
     AgentStopped,

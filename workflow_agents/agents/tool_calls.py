@@ -94,7 +94,7 @@ def _message(call: ToolCall, result: Outcome) -> ToolMessage:
         return ToolMessage(call.id, call.name, f"Error: {result['error']}", is_error=True)
     if "rejected" in result:
         return ToolMessage(call.id, call.name, result["rejected"])
-    value = result["ok"]
+    value = result["answered"] if "answered" in result else result["ok"]
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return ToolMessage(call.id, call.name, text)
 

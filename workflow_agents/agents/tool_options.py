@@ -25,6 +25,8 @@ class ToolOptions:
             function that says so of its arguments, a dict with the function's defaults filled
             in. It runs in a step, so its answer is recorded. If it raises, the call does not run.
         approval_timeout: after this long without a decision a call counts as rejected.
+        approvers: how many people have to approve a call, each under another name. Who edits the
+            arguments is the first to approve the new ones; one rejection is enough.
         retries: how often a call that raises is tried again before the model is told. Arguments
             that do not fit, and `ToolRetry`, are told at once.
         retry_delay: between these tries, an expression in milliseconds.
@@ -43,6 +45,7 @@ class ToolOptions:
 
     needs_approval: NeedsApproval = False
     approval_timeout: "Duration" = "7d"
+    approvers: int = 1
     retries: int = 0
     retry_delay: str | None = "min(60000, pow(2, retried) * 1000)"
     timeout: "Duration | None" = None
@@ -84,6 +87,9 @@ def checked(options: ToolOptions, where: str, *, as_step: bool) -> None:
     check_step_options(options.retries, options.retry_delay, options.flow_control)
     if duration_ms(options.approval_timeout) <= 0:
         _refuse("approval_timeout", 'a length of time such as "7d"', options, where)
+    if not _is_count(options.approvers, 1) or (options.approvers > 1 and needed is False):
+        expected = "a whole number from 1; above 1 only of a tool with needs_approval"
+        _refuse("approvers", expected, options, where)
     if options.timeout is not None and duration_ms(options.timeout) <= 0:
         _refuse("timeout", 'a length of time such as "30s", or None', options, where)
     if not as_step:

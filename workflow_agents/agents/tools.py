@@ -117,6 +117,7 @@ def tool(
     description: str | None = None,
     needs_approval: NeedsApproval = False,
     approval_timeout: "Duration" = "7d",
+    approvers: int = 1,
     retries: int = 0,
     retry_delay: str | None = ...,
     timeout: "Duration | None" = None,
@@ -134,6 +135,7 @@ def tool(
     description: str | None = None,
     needs_approval: NeedsApproval = False,
     approval_timeout: "Duration" = "7d",
+    approvers: int = 1,
     retries: int = 0,
     retry_delay: str | None = ...,
     timeout: "Duration | None" = None,
@@ -161,8 +163,8 @@ def tool(source: Any = None, /, **options: Any) -> Any:
     Args:
         source: a function, a `WorkflowTool` or a LangChain tool.
         options: `name`, `description`, and those of `ToolOptions`: needs_approval,
-            approval_timeout, retries, retry_delay, timeout, flow_control, on_unknown_outcome,
-            max_errors, strict.
+            approval_timeout, approvers, retries, retry_delay, timeout, flow_control,
+            on_unknown_outcome, max_errors, strict.
 
     Raises:
         ConfigurationError: WA701, it cannot be a tool; WA101, WA102, an option cannot be used.

@@ -8,7 +8,7 @@ Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from workflow_agents.core.stream_events import (
     ReplyEvent,
@@ -19,6 +19,7 @@ from workflow_agents.core.stream_events import (
     TextDelta,
     ToolCallDelta,
 )
+from workflow_agents.protocol.approvals import PREFIX
 from workflow_agents.protocol.callbacks import compact_json
 from workflow_agents.protocol.codec import Undecodable, decode
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
@@ -89,6 +90,32 @@ class FeedEvent(NamedTuple):
         }
         told = {name: value for name, value in told.items() if value is not None}
         return told | {"leftOut": True} if self.left_out else told
+
+
+def outline(told: dict[str, Any]) -> dict[str, Any] | None:
+    """What a visitor is told of an entry: that a step happened, and what a wait asks.
+
+    Results, reasons and the ids of events, which let whoever knows them answer, are left out.
+
+    Args:
+        told: the entry as JSON.
+
+    Returns:
+        None: it is nothing for visitors.
+    """
+    kind = told["kind"]
+    if not kind.startswith(("RUN_", "STEP_")):
+        return None
+    shown = {name: told[name] for name in _OUTLINED if name in told}
+    data = told.get("data")
+    if kind != EntryKind.STEP_WAITING.name or not isinstance(data, dict):
+        return shown
+    asks = cast("dict[str, Any]", data)
+    wanted = ("until",) if str(asks.get("eventId", "")).startswith(PREFIX) else ("until", "details")
+    return shown | {"data": {name: asks[name] for name in wanted if name in asks}}
+
+
+_OUTLINED = ("seq", "at", "kind", "workflowRunId", "stepId", "stepName", "stepType")
 
 
 def _plain(data: bytes | None) -> Any:

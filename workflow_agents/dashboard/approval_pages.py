@@ -25,7 +25,7 @@ async def listed(ask: Ask) -> Any:
 
 
 async def decide(ask: Ask) -> Any:
-    """Approve, reject or resolve one, as whoever has signed in."""
+    """Approve, reject, answer or resolve one, as whoever has signed in."""
     given = await ask.body()
     return await _decide(ask, text_in(given, "id"), given, ask.user)
 
@@ -34,6 +34,9 @@ async def link(ask: Ask) -> Any:
     """A link by which one approval can be decided."""
     given = await ask.body()
     approval = await _of(ask).get(text_in(given, "id"))
+    if approval.approvers > 1:
+        # A link does not say who has it, so one person could approve for two.
+        raise Refused(409, f"{approval.approvers} people have to approve this, by signing in")
     said = {"approval": approval.id, "hash": approval.arguments_hash, "until": approval.deadline}
     return {"link": ask.engine.sealer.seal(json.dumps(said))}
 
@@ -71,10 +74,12 @@ async def _decide(ask: Ask, id: str, given: Mapping[str, Any], by: str | None) -
             if not isinstance(reason, str | None):
                 raise wrong_option("reason", "a text", reason)
             await approvals.reject(waiting, reason, by=by)
+        case "respond":
+            await approvals.respond(waiting, given.get("answer"), by=by)
         case "resolve":
             await approvals.resolve(waiting, given.get("result"), by=by)
         case _:
-            raise wrong_option("verdict", "approve, reject or resolve", verdict)
+            raise wrong_option("verdict", "approve, reject, respond or resolve", verdict)
     return {"done": True}
 
 
@@ -106,6 +111,8 @@ def _shown(approval: Approval) -> dict[str, Any]:
         "schema": approval.schema,
         "asked": approval.asked_at,
         "deadline": approval.deadline,
+        "approvers": approval.approvers,
+        "approvedBy": [*approval.approved_by],
     }
 
 

@@ -5,7 +5,7 @@ errors of ours that it raises become answers by themselves.
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -24,9 +24,10 @@ MOST_BYTES = 2**20
 class Refused(Exception):
     """A request that is not carried out."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
         self.status = status
+        self.headers = headers or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,14 @@ class Ask:
         pages: of its store.
         request: as it came.
         session: whose it is; of what is public: None.
+        server: what the server is configured with, for whom it may concern; None: it is none.
     """
 
     engine: "DurableEngine"
     pages: SqlitePages
     request: Request
     session: Session | None
+    server: Mapping[str, Any] | None = None
 
     @property
     def user(self) -> str | None:

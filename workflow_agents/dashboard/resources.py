@@ -1,6 +1,9 @@
 """The pages of what runs share: schedules, queues, flow control keys, signing keys, the feed."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.cron import Cron
@@ -35,10 +38,30 @@ def _schedule(ask: Ask, row: ScheduleRow, now: int) -> dict[str, Any]:
         "destination": row.destination,
         "paused": row.paused,
         "next": fires,
+        "zone": cron.zone,
+        "shift": clocks_change(cron.zone, [now, *fires]),
         "last": row.last_at,
         "lastStates": [*ask.engine.wire.schedules.states(row).values()],
         "error": row.error,
     }
+
+
+def clocks_change(zone: str, instants: Sequence[int]) -> list[int] | None:
+    """The first of the instants before which the clocks of a zone change, and by how many minutes.
+
+    Args:
+        zone: its name.
+        instants: Unix milliseconds, in order.
+
+    Returns:
+        None: they do not change between them.
+    """
+    place = ZoneInfo(zone)
+    offsets = [datetime.fromtimestamp(at // 1000, place).utcoffset() for at in instants]
+    for at, before, after in zip(instants[1:], offsets, offsets[1:], strict=False):
+        if before is not None and after is not None and before != after:
+            return [at, int((after - before).total_seconds()) // 60]
+    return None
 
 
 async def change_schedule(ask: Ask) -> Any:

@@ -7,6 +7,7 @@ from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.lifecycle import wire_state
 from workflow_agents.core.options import RunOptions
 from workflow_agents.core.searching import SearchMatch
+from workflow_agents.dashboard import decisions
 from workflow_agents.dashboard.asking import Ask, Row, text_in
 from workflow_agents.dashboard.run_pages import PAGE, STATES, RunPages
 from workflow_agents.errors import WorkflowAgentsError
@@ -37,7 +38,8 @@ def routes(pages: RunPages) -> tuple[Row, ...]:
         return pages.run(ask.part("run_id"), ask.number("after") or 0)
 
     async def step(ask: Ask) -> Any:
-        return pages.step(ask.part("run_id"), ask.part("step"))
+        found = pages.step(ask.part("run_id"), ask.part("step"))
+        return found | {"decided": _decided(ask, found)}
 
     async def conversation(ask: Ask) -> Any:
         return pages.conversation(ask.part("run_id"))
@@ -59,6 +61,17 @@ def routes(pages: RunPages) -> tuple[Row, ...]:
         Row("POST", "/api/runs/{run_id}/cancel", _cancel),
         Row("POST", "/api/runs/{run_id}/fork", _fork),
     )
+
+
+def _decided(ask: Ask, step: dict[str, Any]) -> dict[str, Any] | None:
+    """Who answered what the step waited for."""
+    event = decisions.event_of(step["waitsFor"])
+    if event is None:
+        return None
+    row = ask.engine.admin.find(ask.part("run_id"))
+    places = ask.pages.places(row.id, step["step"])
+    notified = ask.pages.notified(row.id, event, places[-1]) if places else []
+    return decisions.decided(step["out"], notified)
 
 
 def _wanted(ask: Ask) -> RunsWanted:

@@ -9,7 +9,7 @@ import hmac
 import logging
 import mimetypes
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, cached_property
 from html import escape
 from http.cookies import CookieError, SimpleCookie
@@ -28,11 +28,13 @@ from workflow_agents.dashboard import (
     letters,
     resources,
     run_routes,
+    settings_page,
     waits,
 )
 from workflow_agents.dashboard.asking import Ask, Refused, Row
 from workflow_agents.dashboard.run_pages import RunPages
 from workflow_agents.dashboard.sessions import COOKIE, LASTS_S, Session, from_cookie, to_cookie
+from workflow_agents.dashboard.sign_ins import SignIns
 from workflow_agents.dashboard.spending import Ledger
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import NotFound, StateError, StoreError, WorkflowAgentsError
@@ -68,6 +70,7 @@ class Dashboard:
         local: whether it answers this machine only; default: where nobody is asked.
         secret: that sessions are signed with; default: a new one.
         shown_token: that the commands on pages have; for one that everybody knows.
+        server: what the server that it is of is configured with, for the page of settings.
     """
 
     def __init__(
@@ -79,12 +82,15 @@ class Dashboard:
         local: bool | None = None,
         secret: bytes | None = None,
         shown_token: str | None = None,
+        server: Mapping[str, Any] | None = None,
     ) -> None:
         self._given = engine
         self._sign_in = sign_in if token is None else _one_token(token)
         self._local = (self._sign_in is None) if local is None else local
         self._secret = secret or os.urandom(32)
         self._shown_token = shown_token
+        self._server = server
+        self._sign_ins = SignIns()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request."""
@@ -110,6 +116,7 @@ class Dashboard:
             *approval_pages.routes,
             *resources.routes,
             *cost_pages.routes(Ledger(self._engine, self._pages)),
+            *settings_page.routes,
         )
         return Starlette(
             routes=[
@@ -123,6 +130,7 @@ class Dashboard:
                 ),
                 Route("/api/{path:path}", self._guarded(_nothing)),
                 Route("/assets/{name}", _asset),
+                Route("/client.js", _client),
                 Route("/{path:path}", self._page),
             ]
         )
@@ -138,7 +146,7 @@ class Dashboard:
                     guards.ensure_own_page(request)
                 return await answer(request)
             except Refused as refused:
-                return _json({"error": str(refused)}, refused.status)
+                return _json({"error": str(refused)}, refused.status, refused.headers)
             except WorkflowAgentsError as error:
                 status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), 400)
                 told = {"error": str(error.what), "code": error.code, "found": error.found}
@@ -157,9 +165,12 @@ class Dashboard:
             session = self._session_of(request)
             if not row.public:
                 self._ensure_may(session, request.method)
-            return _json(await row.handle(Ask(self._engine, self._pages, request, session)))
+            return _json(await row.handle(self._ask(request, session)))
 
         return answer
+
+    def _ask(self, request: Request, session: Session | None) -> Ask:
+        return Ask(self._engine, self._pages, request, session, self._server)
 
     def _ensure_may(self, session: Session | None, method: str) -> None:
         if session is None:
@@ -206,14 +217,20 @@ class Dashboard:
         return _json(self._told(self._session_of(request)))
 
     async def _begin_session(self, request: Request) -> Response:
-        given = await Ask(self._engine, self._pages, request, None).body()
+        now = self._engine.clock.now_ms()
+        address = request.client.host if request.client else ""
+        if wait := self._sign_ins.wait_of(address, now):
+            text = f"too many tokens that nobody has; try again in {wait} s"
+            raise Refused(429, text, {"Retry-After": str(wait)})
+        given = await self._ask(request, None).body()
         token = given.get("token")
         session = None
         if self._sign_in is not None and isinstance(token, str):
             session = self._sign_in(token)
         if session is None:
+            self._sign_ins.failed(address, now)
             raise Refused(401, "nobody has that token")
-        session = session._replace(until=self._engine.clock.now_ms() // 1000 + LASTS_S)
+        session = session._replace(until=now // 1000 + LASTS_S)
         answer = _json(self._told(session))
         answer.set_cookie(
             COOKIE,
@@ -274,6 +291,11 @@ async def _nothing(_request: Request) -> Response:
     raise Refused(404, "there is nothing here")
 
 
+async def _client(_request: Request) -> Response:
+    """What pages of one's own, of the same origin, follow a run with."""
+    return _file(_STATIC / "client.js")
+
+
 def _base(request: Request) -> str:
     return str(request.scope.get("root_path", "")).rstrip("/")
 
@@ -283,14 +305,18 @@ async def _asset(request: Request) -> Response:
     file = _STATIC / name
     if Path(name).name != name or not file.is_file():
         return Response(status_code=404, headers=guards.HEADERS)
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return _file(file)
+
+
+def _file(file: Path) -> Response:
+    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     return Response(file.read_bytes(), media_type=kind, headers=guards.HEADERS | _FRESH)
 
 
-def _json(data: Any, status: int = 200) -> Response:
+def _json(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(
         compact_json(data),
         status,
         media_type="application/json",
-        headers=guards.HEADERS | _NOT_STORED,
+        headers={**guards.HEADERS, **_NOT_STORED, **(headers or {})},
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.dashboard.asking import Ask, Row, text_in
+from workflow_agents.engine.intake import Notifier
 from workflow_agents.protocol.approvals import PREFIX
 from workflow_agents.protocol.codec import Undecodable, decode
 from workflow_agents.protocol.history import StepKind
@@ -53,9 +54,9 @@ async def answer(ask: Ask) -> Any:
     given = await ask.body()
     event, run_id, kind = (text_in(given, name) for name in ("event", "runId", "kind"))
     data = json.dumps(given.get("data")).encode()
-    row = ask.engine.admin.find(run_id)
+    row, who = ask.engine.admin.find(run_id), Notifier(ask.user, "dashboard")
     if kind == "webhook":
-        await ask.engine.wire.waits.receive_webhook(row.run_id, event, _request(ask, data))
+        await ask.engine.wire.waits.receive_webhook(row.run_id, event, _request(ask, data), who)
         return {"done": True}
     if kind != "event":
         raise wrong_option("kind", "event or webhook", kind)
@@ -63,7 +64,7 @@ async def answer(ask: Ask) -> Any:
     waiting = {wait.event for wait in ask.pages.waits(row.id, PAGE)}
     if event not in waiting:
         return {"done": False}
-    told = await ask.engine.wire.waits.notify(event, data, row.run_id)
+    told = await ask.engine.wire.waits.notify(event, data, row.run_id, who)
     return {"done": bool(told)}
 
 

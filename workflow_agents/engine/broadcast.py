@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from workflow_agents.core.feed_events import ENTRY, FeedEvent, frame, words_frame
+from workflow_agents.core.feed_events import ENTRY, FeedEvent, frame, mark, outline, words_frame
 from workflow_agents.core.lifecycle import is_ended
 from workflow_agents.core.stream_events import ReplyEvent, StreamEnded, StreamGap
 from workflow_agents.errors import LimitError, StoreError
@@ -64,6 +64,12 @@ class Told:
     def frame(self) -> bytes:
         """As a stream has it."""
         return frame(ENTRY, self.json, self.event.seq)
+
+    @cached_property
+    def outline(self) -> bytes:
+        """The same for a visitor; of what is none of his business, only its place."""
+        told = outline(self.json)
+        return mark(self.event.seq) if told is None else frame(ENTRY, told, self.event.seq)
 
 
 class Broadcast:
@@ -341,13 +347,19 @@ class Subscription:
             return False
         return True
 
-    def take(self) -> list[bytes]:
+    def take(self, *, outlined: bool = False) -> list[bytes]:
         """What it has heard, in order; nothing, if there is nothing new.
+
+        Args:
+            outlined: as visitors are told.
 
         Raises:
             StoreError: the store cannot be read.
         """
-        return [heard if isinstance(heard, bytes) else heard.frame for heard in self._take()]
+        return [
+            heard if isinstance(heard, bytes) else heard.outline if outlined else heard.frame
+            for heard in self._take()
+        ]
 
     def take_told(self) -> list[dict[str, Any]]:
         """The same as JSON; of what is said in replies, nothing."""

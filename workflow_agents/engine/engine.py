@@ -75,6 +75,8 @@ class DurableEngine:
         base_url: what webhook addresses begin with.
 
     Attributes:
+        path: of the store; ":memory:": in this process only.
+        retention_ms: see the argument.
         stopping: it claims nothing more, and stops soon.
         recovered: how many runs a dead process had left when it started.
         on_commit: hears of every batch that was stored; for test kits.
@@ -104,6 +106,7 @@ class DurableEngine:
         self.keep_ms = keep_ms
         self.call_timeout_ms = call_timeout_ms
         self.base_url = base_url
+        self.path = path
         self.sealer = Sealer(path, environment)
         self.workflows: dict[str, Served] = {}
         self.live: dict[int, LiveRun] = {}
@@ -117,7 +120,7 @@ class DurableEngine:
         self.recovered = 0
         self.on_commit: Committed | None = None
         self._random_bytes = random_bytes
-        self._retention_ms = retention_ms
+        self.retention_ms = retention_ms
         self._max_live = max_live
         self._inline = inline
         self._watchers: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
@@ -185,7 +188,7 @@ class DurableEngine:
         if not self._inline:
             from workflow_agents.engine.housekeeping import keep_house
 
-            self._housekeeping.add(self.spawn(keep_house(self, self._retention_ms)))
+            self._housekeeping.add(self.spawn(keep_house(self, self.retention_ms)))
 
     def hang_up(self) -> None:
         """It stops soon: claim nothing more, and let go of whoever waits for news.

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workflow_agents.core.checks import checked_run_id, checked_size
@@ -60,6 +61,18 @@ class Inheritance(NamedTuple):
     leave_out: Sequence[StepKey]
     lineage: dict[str, Any]
     instead: Recorded | None = None
+
+
+class Notifier(NamedTuple):
+    """Who notifies, as the feed is to tell.
+
+    Attributes:
+        by: whose session or token it was; None: nobody had to say.
+        through: "dashboard" or "api".
+    """
+
+    by: str | None
+    through: str
 
 
 class Intake:
@@ -217,7 +230,9 @@ class Intake:
             return {"notified": [], "kept": False}
         return {"notified": self.woken(told), "kept": bool(told.kept)}
 
-    async def receive_webhook(self, run_id: str, event_id: str, request: dict[str, Any]) -> None:
+    async def receive_webhook(
+        self, run_id: str, event_id: str, request: dict[str, Any], who: Notifier | None = None
+    ) -> None:
         """A webhook of a run was called; `request` is what its wait returns.
 
         A run that was resumed receives what is sent to the one that it took over from.
@@ -232,15 +247,20 @@ class Intake:
         row = engine.admin.heir(engine.admin.find(run_id))
         if event_id not in engine.admin.webhooks(row):
             raise NotFound("WA606", where=f"run {run_id!r}", found="no webhook of this id")
-        await self.tell(event_id, outcome, row.id, b"")
+        await self.tell(event_id, outcome, row.id, b"", who)
 
     async def tell(
-        self, event_id: str, outcome: bytes, run: int | None, remote: bytes
+        self,
+        event_id: str,
+        outcome: bytes,
+        run: int | None,
+        remote: bytes,
+        who: Notifier | None = None,
     ) -> Applied | Refused:
         """Notify with the recorded form of the data, and what remote runs are told."""
         now = self._engine.clock.now_ms()
         notify = Notify(event_id, run, now, outcome, remote)
-        entry = Entry(run or 0, now, EntryKind.NOTIFIED, name=event_id, data=_whom)
+        entry = Entry(run or 0, now, EntryKind.NOTIFIED, name=event_id, data=partial(_whom, who))
         return await self._engine.commits.store(Change((notify,), (entry,)))
 
     def event_data(self, data: bytes) -> bytes:
@@ -292,9 +312,10 @@ class Intake:
         )
 
 
-def _whom(applied: Applied) -> bytes:
-    """What the feed says of a notification: whom it woke, and whether it is kept."""
-    return encode({"woken": [woken.run for woken in applied.woken], "kept": bool(applied.kept)})
+def _whom(who: Notifier | None, applied: Applied) -> bytes:
+    """What the feed says of a notification: whom it woke, whether it is kept, and whose it is."""
+    told = {"woken": [woken.run for woken in applied.woken], "kept": bool(applied.kept)}
+    return encode(told if who is None else told | who._asdict())
 
 
 def _first_entries(inherit: Inheritance | None, now: int) -> list[Entry]:

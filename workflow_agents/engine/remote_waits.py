@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.checks import checked_event_id, checked_size
 from workflow_agents.core.lifecycle import is_ended
+from workflow_agents.engine.intake import Notifier
 from workflow_agents.engine.remote_known import not_running
 from workflow_agents.errors import LimitError, NotFound
 from workflow_agents.protocol.codec import encode
@@ -73,7 +74,9 @@ class RemoteWaits:
             engine.wire.known.forget(run.run_id)
             raise not_running(run.run_id)
 
-    async def notify(self, event: str, data: bytes, run_id: str | None) -> list[dict[str, Any]]:
+    async def notify(
+        self, event: str, data: bytes, run_id: str | None, who: Notifier | None = None
+    ) -> list[dict[str, Any]]:
         """Wake who waits for an event; with a run, keep it for that run if it does not wait.
 
         Returns:
@@ -96,9 +99,11 @@ class RemoteWaits:
             if is_ended(row.phase):
                 return []
             run = row.id
-        return await self._tell(event, engine.intake.event_data(data), notified(data), run)
+        return await self._tell(event, engine.intake.event_data(data), notified(data), run, who)
 
-    async def receive_webhook(self, run_id: str, event: str, request: dict[str, Any]) -> None:
+    async def receive_webhook(
+        self, run_id: str, event: str, request: dict[str, Any], who: Notifier | None = None
+    ) -> None:
         """A webhook of a run was called.
 
         A run that was resumed receives what is sent to the one that it took over from.
@@ -108,6 +113,7 @@ class RemoteWaits:
             event: of the webhook.
             request: `method`, `header` with canonical names, `body` in base64, `proto`, `host`
                 and `url`. Source: protocol 4.7.
+            who: called it, where that is known.
 
         Raises:
             NotFound: WA606, no such run, or no such webhook of it.
@@ -119,7 +125,7 @@ class RemoteWaits:
         run = engine.wire.known.find(row.id)
         if run is None or run.options.checkpoints:
             lowered = {name.lower(): values for name, values in request["header"].items()}
-            await engine.intake.receive_webhook(run_id, event, {**request, "header": lowered})
+            await engine.intake.receive_webhook(run_id, event, {**request, "header": lowered}, who)
             return
         if is_ended(row.phase):
             raise NotFound("WA606", f"workflow run {run_id} has ended", found=f"run {run_id!r}")
@@ -128,7 +134,7 @@ class RemoteWaits:
             raise NotFound("WA606", where=f"run {run_id!r}", found="no webhook of this id")
         outcome = called_webhook(request)
         checked_size(len(outcome), engine.limits.payload_bytes, "request of a webhook")
-        await self._tell(event, outcome, outcome, row.id)
+        await self._tell(event, outcome, outcome, row.id, who)
 
     def waiters(self, event: str) -> list[dict[str, Any]]:
         """Who waits for an event, as the wire tells it.
@@ -157,10 +163,10 @@ class RemoteWaits:
         return found
 
     async def _tell(
-        self, event: str, data: bytes, remote: bytes, run: int | None
+        self, event: str, data: bytes, remote: bytes, run: int | None, who: Notifier | None
     ) -> list[dict[str, Any]]:
         """Source: protocol 4.5."""
-        outcome = await self._engine.intake.tell(event, data, run, remote)
+        outcome = await self._engine.intake.tell(event, data, run, remote, who)
         found: list[dict[str, Any]] = []
         if not isinstance(outcome, Applied):
             return found

@@ -12,25 +12,31 @@ says so. It may come back as any other, and has missed nothing.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.feed_events import CLOSING, END, OPEN, frame, mark
-from workflow_agents.engine.broadcast import Subscription
+from workflow_agents.core.lifecycle import Phase
+from workflow_agents.engine.broadcast import Broadcast, Subscription
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import LimitError, NotFound, StoreError, WorkflowAgentsError
+from workflow_agents.operations import tickets
 from workflow_agents.operations.mounting import (
     HasCore,
     Receive,
     Scope,
     Send,
+    answer,
     core_of,
     header,
     may_ask,
     refuse,
     refuse_stranger,
 )
+from workflow_agents.operations.tickets import Ticket
+from workflow_agents.protocol.times import duration_ms
 from workflow_agents.stopping import process_stops
 
 logger = logging.getLogger(__name__)
@@ -41,6 +47,13 @@ _LAST_WORDS_S = 1.0
 """How long a reader may take for what it is told at the end of the process."""
 
 _LOOK_EVERY_S = 0.5
+_LONGEST_RESULT = 256 * 1024
+"""What a run returned is told at the end of its stream, up to so many bytes."""
+
+CLIENT = Path(__file__).parents[1] / "dashboard" / "static" / "client.js"
+"""The file by which a web page follows a run; it is made of `dashboard/web/src/client.ts`."""
+
+_FRESH = ((b"cache-control", b"no-cache"), (b"x-content-type-options", b"nosniff"))
 STREAMING = "workflow_agents.streaming"
 """The extension of a scope by which our own server serves a stream: `narrow` bounds what the
 system buffers of it; `abort` cuts it, because the last bytes for a frozen reader never leave."""
@@ -60,12 +73,14 @@ class Asked(NamedTuple):
         label: the runs with it.
         after: the last entry that is known; None: see `Broadcast.subscribe`.
         words: also what is said in the replies of the run.
+        outlined: without what steps return, and why they fail.
     """
 
     run_id: str | None
     label: str | None
     after: int | None
     words: bool
+    outlined: bool = False
 
     @classmethod
     def of(cls, query: Mapping[str, Sequence[str]], last_event_id: str | None) -> "Asked":
@@ -84,6 +99,12 @@ class Asked(NamedTuple):
         if after and not (after.isascii() and after.isdigit() and len(after) < 19):
             raise wrong_option("Last-Event-ID", "the id of an event", after[:100])
         return cls(run_id or None, label or None, int(after) if after else None, words == "true")
+
+    def with_ticket(self, ticket: Ticket) -> "Asked | None":
+        """As much of it as a ticket allows; None: it is for another run."""
+        if self.run_id != ticket.run_id:
+            return None
+        return self._replace(words=self.words and ticket.words, outlined=not ticket.data)
 
 
 class Stream:
@@ -110,6 +131,8 @@ class Stream:
     ) -> None:
         engine.ensure_running()
         run = None if asked.run_id is None else engine.admin.find(asked.run_id).id
+        self._engine = engine
+        self._asked = asked
         self._heartbeat_s = heartbeat_s
         self._patience_s = patience_s
         self._broadcast = engine.broadcast
@@ -151,7 +174,7 @@ class Stream:
     ) -> None:
         broadcast = self._broadcast
         position = subscription.position
-        frames = subscription.take()
+        frames = self._take(subscription)
         if not frames and subscription.over:
             # Whoever comes back by itself, as browsers do, is told by this that it need not.
             await send({"type": "http.response.start", "status": 204, "headers": []})
@@ -162,17 +185,31 @@ class Stream:
         began = frame(OPEN, {"position": position}, position)
         await self._send(send, b"".join([began, *frames]))
         while not gone.done():
-            if frames := subscription.take():
+            if frames := self._take(subscription):
                 await self._send(send, b"".join(frames))
             elif subscription.over or broadcast.closed:
-                why = {} if subscription.over else {"reason": broadcast.closed}
-                last = frame(END if subscription.over else CLOSING, why)
+                over = subscription.over
+                last = frame(END, self._end()) if over else frame(CLOSING, _why(broadcast))
                 async with asyncio.timeout(_LAST_WORDS_S):
                     await send({"type": "http.response.body", "body": last, "more_body": True})
                     await send({"type": "http.response.body", "body": b""})
                 return
             elif not await subscription.wait(self._heartbeat_s):
                 await self._send(send, mark(subscription.position))
+
+    def _take(self, subscription: Subscription) -> list[bytes]:
+        return subscription.take(outlined=self._asked.outlined)
+
+    def _end(self) -> dict[str, Any]:
+        """How the run has ended, and with what; no entry tells what it returned."""
+        row = self._engine.admin.find(self._asked.run_id or "")
+        told: dict[str, Any] = {"status": row.phase.name.lower()}
+        if row.phase is not Phase.SUCCESS:
+            return told
+        result = self._engine.admin.log(row, steps=False).result
+        if len(row.result or b"") > _LONGEST_RESULT:
+            return told | {"leftOut": True}
+        return told | {"result": result}
 
     async def _send(self, send: Send, body: bytes) -> None:
         async with asyncio.timeout(self._patience_s) as patience:
@@ -192,11 +229,14 @@ class EventStream:
     `GET /events?workflowRunId=wfr_...` follows a run, `?label=...` the runs with a label, and
     without either it tells of everything that happens from now on; `?after=0` from the
     beginning. `&words=true` adds what is said in the replies of a run while it is said. A reader
-    who comes back sends `Last-Event-ID`, as `EventSource` does.
+    who comes back sends `Last-Event-ID`, as `EventSource` does. `GET /events/client.js` is the
+    module by which a web page follows a run.
 
     Args:
         engine: whose events; it turns on the loop of the app.
-        token: is asked for as `Authorization: Bearer <token>`; None: anyone may read.
+        token: is asked for as `Authorization: Bearer <token>`; None, and no tickets: anyone may
+            read.
+        tickets: whoever shows a `ticket`, as a token is shown, may follow the run that it is for.
         heartbeat: seconds after which a comment shows that the connection lives.
         patience: seconds for which a reader may take nothing before it is closed.
     """
@@ -206,11 +246,13 @@ class EventStream:
         engine: DurableEngine | HasCore,
         *,
         token: str | None = None,
+        tickets: bool = False,
         heartbeat: float = HEARTBEAT_S,
         patience: float = PATIENCE_S,
     ) -> None:
         self._given = engine
         self._token = token
+        self._tickets = tickets
         self._heartbeat_s = heartbeat
         self._patience_s = patience
         self._watch: asyncio.Task[None] | None = None
@@ -221,10 +263,48 @@ class EventStream:
             return
         if scope["method"] != "GET":
             await refuse(send, 405, "a stream is asked for with GET", (b"allow", b"GET"))
-        elif not may_ask(scope, self._token):
-            await refuse_stranger(send)
+        elif _below(scope).strip("/") == CLIENT.name:
+            await answer(send, 200, CLIENT.read_bytes(), "text/javascript; charset=utf-8", *_FRESH)
         else:
             await self._answer(scope, receive, send)
+
+    def ticket(
+        self,
+        run_id: str,
+        *,
+        lasts: int | float | str = "1h",
+        words: bool = False,
+        data: bool = False,
+    ) -> str:
+        """What lets a visitor of your app follow one run, and do nothing else.
+
+        He is told which steps happen, what waits ask (their `details`), and what the run
+        returns. Who hands it out decides who may have it; a stream that is open stays so.
+
+        Args:
+            run_id: of the run.
+            lasts: for how long a stream can be begun with it: seconds or "1h".
+            words: he also hears what models say while they say it.
+            data: he is also told what steps return and why they fail, and the ids of events.
+
+        Raises:
+            ConfigurationError: WA102, the stream takes no tickets; WA103, `lasts` is no time.
+        """
+        if not self._tickets:
+            raise wrong_option("tickets", "True, for a stream of which there are tickets", False)
+        engine = core_of(self._given)
+        until = engine.clock.now_ms() + duration_ms(lasts)
+        return tickets.written(Ticket(run_id, until, words, data), engine.sealer)
+
+    def _allowed(self, scope: Scope, engine: DurableEngine, asked: Asked) -> Asked | None:
+        """What of it the reader may be told; None: nothing."""
+        if (self._token is not None or not self._tickets) and may_ask(scope, self._token):
+            return asked
+        if not self._tickets:
+            return None
+        _, _, given = (header(scope, "authorization") or "").partition(" ")
+        ticket = tickets.read(given.strip(), engine.sealer, engine.clock.now_ms())
+        return None if ticket is None else asked.with_ticket(ticket)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         engine = core_of(self._given)
@@ -234,13 +314,26 @@ class EventStream:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         try:
             asked = Asked.of(query, header(scope, "last-event-id"))
-            stream = Stream(engine, asked, self._heartbeat_s, self._patience_s)
+            allowed = self._allowed(scope, engine, asked)
+            if allowed is None:
+                await refuse_stranger(send)
+                return
+            stream = Stream(engine, allowed, self._heartbeat_s, self._patience_s)
         except WorkflowAgentsError as error:
             await refuse(send, status_of(error), str(error.what))
             return
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(_end_with_process(engine))
         await stream(scope, receive, send)
+
+
+def _below(scope: Scope) -> str:
+    """The path below the place where the app is mounted."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
+
+
+def _why(broadcast: Broadcast) -> dict[str, Any]:
+    return {"reason": broadcast.closed}
 
 
 async def _end_with_process(engine: DurableEngine) -> None:

@@ -18,8 +18,9 @@ Kind = Literal["approval", "unknown_outcome", "limit"]
 """Why a person is asked: before a tool runs; because nobody knows whether it did; or because a
 usage limit is used up, and approval allows as much again."""
 
-Verdict = Literal["approve", "reject", "resolve"]
-"""Run it; do not; it has happened, and this is its result."""
+Verdict = Literal["approve", "reject", "respond", "resolve"]
+"""Run it; do not; do not, and this is what the model is told in place of its result; it has
+happened, and this is its result."""
 
 
 def approval_id(run_id: str, place: object) -> str:
@@ -75,6 +76,8 @@ class Request:
         description: of the tool, as the model reads it.
         arguments: of the call, as JSON data.
         schema: the JSON schema that arguments must fit, also edited ones.
+        approvers: how many people have to approve these arguments.
+        approved_by: those who have.
     """
 
     kind: Kind
@@ -84,6 +87,8 @@ class Request:
     description: str
     arguments: Mapping[str, Any]
     schema: Mapping[str, Any]
+    approvers: int = 1
+    approved_by: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:
@@ -92,6 +97,7 @@ class Request:
 
     def to_json(self) -> dict[str, Any]:
         """As the details of a wait."""
+        several = {"approvers": self.approvers, "approvedBy": [*self.approved_by]}
         return {
             "kind": self.kind,
             "agent": self.agent,
@@ -101,6 +107,7 @@ class Request:
             "arguments": dict(self.arguments),
             "argumentsHash": self.hash,
             "schema": dict(self.schema),
+            **(several if self.approvers > 1 else {}),
         }
 
     @classmethod
@@ -115,10 +122,19 @@ class Request:
                 description=data["description"],
                 arguments=data["arguments"],
                 schema=data["schema"],
+                approvers=data.get("approvers", 1),
+                approved_by=tuple(data.get("approvedBy", ())),
             )
             return request if request.kind in get_args(Kind) else None
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, AttributeError):
             return None
+
+
+def may_approve(request: Request, by: str | None) -> bool:
+    """Whether it counts if this person approves: where several have to, each under a new name."""
+    if request.approvers <= 1:
+        return True
+    return bool(by) and by not in request.approved_by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +146,7 @@ class Decision:
         arguments_hash: of the arguments that were shown.
         arguments: to run with in place of those; None: as shown.
         reason: for the model, of a rejection.
-        result: of a call that has happened.
+        result: of a call that has happened, or what the model is told in place of it.
         by: who decided.
         at: when, Unix milliseconds.
     """
@@ -155,7 +171,7 @@ class Decision:
             data["arguments"] = dict(self.arguments)
         if self.reason is not None:
             data["reason"] = self.reason
-        if self.verdict == "resolve":
+        if self.verdict in {"resolve", "respond"}:
             data["result"] = self.result
         return data
 

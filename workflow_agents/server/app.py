@@ -114,13 +114,30 @@ def _dashboard_of(engine: DurableEngine, settings: ServerSettings, gate: "_Gate"
 
     if settings.dev and is_loopback(settings.host):
         known = gate.tokens.account_of(DEV_TOKEN) is not None
-        return Dashboard(engine, local=False, shown_token=DEV_TOKEN if known else None)
+        return Dashboard(
+            engine, local=False, server=_told_of(settings), shown_token=DEV_TOKEN if known else None
+        )
 
     def sign_in(token: str) -> Session | None:
         account = gate.tokens.account_of(token)
         return None if account is None else Session(account.user, auth.may(account, "POST"), 0)
 
-    return Dashboard(engine, sign_in=sign_in, local=False)
+    return Dashboard(engine, sign_in=sign_in, local=False, server=_told_of(settings))
+
+
+def _told_of(settings: ServerSettings) -> dict[str, Any]:
+    """What the page of settings tells: no tokens, and nobody's key."""
+    return {
+        "listens on": f"{settings.host}:{settings.port}",
+        "for development": settings.dev,
+        "accounts": [f"{one.user} ({one.scope.name.lower()})" for one in settings.accounts],
+        "names": sorted(settings.hosts),
+        "private networks": [*settings.allow_networks],
+        "requests a second of a token": settings.rate,
+        "requests a second of a stranger": settings.stranger_rate,
+        "seconds for a body": settings.body_seconds,
+        "bytes of a batch": settings.batch_bytes,
+    }
 
 
 def _metrics_of(engine: DurableEngine) -> "Metrics | None":

@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 from starlette.responses import Response
 
+from workflow_agents.engine.intake import Notifier
 from workflow_agents.errors import UsageError
 from workflow_agents.protocol.message_headers import header_map
 from workflow_agents.server.answers import Json, empty, refusal_of, refusal_of_step
@@ -30,7 +31,8 @@ async def notify(call: Call) -> Response:
     first, _, rest = event.partition("/")
     if first.startswith(_RUN_PREFIX) and rest:
         run_id, event = first, rest
-    return Json(await call.engine.wire.waits.notify(event, await call.body(), run_id))
+    who = None if call.account is None else Notifier(call.account.user, "api")
+    return Json(await call.engine.wire.waits.notify(event, await call.body(), run_id, who))
 
 
 async def waiters(call: Call) -> Response:

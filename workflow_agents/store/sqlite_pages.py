@@ -31,6 +31,9 @@ _STEPS = (
     " FROM feed WHERE run = ? AND seq > ? AND step IS NOT NULL ORDER BY seq"
 )
 
+_WOKEN_TOGETHER = 1_000
+"""So many waits end in one change, at most, that it is known who ended them."""
+
 
 class LetterGroup(NamedTuple):
     """Dead letters of one error: what it is called, of which workflow or address, how many."""
@@ -130,6 +133,27 @@ class SqlitePages:
             newest = rows[-1][3]
         found = [(run, step, at) for run, step, at, _ in rows]
         return found, newest, len(rows) == limit or read == _READ_AT_ONCE
+
+    def notified(self, run: int, event: str, ended: int) -> list[tuple[int, Any]]:
+        """When an event was notified for a run, and what is told of it, in order.
+
+        Args:
+            run: that waited.
+            event: the id.
+            ended: the place where the feed tells of the end of the wait. Who notified whoever
+                waits, and no run, is told close behind it, as it was stored in the same change.
+        """
+        kind = int(EntryKind.NOTIFIED)
+        rows = self._all(
+            "SELECT at, data FROM (SELECT seq, at, data FROM feed"
+            " WHERE run = ?1 AND step IS NULL AND kind = ?2 AND name = ?3 AND seq <= ?4 + ?5"
+            " UNION ALL SELECT seq, at, data FROM feed"
+            " WHERE run = 0 AND seq > ?4 AND seq <= ?4 + ?5 AND kind = ?2 AND name = ?3)"
+            " ORDER BY seq",
+            (run, kind, event, ended, _WOKEN_TOGETHER),
+        )
+        told = [(at, decode(data)) for at, data in rows if data]
+        return [(at, one) for at, one in told if run in one["woken"] or one["kept"]]
 
     def lineage(self, run: int) -> Any:
         """What was told when a run was started: of which other it was made."""

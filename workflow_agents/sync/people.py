@@ -46,6 +46,11 @@ class Approvals:
         return _wait(self._approvals.reject(approval, reason, by=by))
 
     @names_options
+    def respond(self, approval: Approval | str, answer: Any, *, by: str | None = None) -> None:
+        """Do not let it run; the model is told this answer in place of the tool's result."""
+        return _wait(self._approvals.respond(approval, answer, by=by))
+
+    @names_options
     def resolve(
         self, approval: Approval | str, result: Any = None, *, by: str | None = None
     ) -> None:

@@ -13,6 +13,7 @@ def test_static_holds_what_the_sources_build() -> None:
     told = dict(reversed(line.split("  ")) for line in (STATIC / "BUILT").read_text().splitlines())
     sources = [
         "build.mjs",
+        "client.json",
         "package-lock.json",
         *(f"src/{p.name}" for p in (WEB / "src").iterdir()),
     ]
@@ -35,3 +36,12 @@ def test_it_is_small_and_names_no_other_host() -> None:
                 "://www.w3.org/", "s://example.com/", "://localhost:8000/your-workflow", "%3A",
             )  # fmt: skip
             assert not part.startswith(("://", "s://")) or part.startswith(known), part[:60]
+
+
+def test_what_other_pages_follow_a_run_with_is_tiny() -> None:
+    import gzip
+
+    assert len(gzip.compress((STATIC / "client.js").read_bytes())) <= 2_048
+    types = (STATIC / "client.d.ts").read_text(encoding="utf-8")
+    assert "export declare function watch(" in types
+    assert "export declare const useWorkflow" in types

@@ -1,4 +1,5 @@
 /** What the server tells, and how it is asked. */
+import type { Who } from "./decided";
 
 export const base = document.documentElement.dataset.base ?? "";
 
@@ -75,6 +76,7 @@ export interface Step {
   state: string;
   out: unknown;
   waitsFor: unknown;
+  decided: Who | null;
   retries: number;
   attempts: [number, Record<string, unknown> | null][];
   request: {

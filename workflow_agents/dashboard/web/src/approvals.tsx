@@ -19,6 +19,9 @@ export interface Approval {
   schema: Record<string, unknown>;
   asked: number;
   deadline: number;
+  /** how many have to approve, and who has */
+  approvers: number;
+  approvedBy: string[];
 }
 
 const WHY = {
@@ -73,6 +76,7 @@ export function Card({ approval, first, link, done }: Props) {
   const original = pretty(approval.arguments);
   const [edits, setEdits] = useState<string | null>(null);
   const [reason, setReason] = useState<string | null>(null);
+  const [answer, setAnswer] = useState<string | null>(null);
   const [wrong, setWrong] = useState("");
   const changed = edits !== null && edits !== original;
   const decide = async (verdict: string, more: Record<string, unknown>, word: string) => {
@@ -88,9 +92,11 @@ export function Card({ approval, first, link, done }: Props) {
     if ("wrong" in found) return setWrong(found.wrong);
     return decide("approve", { arguments: found.value }, "Approved as edited");
   };
+  const respond = () => answer === null ? setAnswer("") : answer.trim() ? decide("respond", { answer }, "Answered") : setWrong("An answer has some words.");
+  const writing = reason !== null || answer !== null;
   const reject = () => reason === null ? setReason("") : decide("reject", { reason }, "Rejected");
   const edit = () => approval.kind === "approval" && setEdits((old) => old ?? original);
-  useKeys(first ? { a: approve, e: edit, x: reject } : {});
+  useKeys(first ? { a: () => writing || approve(), e: edit, x: () => answer === null && reject() } : {});
   const share = () => doing(async () => {
     const { link: made } = await post<{ link: string }>("approvals/link", { id: approval.id });
     await navigator.clipboard.writeText(`${location.origin}${base}/approve?link=${made}`);
@@ -103,6 +109,7 @@ export function Card({ approval, first, link, done }: Props) {
         <span>{approval.workflow}</span>
       </p>
       <h2><b>{approval.agent}</b> {WHY[approval.kind]} <code class="tool">{approval.tool}</code></h2>
+      {approval.approvers > 1 && <p class="asks">{approval.approvedBy.length} of {approval.approvers} people have approved it{approval.approvedBy.length > 0 && `: ${approval.approvedBy.join(", ")}`}.</p>}
       {approval.description && <p class="quiet">{approval.description}</p>}
       {edits === null ? <pre tabIndex={0} class="arguments" aria-label="Arguments">{original}</pre> : (
         <label class="stack">Arguments{changed && <b> (edited)</b>}
@@ -115,15 +122,21 @@ export function Card({ approval, first, link, done }: Props) {
           <input value={reason} onInput={(e) => setReason(e.currentTarget.value)} autofocus />
         </label>
       )}
+      {answer !== null && (
+        <label class="stack">The model is told this in place of the result; the tool does not run
+          <textarea rows={3} value={answer} onInput={(e) => setAnswer(e.currentTarget.value)} autofocus />
+        </label>
+      )}
       {wrong && <Wrong text={wrong} />}
       <p class="actions">
-        {reason === null && <button type="button" class="main" onClick={approve} title={first ? "a" : undefined}>{approval.kind === "unknown_outcome" ? "Run it again" : changed ? "Approve as edited" : "Approve"}</button>}
+        {!writing && <button type="button" class="main" onClick={approve} title={first ? "a" : undefined}>{approval.kind === "unknown_outcome" ? "Run it again" : changed ? "Approve as edited" : "Approve"}</button>}
         {approval.kind === "unknown_outcome" && <button type="button" onClick={() => decide("resolve", {}, "Resolved")}>It has happened</button>}
-        {approval.kind === "approval" && edits === null && reason === null && <button type="button" onClick={edit} title={first ? "e" : undefined}>Edit…</button>}
-        <button type="button" class="danger" onClick={reject} title={first ? "x" : undefined}>{reason === null ? "Reject…" : "Reject"}</button>
-        {(reason !== null || edits !== null) && <button type="button" class="quiet" onClick={() => { setReason(null); setEdits(null); setWrong(""); }}>Back</button>}
+        {approval.kind === "approval" && edits === null && !writing && <button type="button" onClick={edit} title={first ? "e" : undefined}>Edit…</button>}
+        {approval.kind === "approval" && reason === null && edits === null && <button type="button" class={answer === null ? "" : "main"} onClick={respond}>{answer === null ? "Answer…" : "Answer in its place"}</button>}
+        {answer === null && <button type="button" class="danger" onClick={reject} title={first ? "x" : undefined}>{reason === null ? "Reject…" : "Reject"}</button>}
+        {(writing || edits !== null) && <button type="button" class="quiet" onClick={() => { setReason(null); setAnswer(null); setEdits(null); setWrong(""); }}>Back</button>}
         <span class="fill" />
-        {!link && <button type="button" class="quiet small" onClick={share}>copy a link for somebody</button>}
+        {!link && approval.approvers === 1 && <button type="button" class="quiet small" onClick={share}>copy a link for somebody</button>}
       </p>
       <p class="quiet small">After approval it runs with exactly these arguments <code title="SHA-256 of the arguments">{approval.hash.slice(0, 12)}</code>; without a decision in time it counts as rejected.</p>
     </article>

@@ -50,7 +50,7 @@ export function Costs() {
       {none && <Empty><p>No model was asked in the last {data.days.length} days.</p></Empty>}
       {data && data.workflows.length > 0 && (
         <>
-          <div class="scroll"><table class="list stack">
+          <div class="scroll"><table class="list">
             <thead><tr><th>Workflow</th><th class="number">Today</th><th>Budget a day</th><th class="number">{data.days.length} days</th><th class="number">Calls</th><th class="number">Tokens in + out</th><th>By day</th></tr></thead>
             <tbody>{data.workflows.map((one) => (
               <tr key={one.workflow}>
@@ -65,7 +65,7 @@ export function Costs() {
             ))}</tbody>
           </table></div>
           <section aria-label="Models">
-            <div class="scroll"><table class="list stack">
+            <div class="scroll"><table class="list">
               <thead><tr><th>Model</th><th class="number">{data.days.length} days</th><th class="number">Calls</th><th class="number">Tokens in + out</th><th>Price for a million tokens</th><th><span class="unseen">Actions</span></th></tr></thead>
               <tbody>{data.models.map((one) => (
                 <tr key={one.model}>

@@ -29,7 +29,7 @@ export function Health() {
       {error && <Trouble error={error} />}
       {data && !data.workflows.length && <Empty><p>No workflow has run yet.</p></Empty>}
       {data && data.workflows.length > 0 && (
-        <div class="scroll"><table class="list stack">
+        <div class="scroll"><table class="list">
           <thead><tr><th>Workflow</th><th>Last run</th><th class="number">Failed</th><th class="number">P50</th><th class="number">P95</th><th class="number">Going on</th><th class="number">Ended in an hour</th><th>Last 24 hours</th></tr></thead>
           <tbody>{data.workflows.map((one) => (
             <tr key={one.workflow}>

@@ -1,5 +1,6 @@
 /** One step in full, beside the timeline. */
 import { part, runPath, type Bar, type Step } from "./api";
+import { Decided } from "./decided";
 import { At, Chip, Copy, Trouble, Value } from "./parts";
 import { ask } from "./route";
 import { useAsked } from "./use";
@@ -37,6 +38,7 @@ export function Inspector({ runId, bar, seq, tab, child, fork }: Props) {
         <Chip state={state} /> <span>{kind}</span> <code>{key}</code>
         {fork && <button type="button" class="small" onClick={fork} title="Run it again from here (f)">Fork here</button>}
       </p>
+      <Decided who={data?.decided} />
       {child && <p>Invoked <a class="mono" href={runPath(child)}>{child}</a></p>}
       <nav class="tabs" aria-label="Parts of the step">
         {tabs.map((one) => (

@@ -13,6 +13,8 @@ import { Feed, Flow, Keys, Queues, Schedules } from "./resources";
 import { go, usePlace } from "./route";
 import { RunPage } from "./run";
 import { Runs } from "./runs";
+import { Settings } from "./settings";
+import { useTheme } from "./themes";
 import { useKeys } from "./use";
 import { clock } from "./words";
 import { Waits } from "./waits";
@@ -29,22 +31,11 @@ const PAGES: [string, string, ComponentType][] = [
   ["costs", "Costs", Costs],
   ["feed", "Feed", Feed],
   ["keys", "Keys", Keys],
+  ["settings", "Settings", Settings],
 ];
 
 /** of what this page is made of; sessions that begin later may be of another */
 const loaded = told.version;
-
-const THEMES = ["system", "light", "dark"] as const;
-
-function useTheme(): [string, () => void] {
-  const [theme, setTheme] = useState(localStorage.getItem("theme") ?? "system");
-  useEffect(() => {
-    document.documentElement.dataset.theme = theme;
-    localStorage.setItem("theme", theme);
-  }, [theme]);
-  const next = () => setTheme(THEMES[(THEMES.indexOf(theme as (typeof THEMES)[number]) + 1) % THEMES.length]!);
-  return [theme, next];
-}
 
 function App() {
   const { path } = usePlace();

@@ -1,6 +1,7 @@
 /** What runs share: schedules, flow control, queues, the feed, signing keys. */
 import { useState } from "preact/hooks";
 import { bearer, get, part, post, runPath } from "./api";
+import { whoOf } from "./decided";
 import type { Entry } from "./live";
 import { Ago, At, Chip, Command, Dialog, Empty, Sure, Trouble, doing } from "./parts";
 import { useAsked, useTitle } from "./use";
@@ -12,6 +13,9 @@ interface Schedule {
   destination: string;
   paused: boolean;
   next: number[];
+  zone: string;
+  /** the first of them before which clocks change, and by how many minutes */
+  shift: [number, number] | null;
   last: number | null;
   lastStates: string[];
   error: string | null;
@@ -45,6 +49,7 @@ export function Schedules() {
               <thead><tr><th>local</th><th>UTC</th></tr></thead>
               <tbody>{one.next.map((at) => <tr key={at}><td><At at={at} text={new Date(at).toLocaleString()} /></td><td class="mono utc">{new Date(at).toISOString().replace("T", " ").slice(0, 19)}</td></tr>)}</tbody>
             </table></div>
+            {one.shift && <p class="quiet">Clocks in {one.zone} go {one.shift[1] > 0 ? "forward" : "back"} by {Math.abs(one.shift[1])} minutes before <At at={one.shift[0]} text={new Date(one.shift[0]).toLocaleDateString()} />: its time there stays, in UTC it moves.</p>}
             <p class="actions">
               <button type="button" class="main" onClick={() => act(one.id, "run", `${one.id} was run`)}>Run now</button>
               <button type="button" onClick={() => act(one.id, one.paused ? "resume" : "pause", one.paused ? `${one.id} goes on` : `${one.id} is paused`)}>{one.paused ? "Go on" : "Pause"}</button>
@@ -192,7 +197,7 @@ export function Feed() {
           <tbody>{entries.map((one) => (
             <tr key={one.seq}>
               <td class="number quiet">{one.seq}</td><td class="nowrap"><At at={one.at} /></td>
-              <td><Chip state={tone(one.kind)} word={one.kind.toLowerCase().replaceAll("_", " ")} /></td>
+              <td><Chip state={tone(one.kind)} word={one.kind.toLowerCase().replaceAll("_", " ")} />{whoOf(one) && <><br /><span class="quiet">{whoOf(one)}</span></>}</td>
               <td>{one.stepName}{one.stepType && <span class="quiet"> {one.stepType}</span>}</td>
               <td>{one.workflow} {one.workflowRunId && <a class="mono" href={`${runPath(one.workflowRunId)}${one.stepId != null ? `?step=${part(one.stepId)}` : ""}`}>{one.workflowRunId}</a>}{one.messageId && <code>{one.messageId}</code>}</td>
             </tr>

@@ -4,6 +4,7 @@ import { base, part, post, runPath, session, type Key } from "./api";
 import { Card, concernsWaits, type Approval } from "./approvals";
 import { Ago, Command, Dialog, Empty, Left, Trouble, Wrong, doing, parsed } from "./parts";
 import { useAsked, useTitle } from "./use";
+import { pretty } from "./words";
 
 export interface Wait {
   runId: string;
@@ -14,7 +15,22 @@ export interface Wait {
   kind: "event" | "webhook" | "approval";
   asked: number;
   deadline: number | null;
+  details: unknown;
   url: string | null;
+}
+
+/** What the run tells whoever is to answer, and the answers that it offers. */
+interface Details {
+  ask?: unknown;
+  answers?: unknown;
+  [more: string]: unknown;
+}
+
+function detailsOf({ details }: Wait): [string, Record<string, unknown>, [string, unknown][]] {
+  if (!details || typeof details !== "object" || Array.isArray(details)) return ["", details == null ? {} : { details }, []];
+  const { ask, answers, ...more } = details as Details;
+  const offered = answers && typeof answers === "object" && !Array.isArray(answers) ? Object.entries(answers) : [];
+  return [typeof ask === "string" ? ask : "", typeof ask === "string" || ask === undefined ? more : { ask, ...more }, offered];
 }
 
 export function Waits() {
@@ -64,23 +80,28 @@ const command = (wait: Wait) =>
 export function Answer({ wait, done }: { wait: Wait; done: () => void }) {
   const [text, setText] = useState("{}");
   const [wrong, setWrong] = useState("");
+  const [asks, more, offered] = detailsOf(wait);
+  const answer = (data: unknown, word: string) => doing(async () => {
+    const told = await post<{ done: boolean }>("waits", { event: wait.event, runId: wait.runId, kind: wait.kind, data });
+    if (!told.done) throw new Error("It no longer waits");
+  }, `${word}: ${wait.name}`, done);
   const submit = (event: Event) => {
     event.preventDefault();
     const found = parsed(text);
     if ("wrong" in found) return setWrong(found.wrong);
     setWrong("");
-    doing(async () => {
-      const told = await post<{ done: boolean }>("waits", { event: wait.event, runId: wait.runId, kind: wait.kind, data: found.value });
-      if (!told.done) throw new Error("It no longer waits");
-    }, `Answered: ${wait.name}`, done);
+    answer(found.value, "Answered");
   };
   return (
     <form onSubmit={submit}>
+      {asks && <p class="asks">{asks}</p>}
+      {Object.keys(more).length > 0 && <pre tabIndex={0} class="arguments" aria-label="What the run tells">{pretty(more)}</pre>}
+      {offered.length > 0 && <p class="actions">{offered.map(([word, data], i) => <button type="button" key={word} class={i ? "" : "main"} title={`Sends ${JSON.stringify(data)}`} onClick={() => answer(data, word)}>{word}</button>)}</p>}
       <label class="stack">{wait.kind === "webhook" ? "Body of the request, as JSON" : "Data of the event, as JSON"}
         <textarea rows={4} spellcheck={false} value={text} onInput={(e) => setText(e.currentTarget.value)} />
       </label>
       {wrong && <Wrong text={wrong} />}
-      <p class="actions"><button type="submit" class="main">Send the answer</button></p>
+      <p class="actions"><button type="submit" class={offered.length ? "" : "main"}>Send the answer</button></p>
       <details><summary>From elsewhere</summary><Command text={command(wait)} /></details>
     </form>
   );
