@@ -135,7 +135,7 @@ def test_a_page_changes_once_in_a_frame(settled: World, page: Any) -> None:
         settled.ended(run)
     page.get_by_role("row").filter(has_text=runs[-1]).get_by_text("success").wait_for()
     changes = page.evaluate("Object.values(changes)")
-    assert len(changes) >= 2
+    assert changes
     assert max(changes) == 1
 
 
