@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from workflow_agents.core.limits import Limits
     from workflow_agents.core.logs import RunLog, RunLogList
     from workflow_agents.core.resources import GroupEndpoint
+    from workflow_agents.core.searching import SearchMatch, SearchResult
     from workflow_agents.core.step_logs import CallRequest, FeedEntry, StepLog
     from workflow_agents.core.stream_events import (
         StreamEnded,
@@ -173,6 +174,8 @@ __all__ = [
     "RunLogList",
     "RunStarted",
     "RunWarning",
+    "SearchMatch",
+    "SearchResult",
     "Secret",
     "StateError",
     "StepFailed",
@@ -265,6 +268,7 @@ _ROOMS = {
     "core.flow_control": ("FlowControl",),
     "core.limits": ("Limits",),
     "core.logs": ("RunLog", "RunLogList"),
+    "core.searching": ("SearchMatch", "SearchResult"),
     "core.resources": ("GroupEndpoint",),
     "core.workflow_events": ("WorkflowEvent",),
     "core.step_logs": ("CallRequest", "FeedEntry", "StepLog"),

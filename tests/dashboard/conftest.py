@@ -1,5 +1,6 @@
-"""One browser for all tests of a module, and one server with something of everything."""
+"""One browser for all tests of a process, and servers with something of everything."""
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,12 +14,12 @@ from tests.dashboard.world import World
 from workflow_agents.testing.model_server import ScriptedModel
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Debian's Chromium, without a window.
 
-    Its driver has a loop that runs in this thread for as long as it lives, in which no other can:
-    so it ends with the module, and the modules that use it have no tests that are coroutines.
+    Its driver has a loop that stands still in this thread between calls. asyncio takes it for one
+    that runs, and would let no other run: so it is put aside but for the tests that drive it.
     """
     from playwright.sync_api import sync_playwright
 
@@ -27,8 +28,32 @@ def browser() -> Iterator[Any]:
         pytest.fail("the dashboard's tests need Chromium: apt-get install chromium, or make setup")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        drivers = asyncio.get_running_loop()
+        _run_as(None)
+        browser.drivers = drivers
         yield browser
+        _run_as(drivers)
         browser.close()
+
+
+def _run_as(loop: asyncio.AbstractEventLoop | None) -> None:
+    """What asyncio takes for the loop that runs in this thread."""
+    asyncio._set_running_loop(loop)
+
+
+QUIET = """(() => {
+    let asked = 0;
+    const fetch = window.fetch;
+    window.fetch = (...given) => {
+        asked++;
+        return fetch(...given).finally(() => asked--);
+    };
+    window.quiet = async () => {
+        for (let still = 0; still < 4; still = asked ? 0 : still + 1)
+            await new Promise(requestAnimationFrame);
+    };
+})()"""
+"""Waits until a page has what it has asked for, and has shown it."""
 
 
 @pytest.fixture(scope="session")
@@ -55,12 +80,25 @@ class Tab:
 
     def __init__(self, context: Any) -> None:
         self.context = context
+        context.add_init_script(QUIET)
         self.page = context.new_page()
         self.requests: list[str] = []
         self.errors: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._said)
+
+    def follow(self, url: str) -> None:
+        """Go to another page as a link does, and wait for what it shows."""
+        self.page.evaluate(
+            "to => (history.pushState(null, '', to), dispatchEvent(new PopStateEvent('popstate')))",
+            url,
+        )
+        self.quiet()
+
+    def quiet(self) -> None:
+        """Wait until nothing is asked for any more, and what came is shown."""
+        self.page.evaluate("quiet()")
 
     def _said(self, message: Any) -> None:
         # That an address answers with an error is a browser's remark; tests look at the page.
@@ -72,6 +110,7 @@ class Tab:
 def new_tab(browser: Any) -> Iterator[Any]:
     """Makes tabs of a browser that knows nothing yet; none of them may complain."""
     made: list[Tab] = []
+    _run_as(browser.drivers)
 
     def new(**options: Any) -> Tab:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
@@ -80,8 +119,11 @@ def new_tab(browser: Any) -> Iterator[Any]:
         return made[-1]
 
     yield new
-    for tab in made:
-        tab.context.close()
+    try:
+        for tab in made:
+            tab.context.close()
+    finally:
+        _run_as(None)
     assert [error for tab in made for error in tab.errors] == []
 
 
@@ -98,7 +140,16 @@ def page(tab: Tab) -> Any:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A server with something of everything; a module's tests share it."""
-    folder: Path = tmp_path_factory.mktemp("world")
+    yield from _filled(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="session")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The same for tests of all modules that leave what is there as it is."""
+    yield from _filled(tmp_path_factory.mktemp("settled"))
+
+
+def _filled(folder: Path) -> Iterator[World]:
     with ScriptedModel() as model, World(folder, model) as world:
         world.fill()
         yield world

@@ -11,7 +11,7 @@ from workflow_agents.core.lifecycle import Phase
 from workflow_agents.protocol.history import EntryKind, StepKind
 
 STEPS = int(os.environ.get("DASHBOARD_STEPS", "2000"))
-RUNS = int(os.environ.get("DASHBOARD_RUNS", "20000"))
+RUNS = int(os.environ.get("DASHBOARD_RUNS", "11000"))
 SHOWN = """new MutationObserver(() => {
     if (document.querySelector("header.top")) window.first ??= performance.now();
     if (document.querySelector(".row")) window.shown ??= performance.now();
@@ -58,30 +58,55 @@ def test_a_run_of_many_steps_is_there_at_once(tmp_path: Any, tab: Any) -> None:
         assert frames[30] < 20 * SLACK
 
 
+LISTS = (
+    "runs", "runs?before=70", "runs?state=failed", "runs?state=running", "runs?workflow=/rare",
+    "runs?workflow=/seeded/3&state=failed", "runs?label=l1", "runs?find=wfr_000",
+    "runs?label=l1&workflow=/seeded/3&state=failed", "runs?label=l1&workflow=/rare&state=failed",
+    "overview", "overview?workflow=/seeded/3", "overview?label=l1&workflow=/seeded/3", "workflows",
+)  # fmt: skip
+
+
 def test_a_list_of_many_runs_comes_page_by_page(tmp_path: Any, tab: Any) -> None:
     page = tab.page
     with World(tmp_path) as world:
         world.call(_seed(world))
+        page.goto(f"{world.ui}/queues")
+        page.get_by_role("button", name="live").wait_for()
+        tab.requests.clear()
         began = time.perf_counter()
         page.goto(world.ui)
         page.locator("table.list tbody tr").nth(49).wait_for()
-        took = time.perf_counter() - began
-        print(f"{RUNS} runs: {took:.2f} s until the first page is shown")
-        assert took < SLACK
+        took = 1_000 * (time.perf_counter() - began)
+        print(f"{RUNS} runs: {took:.0f} ms until the first page is shown")
+        assert took < 1_000 * SLACK
         api = [u for u in tab.requests if "/api/" in u]
         assert len(api) <= 3
-        assert page.get_by_role("link", name="success").inner_text().endswith(f"{RUNS:,}")
+        states = page.get_by_role("navigation", name="States")
+        failed = len(range(0, RUNS, 500))
+        assert states.get_by_role("link", name="failed").inner_text().endswith(f"{failed:,}")
+        assert states.get_by_role("link", name="success").inner_text().endswith("10,000+")
         page.get_by_role("button", name="Show earlier runs").click()
         expect(page.locator("table.list tbody tr")).to_have_count(100)
-        server = page.evaluate(
-            """async (base) => {
-                const began = performance.now();
-                await (await fetch(`${base}/api/runs?before=${10}`)).json();
-                return performance.now() - began;
+        times = page.evaluate(
+            """async ([base, paths]) => {
+                const times = [];
+                for (const path of paths) {
+                    const tries = [];
+                    for (let n = 0; n < 2; n++) {
+                        const began = performance.now();
+                        const answer = await fetch(`${base}/api/${path}`);
+                        if (!answer.ok) throw new Error(path);
+                        await answer.json();
+                        tries.push(performance.now() - began);
+                    }
+                    times.push(Math.min(...tries));
+                }
+                return times;
             }""",
-            "/ui",
+            ["/ui", LISTS],
         )
-        print(f"the last page of the list: {server:.0f} ms")
+        print(*(f"{t:6.0f} ms {path}" for path, t in zip(LISTS, times, strict=True)), sep="\n")
+        assert max(times) < 300 * SLACK
 
 
 async def _seed_steps(world: World) -> str:
@@ -103,13 +128,28 @@ async def _seed_steps(world: World) -> str:
 
 
 async def _seed(world: World) -> None:
+    """Of 500 runs one has failed; two are of a rare workflow, long ago."""
     store = world.engine.core.store
     with store.mutex:  # type: ignore[attr-defined]
         db = store.db  # type: ignore[attr-defined]
-        columns = "run_id, workflow, phase, token, wakes, attempt, created_at, ended_at"
+        db.execute("PRAGMA synchronous=OFF")
         db.execute("BEGIN")
         db.executemany(
-            f"INSERT INTO runs ({columns}) VALUES (?, '/seeded', {Phase.SUCCESS:d}, 1, 0, 0, ?, ?)",
-            ((f"wfr_{n:07}", n, n + 5) for n in range(RUNS)),
+            "INSERT INTO runs (id, run_id, workflow, phase, token, wakes, attempt, created_at,"
+            " ended_at) VALUES (?, ?, ?, ?, 1, 0, 0, ?, ?)",
+            (
+                (
+                    n + 1,
+                    f"wfr_{n:07}",
+                    "/rare" if n in (7, 9) else f"/seeded/{n % 7}",
+                    Phase.SUCCESS if n % 500 else Phase.FAILED,
+                    n,
+                    n + 5,
+                )
+                for n in range(RUNS)
+            ),
+        )
+        db.executemany(
+            "INSERT INTO labels VALUES (?, ?)", ((f"l{n % 3}", n) for n in range(1, RUNS + 1))
         )
         db.execute("COMMIT")

@@ -5,6 +5,7 @@ from typing import Any
 from playwright.sync_api import expect
 
 from tests.dashboard.world import World
+from workflow_agents import FlowControl
 
 
 def get(page: Any, world: World, path: str) -> Any:
@@ -159,6 +160,18 @@ def test_flow_control_keys_are_pinned_and_paused(world: World, page: Any) -> Non
     row.get_by_text("pinned: parallelism").wait_for()
     row.get_by_role("button", name="Pause").click()
     row.get_by_text("paused").wait_for()
+    # What the key holds back is told as the engine counts it.
+    held = [
+        world.trigger("/flaky", flow_control=FlowControl("bank", parallelism=1)) for _ in range(2)
+    ]
+    row.get_by_text("oldest").wait_for()
+    world.until(lambda: world.engine.core.wire.flow_keys.use("bank").waiting == 2)
+    [told] = [key for key in get(page, world, "flow")["keys"] if key["key"] == "bank"]
+    keys = world.engine.core.wire.flow_keys
+    now = world.call(_use(keys))
+    assert (told["inFlight"], told["waiting"]) == (now.in_flight, now.waiting) == (0, 2)
+    assert told["oldest"] == world.engine.core.admin.find(held[0]).created_at
+    assert told["parallelism"] == 3
     use = world.engine.core.wire.flow_keys.use("bank")
     assert use.state.paused
     assert use.state.limits is not None
@@ -167,6 +180,10 @@ def test_flow_control_keys_are_pinned_and_paused(world: World, page: Any) -> Non
     row.get_by_role("button", name="Pause").wait_for()
     row.get_by_role("button", name="Unpin").click()
     row.get_by_text("messages").wait_for()
+
+
+async def _use(keys: Any) -> Any:
+    return keys.use("bank")
 
 
 def test_queues_are_paused(world: World, page: Any) -> None:
@@ -212,7 +229,7 @@ def test_dead_letters_of_an_error_are_resumed_together(world: World, page: Any) 
     page.get_by_text("3 of this error").wait_for()
     world.broken = False
     page.get_by_role("button", name="Resume 3").click()
-    page.get_by_role("button", name="Resume", exact=True).last.click()
+    page.locator("dialog").get_by_role("button", name="Resume", exact=True).click()
     page.get_by_text("3 resumed").wait_for()
     groups = get(page, world, "letters/groups")["groups"]
     assert [(g["of"], g["count"]) for g in groups] == [("/orders", 1)]

@@ -44,6 +44,7 @@ class World:
         model: answers agents; None: there is none.
         sub_path: where the dashboard is mounted besides the server's own.
         dev: nobody needs to sign in.
+        port: where it is; 0: any.
 
     Attributes:
         url: of the server.
@@ -54,7 +55,10 @@ class World:
         runs: run ids by what they are for.
     """
 
-    def __init__(self, folder: Path, model: ScriptedModel | None = None, *, dev: bool = True):
+    def __init__(
+        self, folder: Path, model: ScriptedModel | None = None, *, dev: bool = True, port: int = 0
+    ):
+        self.engine = Engine(str(folder / "world.db"))
         self.model = model
         self.paid: list[Any] = []
         self.refunds: list[Any] = []
@@ -62,7 +66,8 @@ class World:
         self.runs: dict[str, str] = {}
         self._dev = dev
         self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", port))
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.ui = f"{self.url}/ui"

@@ -13,6 +13,7 @@ from workflow_agents.errors import StateError
 
 if TYPE_CHECKING:
     from workflow_agents.client import AsyncClient
+    from workflow_agents.core.searching import SearchResult
 
 app = group("Runs: listed, shown, cancelled, begun again.")
 
@@ -38,6 +39,9 @@ def list_runs(
     since: Since = None,
     until: Until = None,
     cursor: Annotated[str | None, typer.Option(help="Where the list before ended.")] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Only those whose inputs, results or steps hold this text.")
+    ] = None,
     limit: Limit = 20,
     server: Server = None,
     token: Token = None,
@@ -52,6 +56,14 @@ def list_runs(
         since=since,
         until=until,
     )
+    if search is not None:
+        looked = ask(
+            server,
+            token,
+            lambda client: client.search(search, cursor=cursor, limit=limit, **which),
+        )
+        _show_matches(looked, as_json=as_json)
+        return
     found = ask(server, token, lambda client: client.logs(cursor=cursor, limit=limit, **which))
     if as_json:
         output.show_json({"runs": found, "cursor": found.cursor})
@@ -73,6 +85,34 @@ def list_runs(
     )
     if found.cursor:
         output.line(f"more: --cursor {found.cursor}")
+
+
+def _show_matches(found: "SearchResult", *, as_json: bool) -> None:
+    """Where a text stands, and how far was looked."""
+    if as_json:
+        output.show_json(found)
+        return
+    output.show_table(
+        ("run", "workflow", "state", "started", "in", "text"),
+        [
+            (
+                match.workflow_run_id,
+                match.workflow,
+                output.state(match.state),
+                output.at(match.created_at),
+                f"step {match.step_name}" if match.step_name else match.where,
+                match.text,
+            )
+            for match in found.matches
+        ],
+        "no run holds it",
+    )
+    since = "" if found.looked_until is None else f", back to {output.at(found.looked_until)}"
+    output.line(f"looked into the newest {found.looked_at:,} runs{since}")
+    if found.left_out:
+        output.line(f"{found.left_out:,} values above 4 MiB were left out")
+    if found.cursor:
+        output.line(f"look further: --cursor {found.cursor}")
 
 
 def _state(text: str | None) -> str | None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from workflow_agents.conversations import AsyncConversations
     from workflow_agents.core.flow_control import FlowControl
     from workflow_agents.core.logs import RunLog, RunLogList
+    from workflow_agents.core.searching import SearchResult
     from workflow_agents.core.workflow_events import WorkflowEvent
     from workflow_agents.protocol.results import NotifiedWaiter
 
@@ -42,6 +43,7 @@ Instant = int | float | datetime | str
 _FILTERS = ("label", "flow_control_key", "caller_ip", "host", "path", "since", "until")
 _CANCELLED = ("workflow", "url_prefix", *_FILTERS)
 _LISTED = ("workflow", "state", *_FILTERS)
+_SEARCHED = ("workflow", "state", "label")
 _TRIGGER = (
     *("workflow", "body", "url", "headers", "workflow_run_id", "retries", "retry_delay"),
     *("flow_control", "delay", "not_before", "label", "failure_url", "redact"),
@@ -368,6 +370,32 @@ class AsyncClient:
             which, before=before, cursor=cursor, limit=checked_limit(limit)
         )
         return RunLogList(found, following)
+
+    async def search(
+        self,
+        text: str,
+        *,
+        cursor: str | None = None,
+        limit: int = 20,
+        **filters: Unpack[RunFilters],
+    ) -> "SearchResult":
+        """Runs in whose inputs, results or steps a text stands, the newest first.
+
+        It looks for two seconds, into 10,000 runs, and says how far it has come. ASCII letters
+        are found in either case.
+
+        Args:
+            text: up to 200 characters; a piece of JSON, such as `"amount": 25`, is one too.
+            cursor: of the search before: goes on behind it.
+            limit: so many runs are enough; 100 at most over HTTP.
+            filters: workflow, state, label.
+
+        Raises:
+            ConfigurationError: WA101, WA102.
+            NotFound: a server that is not of this project has no search.
+        """
+        which = self._which(filters, _SEARCHED, (), "client.search")
+        return await self._backend.search(text, which, cursor=cursor, limit=checked_limit(limit))
 
     def _which(
         self, filters: RunFilters, known: tuple[str, ...], ids: tuple[str, ...], where: str

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from workflow_agents.core.logs import RunLog
     from workflow_agents.core.model_asks import ModelAsk
     from workflow_agents.core.operations import Operations
+    from workflow_agents.core.searching import SearchResult
     from workflow_agents.core.step_logs import FeedEntry
     from workflow_agents.core.stream_events import StreamEvent
     from workflow_agents.core.workflow_events import WorkflowEvent
@@ -125,6 +126,12 @@ class Backend(Protocol):
         self, which: Selection, *, before: str | None, cursor: str | None, limit: int
     ) -> "tuple[list[RunLog], str | None]":
         """Many runs without their steps, the newest first; and where the next part begins."""
+        ...
+
+    async def search(
+        self, text: str, which: Selection, *, cursor: str | None, limit: int
+    ) -> "SearchResult":
+        """Runs in which a text stands; of the selection: workflow, state, label."""
         ...
 
     async def end_of(self, run_id: str) -> "RunLog":

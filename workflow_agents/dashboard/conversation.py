@@ -27,6 +27,11 @@ class Tokens:
     completion: int = 0
     cached: int = 0
 
+    @property
+    def any(self) -> bool:
+        """Whether the provider has told any."""
+        return bool(self.prompt or self.completion)
+
 
 @dataclass(slots=True)
 class Said:
@@ -61,6 +66,16 @@ def is_model_call(step: StepLog) -> bool:
     return request is not None and (
         _AGENT in request.headers or _messages(_members(request.body)) is not None
     )
+
+
+def reply_of(step: StepLog) -> Said | None:
+    """What a model has answered to the request of a step; None: it was none that is read here."""
+    if step.request is None:
+        return None
+    reply = _reply(step, unquote(step.request.headers.get(_AGENT, "")))
+    if reply is not None and reply.model is None:
+        reply.model = _text(_members(step.request.body).get("model")) or None
+    return reply
 
 
 def conversation(steps: Iterable[StepLog]) -> list[Said]:

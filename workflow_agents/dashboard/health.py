@@ -51,6 +51,7 @@ def _of(name: str, runs: Sequence[Ran], now: int) -> dict[str, Any]:
         "going": len(runs) - len(ended),
         "failed": failed,
         "ended": len(ended),
+        "lastHour": sum(0 <= now - (run.ended_at or 0) < HOUR_MS for run in ended),
         "last": None if last is None else last.phase.name.lower(),
         "lastAt": None if last is None else last.ended_at,
         "p50": percentile(took, 50),

@@ -2,24 +2,25 @@
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.lifecycle import Phase, is_ended
 from workflow_agents.dashboard.code_places import place_of
 from workflow_agents.dashboard.conversation import Said, conversation, is_model_call
+from workflow_agents.dashboard.cost_pages import own_prices
 from workflow_agents.dashboard.explain import Flow, Standing, explain
 from workflow_agents.dashboard.health import Ran, health
 from workflow_agents.dashboard.remote_steps import remote_bars, remote_calls, remote_step
+from workflow_agents.dashboard.spending import cost_of, plain
 from workflow_agents.dashboard.step_pages import remote_step_page, step_page
 from workflow_agents.dashboard.timeline import Bar, Steps, asks_model, members
 from workflow_agents.errors import NotFound
 from workflow_agents.protocol.history import StepKey
-from workflow_agents.store.sqlite_pages import RunLine, RunsWanted, SqlitePages
+from workflow_agents.store.sqlite_pages import SqlitePages
+from workflow_agents.store.sqlite_run_lists import LOOKED_AT, RunLine, RunsWanted
 
 if TYPE_CHECKING:
-    from workflow_agents.core.logs import RunLog
     from workflow_agents.core.step_logs import FeedEntry
     from workflow_agents.engine.engine import DurableEngine
     from workflow_agents.store.interface import RunRow
@@ -29,7 +30,6 @@ HEALTH_OF = 10_000
 """The newest runs, of which the health of workflows is told."""
 
 _KEPT_RUNS = 16
-_COUNTED_FOR_MS = 2_000
 
 STATES: dict[str, tuple[Phase, ...]] = {
     "running": (Phase.DUE, Phase.LEASED, Phase.REMOTE),
@@ -55,26 +55,32 @@ class RunPages:
         self._engine = engine
         self._pages = pages
         self._read: OrderedDict[int, Steps] = OrderedDict()
-        self._counted: tuple[int, dict[str, Any]] | None = None
 
     def page(self, wanted: RunsWanted, limit: int = PAGE) -> dict[str, Any]:
         """A page of runs, the newest first; `before` asks for the next one."""
-        found = self._pages.runs(wanted, limit + 1)
-        more = found[limit - 1].id if len(found) > limit else None
-        return {"runs": [_line(run) for run in found[:limit]], "before": more}
+        found, stopped_at = self._pages.lists.page(wanted, limit + 1)
+        more = found[limit - 1].id if len(found) > limit else stopped_at
+        return {
+            "runs": [_line(run) for run in found[:limit]],
+            "before": more,
+            "looked": None if stopped_at is None else LOOKED_AT,
+        }
 
-    def overview(self) -> dict[str, Any]:
-        """How many runs there are of each state, of which workflows; counted now and then."""
-        now = self._engine.clock.now_ms()
-        if self._counted is None or not 0 <= now - self._counted[0] < _COUNTED_FOR_MS:
-            counts = self._pages.counts()
-            told = {word: sum(counts.get(p, 0) for p in of) for word, of in STATES.items()}
-            self._counted = now, {"counts": told, "workflows": self._pages.workflows()}
-        return self._counted[1]
+    def overview(self, wanted: RunsWanted) -> dict[str, Any]:
+        """How many runs there are of each state, and of which workflows there are any.
+
+        A count is a number and whether there are more: see `SqliteRunLists.counts`.
+        """
+        counts = self._pages.lists.counts(wanted)
+        told: dict[str, tuple[int, bool]] = {}
+        for word, phases in STATES.items():
+            each = [counts[phase] for phase in phases]
+            told[word] = sum(c.runs for c in each), any(c.more for c in each)
+        return {"counts": told, "workflows": self._pages.lists.workflows()}
 
     def health(self) -> list[dict[str, Any]]:
         """How the workflows do, by their newest runs."""
-        runs = [Ran._make(row) for row in self._pages.recent(HEALTH_OF)]
+        runs = [Ran._make(row) for row in self._pages.lists.recent(HEALTH_OF)]
         return health(runs, self._engine.clock.now_ms())
 
     def run(self, run_id: str, after: int = 0) -> dict[str, Any]:
@@ -168,16 +174,18 @@ class RunPages:
         items: list[dict[str, Any]] = []
         prompt = completion = 0
         total: Decimal | None = None
+        own = own_prices(self._engine)
         for said in conversation(calls):
             cost = None
             if said.tokens is not None:
                 prompt += said.tokens.prompt
                 completion += said.tokens.completion
-                cost = _cost(said, log, calls)
+                step = next((call for call in calls if call.step == said.step), None)
+                cost = cost_of(said, step, log.created_at, own)
                 total = total if cost is None else (total or Decimal(0)) + cost
             items.append(_said(said, cost))
         going = [[str(step.step), step.name] for step in calls if step.ended_at is None]
-        money = None if total is None else str(total.normalize())
+        money = None if total is None else plain(total)
         return {
             "items": items,
             "going": going,
@@ -311,28 +319,5 @@ def _said(said: Said, cost: Decimal | None) -> dict[str, Any]:
         "step": said.step,
         "model": said.model,
         "tokens": None if tokens is None else [tokens.prompt, tokens.completion, tokens.cached],
-        "cost": None if cost is None else str(cost.normalize()),
+        "cost": None if cost is None else plain(cost),
     }
-
-
-def _cost(said: Said, log: "RunLog", calls: "Sequence[Any]") -> Decimal | None:
-    """What a reply cost, by the list prices of the day; None: nobody knows."""
-    from workflow_agents.agents.messages import Usage
-    from workflow_agents.agents.prices import Prices
-
-    if said.tokens is None or not said.model:
-        return None
-    step = next(call for call in calls if call.step == said.step)
-    base = step.request.url.rsplit("/chat/completions", 1)[0].rsplit("/responses", 1)[0]
-    tokens = said.tokens
-    usage = Usage(
-        tokens.prompt, tokens.completion, tokens.prompt + tokens.completion, tokens.cached
-    )
-    return Prices({}, log.created_at).cost(_Asked(said.model, base), said.model, usage)
-
-
-class _Asked(NamedTuple):
-    """A model, as far as its price is concerned."""
-
-    name: str
-    base_url: str

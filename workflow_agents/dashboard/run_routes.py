@@ -1,30 +1,41 @@
 """What the pages of runs ask: lists, a run, a step, and to cancel or fork it."""
 
-from typing import Any
+from dataclasses import asdict
+from typing import Any, cast
 
 from workflow_agents.core.bad_options import wrong_option
+from workflow_agents.core.lifecycle import wire_state
 from workflow_agents.core.model_asks import checked_ask
 from workflow_agents.core.options import RunOptions
+from workflow_agents.core.searching import SearchMatch
 from workflow_agents.dashboard import decisions
 from workflow_agents.dashboard.asking import Ask, Row, text_in
 from workflow_agents.dashboard.payloads import described, payload_type, wrong_in
-from workflow_agents.dashboard.run_pages import STATES, RunPages
+from workflow_agents.dashboard.run_pages import PAGE, STATES, RunPages
+from workflow_agents.errors import WorkflowAgentsError
 from workflow_agents.protocol.codec import encode
 from workflow_agents.server.forks import step_in
-from workflow_agents.store.sqlite_pages import RunsWanted
+from workflow_agents.store.sqlite_run_lists import RunsWanted
+
+MOST_AT_ONCE = 1_000
 
 
 def routes(pages: RunPages) -> tuple[Row, ...]:
     """The table, around what has been read of runs before."""
 
-    async def overview(_ask: Ask) -> Any:
-        return pages.overview()
+    async def overview(ask: Ask) -> Any:
+        return pages.overview(RunsWanted(workflow=ask.asked("workflow"), label=ask.asked("label")))
 
     async def health(_ask: Ask) -> Any:
         return {"workflows": pages.health()}
 
     async def listed(ask: Ask) -> Any:
         return pages.page(_wanted(ask))
+
+    async def searched(ask: Ask) -> Any:
+        text = ask.asked("search") or ""
+        found = await ask.engine.admin.searches.search(text, _wanted(ask), PAGE)
+        return asdict(found) | {"matches": [_match(match) for match in found.matches]}
 
     async def run(ask: Ask) -> Any:
         return pages.run(ask.part("run_id"), ask.number("after") or 0)
@@ -44,6 +55,8 @@ def routes(pages: RunPages) -> tuple[Row, ...]:
         Row("GET", "/api/workflows", health),
         Row("GET", "/api/runs", listed),
         Row("POST", "/api/runs", _start),
+        Row("POST", "/api/runs-together", _together),
+        Row("GET", "/api/search", searched),
         Row("GET", "/api/compare", compare),
         Row("GET", "/api/payload", _schema),
         Row("POST", "/api/payload", _check),
@@ -97,6 +110,41 @@ async def _start(ask: Ask) -> Any:
     path = ask.engine.served(text_in(given, "workflow")).path
     made = await ask.engine.intake.trigger(path, encode(given.get("payload")), RunOptions())
     return {"runId": made.run_id}
+
+
+def _match(match: SearchMatch) -> list[Any]:
+    state = next(word for word, phases in STATES.items() if wire_state(phases[0]) == match.state)
+    return [
+        match.workflow_run_id, match.workflow, state, match.created_at, match.where,
+        match.step_name, match.text,
+    ]  # fmt: skip
+
+
+async def _together(ask: Ask) -> Any:
+    """Cancel several, or run them again from the start; what was done, and what was not."""
+    given = await ask.body()
+    action, named = text_in(given, "action"), given.get("ids")
+    if action not in {"cancel", "again"}:
+        raise wrong_option("action", "cancel or again", action)
+    if not isinstance(named, list) or not 0 < len(cast("list[Any]", named)) <= MOST_AT_ONCE:
+        raise wrong_option("ids", f"a list of 1 to {MOST_AT_ONCE} ids", "something else")
+    done: list[str] = []
+    failed: list[list[str]] = []
+    for run_id in map(str, cast("list[Any]", named)):
+        try:
+            if action == "again":
+                options = RunOptions()
+                made = await ask.engine.admin.fork(
+                    run_id, options, step=None, body=None, result=None
+                )
+                done.append(made.run_id)
+            elif await ask.engine.admin.cancel(run_id):
+                done.append(run_id)
+            else:
+                failed.append([run_id, "it has ended"])
+        except WorkflowAgentsError as error:
+            failed.append([run_id, str(error.what)])
+    return {"done": done, "failed": failed}
 
 
 async def _cancel(ask: Ask) -> Any:

@@ -4,12 +4,13 @@ Pages load nothing from elsewhere and run no script but their own. A change need
 may make it, JSON as its content type, and a page of this very origin.
 """
 
+import hashlib
 import hmac
 import logging
 import mimetypes
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from html import escape
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
@@ -23,6 +24,7 @@ from starlette.routing import Route
 
 from workflow_agents.dashboard import (
     approval_pages,
+    cost_pages,
     guards,
     letters,
     resources,
@@ -34,6 +36,7 @@ from workflow_agents.dashboard.asking import Ask, Refused, Row
 from workflow_agents.dashboard.run_pages import RunPages
 from workflow_agents.dashboard.sessions import COOKIE, LASTS_S, Session, from_cookie, to_cookie
 from workflow_agents.dashboard.sign_ins import SignIns
+from workflow_agents.dashboard.spending import Ledger
 from workflow_agents.engine.engine import DurableEngine
 from workflow_agents.errors import NotFound, StateError, StoreError, WorkflowAgentsError
 from workflow_agents.operations.events import Asked, Stream
@@ -69,6 +72,7 @@ class Dashboard:
         sign_in: who may look, in place of a token.
         local: whether it answers this machine only; default: where nobody is asked.
         secret: that sessions are signed with; default: a new one.
+        shown_token: that the commands on pages have; for one that everybody knows.
         server: what the server that it is of is configured with, for the page of settings.
     """
 
@@ -80,12 +84,14 @@ class Dashboard:
         sign_in: SignIn | None = None,
         local: bool | None = None,
         secret: bytes | None = None,
+        shown_token: str | None = None,
         server: Mapping[str, Any] | None = None,
     ) -> None:
         self._given = engine
         self._sign_in = sign_in if token is None else _one_token(token)
         self._local = (self._sign_in is None) if local is None else local
         self._secret = secret or os.urandom(32)
+        self._shown_token = shown_token
         self._server = server
         self._sign_ins = SignIns()
 
@@ -112,10 +118,12 @@ class Dashboard:
             *waits.routes,
             *approval_pages.routes,
             *resources.routes,
+            *cost_pages.routes(Ledger(self._engine, self._pages)),
             *settings_page.routes,
         )
         return Starlette(
             routes=[
+                Route("/api/session", self._guarded(self._tell_session), methods=["GET"]),
                 Route("/api/session", self._guarded(self._begin_session), methods=["POST"]),
                 Route("/api/session/end", self._guarded(_end_session), methods=["POST"]),
                 Route("/api/stream", self._guarded(self._stream), methods=["GET"]),
@@ -186,14 +194,16 @@ class Dashboard:
     def _told(self, session: Session | None) -> dict[str, Any]:
         """What a page is told of who looks at it, and of the engine."""
         if session is None:
-            return {"signedIn": False}
+            return {"signedIn": False, "version": _version()}
         return {
             "signedIn": True,
+            "version": _version(),
             "user": session.user,
             "mayChange": session.may_change,
             "asked": self._sign_in is not None,
             "serves": sorted(self._engine.workflows),
             "server": self._engine.wire.signing is not None,
+            "token": self._shown_token,
             "seq": self._engine.store.overview.last_seq(),
         }
 
@@ -206,6 +216,10 @@ class Dashboard:
         html = html.replace("{{base}}", escape(_base(request)))
         html = html.replace("{{session}}", escape(told))
         return Response(html, media_type="text/html", headers=guards.HEADERS | _NOT_STORED)
+
+    async def _tell_session(self, request: Request) -> Response:
+        """Who asks, and whether pages are still as this server has them."""
+        return _json(self._told(self._session_of(request)))
 
     async def _begin_session(self, request: Request) -> Response:
         now = self._engine.clock.now_ms()
@@ -251,6 +265,12 @@ class _Told(Response):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._stream(scope, receive, send)
+
+
+@cache
+def _version() -> str:
+    """Of what pages are made of: one that was loaded before an update is told so."""
+    return hashlib.sha256((_STATIC / "app.js").read_bytes()).hexdigest()[:12]
 
 
 def _one_token(token: str) -> SignIn:

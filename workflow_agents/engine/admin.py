@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.bad_options import wrong_option
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from workflow_agents.core.model_asks import ModelAsk
     from workflow_agents.core.step_logs import FeedEntry
     from workflow_agents.engine.engine import DurableEngine
+    from workflow_agents.engine.searching import Searches
 
 _PAGE = 1_000
 _BODIES_SHOWN = 4 * 2**20
@@ -53,6 +55,13 @@ class Admin:
         if row is None:
             raise NotFound("WA606", found=f"run {run_id!r}")
         return row
+
+    @cached_property
+    def searches(self) -> "Searches":
+        """Looks for texts in what runs were given and gave."""
+        from workflow_agents.engine.searching import Searches
+
+        return Searches(self._engine)
 
     def heir(self, row: RunRow) -> RunRow:
         """The run that was resumed from this one, and from that, and so on; or itself."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from workflow_agents.core.backend import Trigger
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.checks import workflow_path
-from workflow_agents.core.lifecycle import is_ended
+from workflow_agents.core.lifecycle import is_ended, phases_of
 from workflow_agents.core.logs import RunLog
 from workflow_agents.core.options import RunOptions
 from workflow_agents.core.selection import Selection
@@ -19,6 +19,7 @@ from workflow_agents.store.interface import DeadLetterRow
 
 if TYPE_CHECKING:
     from workflow_agents.core.model_asks import ModelAsk
+    from workflow_agents.core.searching import SearchResult
     from workflow_agents.core.step_logs import FeedEntry
     from workflow_agents.core.stream_events import StreamEvent
     from workflow_agents.core.workflow_events import WorkflowEvent
@@ -142,6 +143,18 @@ class InProcess:
         rows = runs(engine, which, last, limit + 1)
         following = str(rows[limit - 1].id) if len(rows) > limit else None
         return [engine.admin.log(row, steps=False) for row in rows[:limit]], following
+
+    async def search(
+        self, text: str, which: Selection, *, cursor: str | None, limit: int
+    ) -> "SearchResult":
+        """Runs in which a text stands."""
+        from workflow_agents.store.sqlite_run_lists import RunsWanted
+
+        self._engine.ensure_running()
+        phases = () if which.state is None else tuple(sorted(phases_of(which.state)))
+        before = None if cursor is None else cursor_of(cursor)
+        wanted = RunsWanted(phases, which.workflow, which.label, before=before)
+        return await self._engine.admin.searches.search(text, wanted, limit)
 
     async def end_of(self, run_id: str) -> RunLog:
         """Wait for the end of a run."""

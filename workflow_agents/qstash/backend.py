@@ -6,7 +6,7 @@ Source: protocol 3.2, 4.5, 5.4, 6.4 and 7.
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlencode
 
 from workflow_agents import config
@@ -27,6 +27,9 @@ from workflow_agents.qstash.operations import OperationsOverHttp
 from workflow_agents.qstash.requests import RunAddress
 from workflow_agents.qstash.run_logs import dead_letter_failure, objects, run_log, waiters
 from workflow_agents.qstash.selected import selected
+
+if TYPE_CHECKING:
+    from workflow_agents.core.searching import SearchResult
 
 _PAGE = 10
 """Source: protocol 6.4: grouped runs come ten at a time."""
@@ -216,6 +219,17 @@ class OverHttp(NotOffered):
         for log in found:
             log.steps.clear()
         return found, cursor
+
+    async def search(
+        self, text: str, which: Selection, *, cursor: str | None, limit: int
+    ) -> "SearchResult":
+        """Runs in which a text stands: of this project's server, no other has it."""
+        from workflow_agents.qstash.run_logs import search_result
+
+        query = [*selected(which), ("search", text), ("count", str(limit))]
+        if cursor is not None:
+            query.append(("cursor", cursor))
+        return search_result(_object(await self._get(f"/v2/workflows/search?{urlencode(query)}")))
 
     async def end_of(self, run_id: str) -> RunLog:
         """A run that has ended: looked for again and again, at growing intervals."""

@@ -5,6 +5,7 @@ import binascii
 from typing import Any, cast
 
 from workflow_agents.core.logs import RunLog, Steps
+from workflow_agents.core.searching import SearchMatch, SearchResult
 from workflow_agents.core.step_logs import StepLog
 from workflow_agents.protocol.codec import Undecodable, decode
 
@@ -43,6 +44,29 @@ def run_log(run: dict[str, Any]) -> RunLog:
         steps=Steps(
             _step(s) for s in steps if s.get("stepType") != "Initial" and s.get("stepName")
         ),
+    )
+
+
+def search_result(found: dict[str, Any]) -> SearchResult:
+    """The answer of `GET /v2/workflows/search`."""
+    return SearchResult(
+        [
+            SearchMatch(
+                str(match.get("workflowRunId") or ""),
+                str(match.get("workflowUrl") or ""),
+                str(match.get("workflowState") or ""),
+                int(match.get("workflowRunCreatedAt") or 0),
+                match.get("where") or "input",
+                match.get("stepName"),
+                str(match.get("text") or ""),
+            )
+            for match in objects(found.get("matches"))
+        ],
+        int(found.get("lookedAt") or 0),
+        found.get("lookedUntil"),
+        found.get("stoppedBy") or "end",
+        int(found.get("leftOut") or 0),
+        found.get("cursor"),
     )
 
 

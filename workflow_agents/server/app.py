@@ -39,6 +39,7 @@ from workflow_agents.server import (
     queues,
     run_letters,
     run_logs,
+    run_search,
     schedules,
     url_groups,
     waits,
@@ -48,7 +49,7 @@ from workflow_agents.server.answers import refusal, refusal_of
 from workflow_agents.server.destinations import Target
 from workflow_agents.server.rates import Rates
 from workflow_agents.server.routing import Call, Endpoint, Server, TooSlow
-from workflow_agents.server.settings import Account, ServerSettings, is_loopback
+from workflow_agents.server.settings import DEV_TOKEN, Account, ServerSettings, is_loopback
 
 if TYPE_CHECKING:
     from workflow_agents.operations.metrics import Metrics
@@ -66,6 +67,7 @@ def all_endpoints() -> tuple[Endpoint, ...]:
         *forks.endpoints,
         *waits.endpoints,
         *run_logs.endpoints,
+        *run_search.endpoints,
         *run_letters.endpoints,
         *events.endpoints,
         *queues.endpoints,
@@ -113,7 +115,10 @@ def _dashboard_of(engine: DurableEngine, settings: ServerSettings, gate: "_Gate"
     from workflow_agents.dashboard.site import Dashboard
 
     if settings.dev and is_loopback(settings.host):
-        return Dashboard(engine, local=False, server=_told_of(settings))
+        known = gate.tokens.account_of(DEV_TOKEN) is not None
+        return Dashboard(
+            engine, local=False, server=_told_of(settings), shown_token=DEV_TOKEN if known else None
+        )
 
     def sign_in(token: str) -> Session | None:
         account = gate.tokens.account_of(token)

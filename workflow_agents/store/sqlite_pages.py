@@ -1,16 +1,17 @@
-"""What pages ask of a SQLite store: lists without bodies, and the steps of one run in short.
+"""What pages ask of a SQLite store of one run, and of what runs leave behind: without bodies.
 
-Loaded with the first of them.
+The list of runs is in `sqlite_run_lists`. Loaded with the first of them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.core.step_logs import FeedEntry
 from workflow_agents.protocol.codec import Undecodable, decode
 from workflow_agents.protocol.history import EntryKind, StepKey, StepKind
+from workflow_agents.store.changes import WaiterKind
+from workflow_agents.store.sqlite_run_lists import SqliteRunLists
 
 _STEP_NAMES = {int(kind): kind.name for kind in StepKind}
 _ENTRY_NAMES = {int(kind): kind.name for kind in EntryKind}
@@ -24,50 +25,15 @@ _ERROR = (
 )
 _MESSAGE = "json_extract(d.failure, '$.message')"
 _OF = "coalesce(r.workflow, m.url, '')"
+_READ_AT_ONCE = 50_000
 _STEPS = (
     "SELECT seq, at, kind, type, step, name,"
     f" CASE WHEN kind IN ({EntryKind.STEP_WAITING}, {EntryKind.STEP_RETRY}) THEN data END"
     " FROM feed WHERE run = ? AND seq > ? AND step IS NOT NULL ORDER BY seq"
 )
-_LINE = (
-    "SELECT id, run_id, workflow, phase, created_at, ended_at, attempt,"
-    " (SELECT json_group_array(label) FROM labels WHERE run = id) FROM runs"
-)
 
 _WOKEN_TOGETHER = 1_000
 """So many waits end in one change, at most, that it is known who ended them."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunsWanted:
-    """Which runs a list shows.
-
-    Attributes:
-        phases: any of them; empty: all.
-        workflow: its path or address.
-        label: one of theirs.
-        find: what its id begins with.
-        before: the row of the last one that was seen.
-    """
-
-    phases: tuple[Phase, ...] = ()
-    workflow: str | None = None
-    label: str | None = None
-    find: str | None = None
-    before: int | None = None
-
-
-class RunLine(NamedTuple):
-    """A run in a list."""
-
-    id: int
-    run_id: str
-    workflow: str
-    phase: Phase
-    created_at: int
-    ended_at: int | None
-    attempt: int
-    labels: str
 
 
 class LetterGroup(NamedTuple):
@@ -117,37 +83,7 @@ class SqlitePages:
 
     def __init__(self, query: Callable[..., list[Any]]) -> None:
         self._all = query
-
-    def runs(self, wanted: RunsWanted, limit: int) -> list[RunLine]:
-        """The newest first."""
-        which: list[str] = []
-        given: list[Any] = []
-        if wanted.phases:
-            which.append(f"phase IN ({', '.join(str(int(p)) for p in wanted.phases)})")
-        if wanted.workflow is not None:
-            which.append("workflow = ?")
-            given.append(wanted.workflow)
-        if wanted.label is not None:
-            which.append("id IN (SELECT run FROM labels WHERE label = ?)")
-            given.append(wanted.label)
-        if wanted.find is not None:
-            which.append("run_id >= ? AND run_id < ?")
-            given += (wanted.find, wanted.find + "\U0010ffff")
-        if wanted.before is not None:
-            which.append("id < ?")
-            given.append(wanted.before)
-        where = f" WHERE {' AND '.join(which)}" if which else ""
-        rows = self._all(f"{_LINE}{where} ORDER BY id DESC LIMIT ?", (*given, limit))
-        return [RunLine._make((*row[:3], Phase(row[3]), *row[4:])) for row in rows]
-
-    def counts(self) -> dict[Phase, int]:
-        """How many runs are in each phase."""
-        rows = self._all("SELECT phase, count(*) FROM runs GROUP BY phase", ())
-        return {Phase(phase): count for phase, count in rows}
-
-    def workflows(self) -> list[str]:
-        """Of which there are runs."""
-        return [w for (w,) in self._all("SELECT DISTINCT workflow FROM runs ORDER BY 1", ())]
+        self.lists = SqliteRunLists(query)
 
     def steps(self, run: int, after: int = 0) -> list[FeedEntry]:
         """What is told of the steps of a run behind an entry, in order; without results."""
@@ -159,6 +95,45 @@ class SqlitePages:
             "SELECT seq FROM feed WHERE run = ? AND step = ? ORDER BY seq", (run, step)
         )
         return [seq for (seq,) in rows]
+
+    def seq_at(self, at: int) -> int:
+        """A place in the feed before all that happened from then on. There is no index of times.
+
+        Args:
+            at: Unix milliseconds.
+        """
+        low, high = 0, self._all("SELECT ifnull(max(seq), 0) FROM feed")[0][0]
+        while low < high:
+            middle = (low + high) // 2
+            found = self._all("SELECT at FROM feed WHERE seq > ? ORDER BY seq LIMIT 1", (middle,))
+            if found and found[0][0] < at:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def calls_after(self, seq: int, limit: int) -> tuple[list[tuple[int, StepKey, int]], int, bool]:
+        """The call steps that were answered since: run, step and when; how far it has read.
+
+        And whether there is more to read: it reads so many entries at once, and no more.
+        """
+        last = self._all(
+            "SELECT max(seq), count(*) FROM"
+            " (SELECT seq FROM feed WHERE seq > ? ORDER BY seq LIMIT ?)",
+            (seq, _READ_AT_ONCE),
+        )
+        newest, read = last[0]
+        if not read:
+            return [], seq, False
+        rows = self._all(
+            "SELECT run, step, at, seq FROM feed WHERE seq > ? AND seq <= ? AND kind = ?"
+            " AND type = ? ORDER BY seq LIMIT ?",
+            (seq, newest, int(EntryKind.STEP_SUCCESS), int(StepKind.CALL), limit),
+        )
+        if len(rows) == limit:
+            newest = rows[-1][3]
+        found = [(run, step, at) for run, step, at, _ in rows]
+        return found, newest, len(rows) == limit or read == _READ_AT_ONCE
 
     def notified(self, run: int, event: str, ended: int) -> list[tuple[int, Any]]:
         """When an event was notified for a run, and what is told of it, in order.
@@ -248,10 +223,16 @@ class SqlitePages:
         return [key for (key,) in rows]
 
     def oldest_held(self, key: str) -> int | None:
-        """When the run was started that a key has held back for longest; None: it holds none."""
+        """Since when a key has held back a run, a step or a request; None: it holds none."""
+        asked = "(SELECT max(f.at) FROM feed f WHERE f.run = {0}.run AND f.step = {0}.step)"
         rows = self._all(
-            "SELECT min(created_at) FROM runs WHERE flow_key = ? AND phase = ?",
-            (key, int(Phase.WAITING)),
+            "SELECT min(at) FROM (SELECT created_at AS at FROM runs"
+            f" WHERE flow_key = ?1 AND phase = {Phase.WAITING:d}"
+            f" UNION ALL SELECT {asked.format('w')} FROM waiters w"
+            f" WHERE w.flow_key = ?1 AND w.kind = {WaiterKind.ADMISSION:d}"
+            f" UNION ALL SELECT coalesce(m.at, {asked.format('d')}) FROM deliveries d"
+            " LEFT JOIN messages m ON m.id = d.message WHERE d.flow_key = ?1 AND d.leased = 2)",
+            (key,),
         )
         return rows[0][0]
 

@@ -21,6 +21,7 @@ from workflow_agents.core.bad_options import names_options
 from workflow_agents.core.dead_letters import DeadLetter, DeadLetterList
 from workflow_agents.core.flow_control import FlowControl
 from workflow_agents.core.logs import RunLog, RunLogList
+from workflow_agents.core.searching import SearchResult
 from workflow_agents.core.selection import RunFilters
 from workflow_agents.core.step_logs import FeedEntry
 from workflow_agents.core.stream_events import StreamEvent
@@ -305,6 +306,17 @@ class Client:
     def log(self, run_id: str) -> RunLog:
         """A run and its steps."""
         return _wait(self._client.log(run_id))
+
+    def search(
+        self,
+        text: str,
+        *,
+        cursor: str | None = None,
+        limit: int = 20,
+        **filters: Unpack[RunFilters],
+    ) -> SearchResult:
+        """Runs in whose inputs, results or steps a text stands, the newest first."""
+        return _wait(self._client.search(text, cursor=cursor, limit=limit, **filters))
 
     def logs(
         self,

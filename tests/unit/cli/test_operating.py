@@ -62,6 +62,21 @@ async def test_payloads_come_from_files_and_are_text_where_they_are_no_json(
     assert "WA102" in missing.err
 
 
+async def test_runs_are_searched(world: ClientWorld, ask) -> None:
+    for n in range(3):
+        given = json.dumps({"sku": f"A-{n}"})
+        await ask("trigger", world.work, "-d", given, "--run-id", f"r{n}", "--follow")
+    found = await ask("runs", "list", "--search", '"sku": "a-1"')
+    assert [line.split()[0] for line in found.out.splitlines()[:2]] == ["RUN", "wfr_r1"]
+    assert "looked into the newest 3 runs, back to " in found.out
+    first = (await ask("runs", "list", "--search", "a-", "--limit", "2", "--json")).json
+    assert (len(first["matches"]), first["stopped_by"]) == (2, "enough")
+    rest = await ask("runs", "list", "--search", "a-", "--cursor", first["cursor"], "--json")
+    assert [match["workflow_run_id"] for match in rest.json["matches"]] == ["wfr_r0"]
+    nothing = await ask("runs", "list", "--search", "A-9", "--state", "success")
+    assert nothing.out.startswith("no run holds it\n")
+
+
 async def test_runs_are_listed_shown_and_cancelled(world: ClientWorld, ask) -> None:
     assert (await ask("runs", "list")).out == "no runs\n"
     for n in range(3):

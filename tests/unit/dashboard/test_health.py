@@ -1,12 +1,18 @@
 """How workflows do, by their runs."""
 
+import random
 import statistics
+from types import SimpleNamespace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_agents.core.lifecycle import Phase
 from workflow_agents.dashboard.health import HOUR_MS, Ran, health, percentile
+from workflow_agents.dashboard.run_pages import RunPages
+from workflow_agents.store.sqlite import SqliteStore
+from workflow_agents.store.sqlite_pages import SqlitePages
 
 NOW = 100 * HOUR_MS
 
@@ -37,3 +43,51 @@ def test_percentiles_are_values_that_so_many_do_not_exceed(values: list[int]) ->
     assert most is not None
     assert sum(value <= most for value in values) >= 0.95 * len(values)
     assert percentile([], 50) is None
+
+
+ASKED = {
+    "runs": "SELECT count(*) FROM runs WHERE workflow = ?1",
+    "going": "SELECT count(*) FROM runs WHERE workflow = ?1 AND ended_at IS NULL",
+    "ended": "SELECT count(ended_at) FROM runs WHERE workflow = ?1",
+    "failed": "SELECT count(*) FROM runs WHERE workflow = ?1 AND phase = 11",
+    "lastHour": "SELECT count(*) FROM runs WHERE workflow = ?1 AND ended_at > ?2 - 3600000"
+    " AND ended_at <= ?2",
+    "lastAt": "SELECT max(ended_at) FROM runs WHERE workflow = ?1",
+    "last": "SELECT CASE phase WHEN 10 THEN 'success' WHEN 11 THEN 'failed' ELSE 'canceled' END"
+    " FROM runs WHERE workflow = ?1 ORDER BY ended_at DESC, id DESC LIMIT 1",
+    "p50": "SELECT took FROM (SELECT ended_at - created_at AS took, row_number() OVER"
+    " (ORDER BY ended_at - created_at) AS n, count(*) OVER () AS all_ FROM runs"
+    " WHERE workflow = ?1 AND phase = 10) WHERE n * 2 >= all_ ORDER BY n LIMIT 1",
+    "p95": "SELECT took FROM (SELECT ended_at - created_at AS took, row_number() OVER"
+    " (ORDER BY ended_at - created_at) AS n, count(*) OVER () AS all_ FROM runs"
+    " WHERE workflow = ?1 AND phase = 10) WHERE n * 100 >= all_ * 95 ORDER BY n LIMIT 1",
+}
+
+
+def test_numbers_are_those_of_the_database() -> None:
+    store, draw = SqliteStore(":memory:"), random.Random(7)
+    store.open()
+    columns = "run_id, workflow, phase, token, wakes, attempt, created_at, ended_at"
+    for number in range(600):
+        began = NOW - draw.randrange(30 * HOUR_MS)
+        phase = draw.choice([2, 3, 10, 10, 10, 11, 12])
+        ended = None if phase < 10 else min(NOW, began + draw.randrange(2 * HOUR_MS))
+        given = (f"wfr_{number}", draw.choice("abc"), phase, began, ended)
+        store.db.execute(f"INSERT INTO runs ({columns}) VALUES (?, ?, ?, 1, 0, 0, ?, ?)", given)
+    engine: Any = SimpleNamespace(clock=SimpleNamespace(now_ms=lambda: NOW))
+    told = RunPages(engine, SqlitePages(store.all)).health()
+    assert [one["workflow"] for one in told] == ["a", "b", "c"]
+    for one in told:
+        for name, sql in ASKED.items():
+            given = (one["workflow"], NOW) if "?2" in sql else (one["workflow"],)
+            [(expected,)] = store.all(sql, given)
+            assert one[name] == expected, (one["workflow"], name)
+        hours = store.all(
+            "SELECT 23 - (?2 - created_at) / 3600000, sum(phase != 11), sum(phase = 11) FROM runs"
+            " WHERE workflow = ?1 AND created_at > ?2 - 24 * 3600000 GROUP BY 1",
+            (one["workflow"], NOW),
+        )
+        assert {hour: [*each] for hour, each in enumerate(one["hours"]) if any(each)} == {
+            hour: [well, failed] for hour, well, failed in hours
+        }
+    store.close()

@@ -7,12 +7,18 @@ export interface Session {
   signedIn: boolean;
   user?: string;
   mayChange?: boolean;
+  /** somebody was signed in, and is no longer */
+  ended?: boolean;
   /** somebody had to sign in */
   asked?: boolean;
   /** workflows of this very process */
   serves?: string[];
+  /** for commands that are shown; null: whoever pastes them has it */
+  token?: string | null;
   /** it is a server, with the API of one */
   server?: boolean;
+  /** of what pages are made of: another than that which was loaded means that they are old */
+  version?: string;
   /** the place of the newest entry of the feed: what follows is news */
   seq?: number;
 }
@@ -20,6 +26,9 @@ export interface Session {
 export let session: Session = JSON.parse(document.documentElement.dataset.session ?? "{}");
 
 export const setSession = (to: Session) => void (session = to);
+
+/** The token of a command: as it is, or the variable that has it. */
+export const bearer = () => session.token ?? "$QSTASH_TOKEN";
 
 export type State = "running" | "waiting" | "success" | "failed" | "canceled";
 export const STATES: State[] = ["running", "waiting", "success", "failed", "canceled"];
@@ -102,8 +111,11 @@ export interface Step {
   } | null;
 }
 
+/** how many, and whether there are more */
+export type Count = [number, boolean];
+
 export interface Overview {
-  counts: Record<State, number>;
+  counts: Record<State, Count>;
   workflows: string[];
 }
 
@@ -122,6 +134,7 @@ async function ask<T>(path: string, init?: RequestInit): Promise<T> {
     throw new Failed(0, "The server cannot be reached");
   }
   const data = await answer.json().catch(() => ({}));
+  if (answer.status === 401 && session.signedIn) dispatchEvent(new Event("signed-out"));
   if (!answer.ok) {
     throw new Failed(answer.status, data.error ?? `The server answered ${answer.status}`, data.found);
   }

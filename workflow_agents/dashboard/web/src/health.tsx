@@ -10,6 +10,8 @@ interface Workflow {
   going: number;
   failed: number;
   ended: number;
+  /** so many have ended in the last hour */
+  lastHour: number;
   last: string | null;
   lastAt: number | null;
   p50: number | null;
@@ -28,7 +30,7 @@ export function Health() {
       {data && !data.workflows.length && <Empty><p>No workflow has run yet.</p></Empty>}
       {data && data.workflows.length > 0 && (
         <div class="scroll"><table class="list">
-          <thead><tr><th>Workflow</th><th>Last run</th><th class="number">Failed</th><th class="number">P50</th><th class="number">P95</th><th class="number">Going on</th><th>Last 24 hours</th></tr></thead>
+          <thead><tr><th>Workflow</th><th>Last run</th><th class="number">Failed</th><th class="number">P50</th><th class="number">P95</th><th class="number">Going on</th><th class="number">Ended in an hour</th><th>Last 24 hours</th></tr></thead>
           <tbody>{data.workflows.map((one) => (
             <tr key={one.workflow}>
               <td><a href={`${base}/?workflow=${encodeURIComponent(one.workflow)}`}><b>{one.workflow}</b></a></td>
@@ -37,6 +39,7 @@ export function Health() {
               <td class="number">{one.p50 === null ? "–" : span(one.p50)}</td>
               <td class="number">{one.p95 === null ? "–" : span(one.p95)}</td>
               <td class="number">{one.going}</td>
+              <td class="number">{one.lastHour}</td>
               <td><Spark hours={one.hours} /></td>
             </tr>
           ))}</tbody>

@@ -1,6 +1,11 @@
-/** What happens, as it happens: one stream of the browser, shared between its tabs. */
+/**
+ * What happens, as it happens: one stream of the browser, shared between its tabs.
+ *
+ * The tab that holds a lock of the browser reads it and tells the others. One that is hidden gives
+ * the lock back, so that nothing is read where nobody looks.
+ */
 import { useEffect, useReducer } from "preact/hooks";
-import { base, session } from "./api";
+import { base, get, session, type Session } from "./api";
 
 export interface Entry {
   seq: number;
@@ -18,15 +23,21 @@ export interface Entry {
 export type Live = "live" | "reconnecting" | "paused";
 
 const AGAIN_MS = 2_000;
+const LOCK = `workflow-agents ${base}`;
 const hearers = new Set<(entry: Entry | null) => void>();
 const watchers = new Set<() => void>();
-const channel = new BroadcastChannel(`workflow-agents ${base}`);
+const channel = new BroadcastChannel(LOCK);
+let begun = false;
 let connected = false;
-let leading = false;
+let source: EventSource | null = null;
+let giveBack: (() => void) | null = null;
+let waits: AbortController | null = null;
 let paused = false;
 let last = session.seq ?? 0;
 let before = false;
 let missed = false;
+/** when it was last live: pages show what was so then */
+let lostAt = 0;
 
 /** Nothing moves while somebody reads: a selected text, a hidden tab, a paused page. */
 const held = () => paused || document.hidden || !(getSelection()?.isCollapsed ?? true);
@@ -45,47 +56,86 @@ function release(): void {
 
 function turn(now: boolean): void {
   // Whoever comes back may have missed something.
-  if (now && before && !connected) tell(null);
+  if (now && before && !connected) {
+    tell(null);
+    look();
+  }
+  if (connected && !now) lostAt = Date.now();
   connected = now;
   before ||= now;
   watchers.forEach((watch) => watch());
-  if (leading) channel.postMessage({ connected });
+  if (source) channel.postMessage({ connected });
 }
 
 channel.onmessage = ({ data }) => {
   if (data.entry) tell(data.entry);
-  if ("connected" in data && !leading) turn(data.connected);
-  if (data.asks && leading) channel.postMessage({ connected });
+  if ("connected" in data && !source) turn(data.connected);
+  if (data.asks && source) channel.postMessage({ connected });
 };
-document.addEventListener("visibilitychange", release);
 document.addEventListener("selectionchange", release);
+document.addEventListener("visibilitychange", () => {
+  if (!begun) return;
+  if (document.hidden) leave();
+  else {
+    lead();
+    release();
+  }
+});
 
 function listen(): void {
-  leading = true;
-  const source = new EventSource(`${base}/api/stream?after=${last}`);
-  source.onopen = () => turn(true);
-  source.onerror = () => {
+  const mine = (source = new EventSource(`${base}/api/stream?after=${last}`));
+  mine.onopen = () => turn(true);
+  mine.onerror = () => {
+    if (mine !== source) return;
     turn(false);
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
+    if (mine.readyState !== EventSource.CLOSED) return;
+    // An answer that is none: perhaps the session is over.
+    look();
+    setTimeout(() => mine === source && listen(), AGAIN_MS);
   };
-  source.addEventListener("entry", ({ data }) => {
+  mine.addEventListener("entry", ({ data }) => {
     const entry: Entry = JSON.parse(data);
     channel.postMessage({ entry });
     tell(entry);
   });
 }
 
-let begun = false;
+/** Ask who one is to the server by now, and whether it is the one that these pages are of. */
+function look(): void {
+  get<Session>("session").then(
+    (told) => dispatchEvent(new CustomEvent("session", { detail: told })),
+    () => {}, // it is asked again with the next connection
+  );
+}
 
-/** Begin, once somebody may look; the tab that holds the lock reads for all of them. */
+function lead(): void {
+  if (source || waits) return;
+  if (!navigator.locks) return listen();
+  channel.postMessage({ asks: true });
+  waits = new AbortController();
+  const held = () => new Promise<void>((done) => {
+    waits = null;
+    giveBack = done;
+    listen();
+  });
+  navigator.locks.request(LOCK, { signal: waits.signal }, held).catch(() => {}); // it was taken back
+}
+
+function leave(): void {
+  waits?.abort();
+  source?.close();
+  giveBack?.();
+  waits = source = giveBack = null;
+  // Whoever looks again asks whether there is a stream.
+  connected = false;
+  watchers.forEach((watch) => watch());
+}
+
+/** Begin, once somebody may look. */
 export function begin(): void {
   if (begun || !session.signedIn) return;
   begun = true;
-  if (!navigator.locks) listen();
-  else {
-    channel.postMessage({ asks: true });
-    navigator.locks.request(`workflow-agents ${base}`, () => new Promise<void>(listen));
-  }
+  if (!document.hidden) lead();
 }
 
 export function pause(): void {
@@ -102,6 +152,9 @@ export function useLive(): Live {
   }, []);
   return paused ? "paused" : connected ? "live" : "reconnecting";
 }
+
+/** Since when nothing is heard, Unix milliseconds; 0: it never was. */
+export const lostSince = () => (connected ? 0 : lostAt);
 
 /** Hear of what happens; null: something may have happened unheard. */
 export function onNews(hear: (entry: Entry | null) => void): () => void {

@@ -1,12 +1,13 @@
 /** The frame around every page. */
-import { render, type ComponentType } from "preact";
+import { options, render, type ComponentType } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Failed, base, post, session as told, setSession as keep, type Session } from "./api";
 import { Approvals, Linked } from "./approvals";
 import { Compare } from "./compare";
+import { Costs } from "./costs";
 import { Health } from "./health";
 import { Letters } from "./letters";
-import { begin, onNews, pause, useLive } from "./live";
+import { begin, lostSince, onNews, pause, useLive } from "./live";
 import { Dialog, Icon, Toasts, Trouble } from "./parts";
 import { Feed, Flow, Keys, Queues, Schedules } from "./resources";
 import { go, usePlace } from "./route";
@@ -15,6 +16,7 @@ import { Runs } from "./runs";
 import { Settings } from "./settings";
 import { useTheme } from "./themes";
 import { useKeys } from "./use";
+import { clock } from "./words";
 import { Waits } from "./waits";
 
 const PAGES: [string, string, ComponentType][] = [
@@ -26,17 +28,35 @@ const PAGES: [string, string, ComponentType][] = [
   ["flow", "Flow control", Flow],
   ["queues", "Queues", Queues],
   ["workflows", "Workflows", Health],
+  ["costs", "Costs", Costs],
   ["feed", "Feed", Feed],
   ["keys", "Keys", Keys],
   ["settings", "Settings", Settings],
 ];
+
+/** of what this page is made of; sessions that begin later may be of another */
+const loaded = told.version;
 
 function App() {
   const { path } = usePlace();
   const [session, setSession] = useState<Session>(told);
   const [theme, nextTheme] = useTheme();
   const [help, setHelp] = useState(false);
+  const [old, setOld] = useState(false);
   useEffect(begin, [session]);
+  useEffect(() => {
+    const over = () => signedIn({ signedIn: false, ended: true });
+    const looked = ({ detail }: CustomEvent<Session>) => {
+      if (!detail.signedIn && told.signedIn) over();
+      else setOld(detail.version !== loaded);
+    };
+    addEventListener("signed-out", over);
+    addEventListener("session", looked as EventListener);
+    return () => {
+      removeEventListener("signed-out", over);
+      removeEventListener("session", looked as EventListener);
+    };
+  }, []);
   useKeys({ "?": () => setHelp(true), g: () => go("/"), p: pause });
   const signedIn = (to: Session) => {
     keep(to);
@@ -69,8 +89,10 @@ function App() {
           ))}
         </nav>
       )}
+      {old && <p class="banner" role="status">The server has another version than this page. <button type="button" class="small" onClick={() => location.reload()}>Load it anew</button></p>}
+      {session.signedIn && <Lost />}
       <main id="main" tabIndex={-1}>
-        {!session.signedIn ? <SignIn done={signedIn} />
+        {!session.signedIn ? <SignIn done={signedIn} again={session.ended} />
           : path[0] === "runs" && path[1] ? <RunPage key={path[1]} id={path[1]} />
           : path[0] === "compare" ? <Compare />
           : Page ? <Page /> : <><h1>There is no such page</h1><p><a href={`${base}/`}>All runs</a></p></>}
@@ -116,7 +138,24 @@ function Announcer() {
   return <div class="unseen" role="status" aria-live="polite">{text}</div>;
 }
 
-function SignIn({ done }: { done: (session: Session) => void }) {
+/** Says that the server is gone, and what to do; it goes by itself when the server is back. */
+function Lost() {
+  const state = useLive();
+  const [since, setSince] = useState(0);
+  useEffect(() => {
+    // A connection that is only made anew is nobody's trouble.
+    const timer = setTimeout(() => setSince(state === "reconnecting" ? lostSince() : 0), state === "reconnecting" ? 1_000 : 0);
+    return () => clearTimeout(timer);
+  }, [state]);
+  if (!since) return null;
+  return (
+    <p class="banner bad" role="alert">
+      <b>The server does not answer</b> at {location.origin}{base}. You see what was so at {clock(since)}. Start it again where it ran; this page goes on by itself.
+    </p>
+  );
+}
+
+function SignIn({ done, again }: { done: (session: Session) => void; again?: boolean }) {
   const [error, setError] = useState<Failed | null>(null);
   const submit = async (event: Event) => {
     event.preventDefault();
@@ -125,7 +164,8 @@ function SignIn({ done }: { done: (session: Session) => void }) {
   };
   return (
     <form class="signin" onSubmit={submit}>
-      <h1>Sign in</h1>
+      <h1>{again ? "Sign in again" : "Sign in"}</h1>
+      {again && <p>Your session is over: it lasts twelve hours, and until the server ends. You will be where you were.</p>}
       <p class="quiet">With the token of this server: QSTASH_TOKEN of your application. It is not kept in the browser.</p>
       <label class="stack">Token <input name="token" type="password" autocomplete="off" required /></label>
       {error && <Trouble error={error} />}
@@ -135,7 +175,7 @@ function SignIn({ done }: { done: (session: Session) => void }) {
 }
 
 const KEYS: [string, string][] = [
-  ["g", "the list of runs"], ["1 2 3 4", "of a run: timeline, steps, conversation, input and result"],
+  ["g", "the list of runs"], ["/", "search in inputs, results and steps"], ["1 2 3 4", "of a run: timeline, steps, conversation, input and result"],
   ["↑ ↓", "another step"], ["r", "run it again"], ["f", "fork from the step"], ["c", "cancel it"],
   ["a e x", "of an approval: approve, edit, reject"], ["p", "pause: nothing moves"],
   ["Escape", "close what is open"], ["?", "this"],
@@ -155,4 +195,6 @@ function Help({ close }: { close: () => void }) {
   );
 }
 
+// However much happens in one frame, the page is changed once.
+options.debounceRendering = (change) => void (document.hidden ? setTimeout(change) : requestAnimationFrame(change));
 render(<App />, document.getElementById("app")!);

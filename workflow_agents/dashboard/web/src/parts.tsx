@@ -137,8 +137,8 @@ export function Toasts() {
 /** Do something; tell what came of it. */
 export async function doing(act: () => Promise<unknown>, done: string, then?: () => void): Promise<void> {
   try {
-    await act();
-    say(done);
+    const told = await act();
+    say(done || String(told));
     then?.();
   } catch (error) {
     const failed = error as Failed;

@@ -1,6 +1,6 @@
 /** What runs share: schedules, flow control, queues, the feed, signing keys. */
 import { useState } from "preact/hooks";
-import { get, part, post, runPath } from "./api";
+import { bearer, get, part, post, runPath } from "./api";
 import { whoOf } from "./decided";
 import type { Entry } from "./live";
 import { Ago, At, Chip, Command, Dialog, Empty, Sure, Trouble, doing } from "./parts";
@@ -37,7 +37,7 @@ export function Schedules() {
       <h1>Schedules</h1>
       {error && <Trouble error={error} />}
       {data && !data.schedules.length && <Empty><p>There is no schedule. Make one:</p>
-        <Command text={`curl -X POST '${location.origin}/v2/schedules/https://example.com/tick' -H "Authorization: Bearer $QSTASH_TOKEN" -H 'Upstash-Cron: 0 9 * * *'`} /></Empty>}
+        <Command text={`curl -X POST '${location.origin}/v2/schedules/https://example.com/tick' -H "Authorization: Bearer ${bearer()}" -H 'Upstash-Cron: 0 9 * * *'`} /></Empty>}
       <div class="cards">
         {data?.schedules.map((one) => (
           <article key={one.id} class="card" aria-label={`Schedule ${one.id}`}>
@@ -148,7 +148,7 @@ export function Queues() {
       <h1>Queues</h1>
       {error && <Trouble error={error} />}
       {data && !data.queues.length && <Empty><p>There is no queue. A message that is enqueued makes one:</p>
-        <Command text={`curl -X POST '${location.origin}/v2/enqueue/mails/https://example.com/send' -H "Authorization: Bearer $QSTASH_TOKEN" -d '{}'`} /></Empty>}
+        <Command text={`curl -X POST '${location.origin}/v2/enqueue/mails/https://example.com/send' -H "Authorization: Bearer ${bearer()}" -d '{}'`} /></Empty>}
       {data && data.queues.length > 0 && (
         <div class="scroll"><table class="list">
           <thead><tr><th>Queue</th><th class="number">At once</th><th class="number">Not done</th><th>State</th><th><span class="unseen">Actions</span></th></tr></thead>

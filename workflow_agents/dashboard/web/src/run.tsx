@@ -19,7 +19,7 @@ export function RunPage({ id }: { id: string }) {
   const { query } = usePlace();
   const { data: run, error, again } = useRun(id);
   const live = run !== null && run.endedAt === null;
-  const now = useNow(live ? 250 : 0);
+  const now = useNow(live ? 1_000 : 0);
   const [dialog, setDialog] = useState<{ step: string | null } | null>(null);
   const [sure, setSure] = useState(false);
   useTitle(run ? `${run.state}: ${run.workflow}` : "Run");

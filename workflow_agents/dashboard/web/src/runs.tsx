@@ -1,182 +1,118 @@
-/** The list of runs: filters in the address, the newest first. */
+/** The list of runs: filters in the address, the newest first; nothing moves under the pointer. */
 import { useState } from "preact/hooks";
-import { STATES, base, get, part, post, runPath, session, type Overview, type RunLine, type State } from "./api";
-import { At, Chip, Command, Dialog, Empty, Trouble, Wrong, parsed } from "./parts";
-import { ask, go, usePlace } from "./route";
-import { useAsked, useNow, useTitle } from "./use";
-import { ago, span } from "./words";
+import { STATES, base, get, post as sent, session, type Count, type Overview, type RunLine, type State } from "./api";
+import { Columns, Filters, Views, useColumns } from "./filters";
+import { Chip, Empty, Sure, Trouble, doing } from "./parts";
+import { usePlace } from "./route";
+import { RunTable, useHeld } from "./runtable";
+import { Found } from "./search";
+import { NoRuns, Start } from "./start";
+import { useAsked, useKeys, useTitle } from "./use";
+import { together } from "./words";
 
 interface Page {
   runs: RunLine[];
   before: number | null;
+  /** so many were looked at, and the page is not full */
+  looked: number | null;
 }
 
-const ofRuns = ({ kind }: { kind: string }) => kind.startsWith("RUN_") || kind === "STEP_WAITING" || kind === "NOTIFIED";
+export const ofRuns = ({ kind }: { kind: string }) => kind.startsWith("RUN_") || kind === "STEP_WAITING" || kind === "NOTIFIED";
+const FILTERS = ["state", "workflow", "label", "find"];
 
 export function Runs() {
   const { query } = usePlace();
   const asked = new URLSearchParams();
-  for (const name of ["state", "workflow", "label", "find"]) {
-    for (const value of query.getAll(name)) if (value) asked.append(name, value);
-  }
-  const overview = useAsked<Overview>("overview", ofRuns);
-  const first = useAsked<Page>(`runs?${asked}`, ofRuns);
-  const [more, setMore] = useState<{ of: string; pages: Page[] }>({ of: "", pages: [] });
-  const pages = more.of === asked.toString() ? more.pages : [];
-  const now = useNow(5_000);
+  for (const name of FILTERS) for (const value of query.getAll(name)) if (value) asked.append(name, value);
+  const of = new URLSearchParams([...asked].filter(([name]) => name === "workflow" || name === "label"));
+  const search = query.get("search");
+  const overview = useAsked<Overview>(of.size ? `overview?${of}` : "overview", ofRuns);
+  const [columns, setColumns] = useColumns(query);
   const [start, setStart] = useState(false);
+  useKeys({ "/": () => document.querySelector<HTMLInputElement>("input[name=search]")?.focus() });
   useTitle("Runs · workflow-agents");
-
-  const last = pages.at(-1) ?? first.data;
-  const next = async () => {
-    const of = asked.toString();
-    const page = await get<Page>(`runs?${of}&before=${last?.before}`);
-    setMore((old) => ({ of, pages: [...(old.of === of ? old.pages : []), page] }));
-  };
-  const seen = new Set<number>();
-  const lines = [first.data, ...pages].flatMap((page) => page?.runs ?? [])
-    .filter(([id]) => !seen.has(id) && seen.add(id));
-  const counts = overview.data?.counts;
-  const filtered = asked.toString() !== "";
-
   return (
     <>
       <div class="head"><h1>Runs</h1><span class="fill" />
-        <SavedViews query={asked.toString()} />
+        <Views query={query} columns={columns} />
+        <Columns columns={columns} choose={setColumns} />
         {session.mayChange && !!session.serves?.length && <button type="button" class="main" onClick={() => setStart(true)}>Start a run…</button>}
       </div>
-      {(first.error ?? overview.error) && <Trouble error={(first.error ?? overview.error)!} />}
-      <div class="filters">
-        <nav aria-label="States" class="tabs">
-          <Tab state={null} count={counts && Object.values(counts).reduce((a, b) => a + b, 0)} now={query.get("state")} />
-          {STATES.map((state) => <Tab key={state} state={state} count={counts?.[state]} now={query.get("state")} />)}
-        </nav>
-        <label>Workflow{" "}
-          <select value={query.get("workflow") ?? ""} onChange={(e) => ask({ workflow: e.currentTarget.value })}>
-            <option value="">all</option>
-            {overview.data?.workflows.map((workflow) => <option key={workflow}>{workflow}</option>)}
-          </select>
-        </label>
-        <label>Run id{" "}
-          <input type="search" value={query.get("find") ?? ""} placeholder="wfr_…" spellcheck={false}
-            onInput={(e) => ask({ find: e.currentTarget.value.trim() }, true)} />
-        </label>
-        {query.get("label") && (
-          <button type="button" class="small" onClick={() => ask({ label: null })}>
-            label {query.get("label")} ✕
-          </button>
-        )}
-      </div>
-      {first.data && !lines.length ? (
-        <Empty>
-          {filtered ? (
-            <p>No run is like that. <a href={`${base}/`}>Show all runs</a></p>
-          ) : (
-            <>
-              <p>Here will be the runs of your workflows.</p>
-              {session.serves?.length ? <p><button type="button" class="main" onClick={() => setStart(true)}>Start the first run…</button></p> : (
-                <>
-                  <p>Send your workflow a request; its address is that of your application:</p>
-                  <Command text={`curl -X POST http://localhost:8000/your-workflow -H 'Content-Type: application/json' -d '{}'`} />
-                </>
-              )}
-            </>
-          )}
-        </Empty>
-      ) : (
-        <div class="scroll">
-          <table class="list">
-            <thead><tr><th>State</th><th>Workflow</th><th>Run</th><th>Labels</th><th>Started</th><th class="number">Took</th></tr></thead>
-            <tbody>
-              {lines.map(([id, runId, workflow, state, created, ended, labels]) => (
-                <tr key={id}>
-                  <td><Chip state={state} /></td>
-                  <td class="workflow">{workflow}</td>
-                  <td><a class="mono" href={runPath(runId)}>{runId}</a></td>
-                  <td>{labels.map((label) => (
-                    <a key={label} class="label" href={`${base}/?label=${encodeURIComponent(label)}`}>{label}</a>
-                  ))}</td>
-                  <td><At at={created} text={ago(created, now)} /></td>
-                  <td class="number">{span((ended ?? now) - created)}{ended === null ? " …" : ""}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
-      {last?.before != null && <button type="button" class="more" onClick={next}>Show earlier runs</button>}
+      {overview.error && <Trouble error={overview.error} />}
+      <States counts={overview.data?.counts} query={query} />
+      <Filters query={query} workflows={overview.data?.workflows ?? []} />
+      {search ? <Found key={`${search} ${asked}`} text={search} asked={asked} />
+        : <List key={asked.toString()} asked={asked} columns={columns} start={() => setStart(true)} />}
       {start && <Start close={() => setStart(false)} />}
     </>
   );
 }
 
-function Start({ close }: { close: () => void }) {
-  const [wrong, setWrong] = useState("");
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    const form = new FormData(event.target as HTMLFormElement);
-    const found = parsed(String(form.get("payload")));
-    if ("wrong" in found) return setWrong(found.wrong);
-    try {
-      const { runId } = await post<{ runId: string }>("runs", { workflow: form.get("workflow"), payload: found.value });
-      close();
-      go(`/runs/${part(runId)}`);
-    } catch (failed) {
-      setWrong((failed as Error).message);
-    }
-  };
+function States({ counts, query }: { counts: Record<State, Count> | undefined; query: URLSearchParams }) {
+  const total: Count | undefined = counts && Object.values(counts).reduce(([sum, some], [n, more]) => [sum + n, some || more], [0, false]);
   return (
-    <Dialog title="Start a run" close={close}>
-      <form onSubmit={submit}>
-        <label class="stack">Workflow <select name="workflow">{session.serves!.map((path) => <option key={path}>{path}</option>)}</select></label>
-        <label class="stack">Input, as JSON <textarea name="payload" rows={6} spellcheck={false}>{"{}"}</textarea></label>
-        {wrong && <Wrong text={wrong} />}
-        <p class="actions"><button type="submit" class="main">Start</button></p>
-      </form>
-    </Dialog>
+    <nav aria-label="States" class="tabs">
+      {[null, ...STATES].map((state) => {
+        const to = new URLSearchParams(query);
+        to.delete("state");
+        if (state) to.set("state", state);
+        const count = state === null ? total : counts?.[state];
+        return (
+          <a key={state} class="tab" href={`${base}/${to.size ? `?${to}` : ""}`} aria-current={query.get("state") === state ? "page" : undefined}>
+            {state ? <Chip state={state} /> : "all"} <span class="count" title={count?.[1] ? "at least" : undefined}>{count ? `${count[0].toLocaleString()}${count[1] ? "+" : ""}` : ""}</span>
+          </a>
+        );
+      })}
+    </nav>
   );
 }
 
-/** Filters with a name, kept in this browser; a link shares one. */
-function SavedViews({ query }: { query: string }) {
-  const [views, setViews] = useState<Record<string, string>>(() => {
-    try {
-      return JSON.parse(localStorage.getItem("views") ?? "{}");
-    } catch {
-      return {};
-    }
-  });
-  const [naming, setNaming] = useState(false);
-  const keep = (now: Record<string, string>) => {
-    localStorage.setItem("views", JSON.stringify(now));
-    setViews(now);
+function List({ asked, columns, start }: { asked: URLSearchParams; columns: string[]; start: () => void }) {
+  const first = useAsked<Page>(`runs?${asked}`, ofRuns);
+  const [more, setMore] = useState<Page[]>([]);
+  const [chosen, setChosen] = useState<Set<string>>(new Set());
+  const [sure, setSure] = useState<"cancel" | "again" | null>(null);
+  const last = more.at(-1) ?? first.data;
+  const next = async () => {
+    const page = await get<Page>(`runs?${asked}&before=${last?.before}`);
+    setMore((old) => [...old, page]);
   };
-  const save = (event: Event) => {
-    event.preventDefault();
-    const name = String(new FormData(event.target as HTMLFormElement).get("name")).trim();
-    if (name) keep({ ...views, [name]: query });
-    setNaming(false);
-  };
+  const [lines, fresh, show, over] = useHeld([first.data, ...more].flatMap((page) => page?.runs ?? []), chosen.size > 0);
+  const act = (action: "cancel" | "again") => doing(async () => {
+    const ids = [...chosen];
+    setChosen(new Set());
+    return together(await post(action, ids), action === "cancel" ? "cancelled" : "started again");
+  }, "", first.again);
+  const filtered = asked.size > 0;
+  const shown = lines.filter(([, id]) => chosen.has(id));
+
+  if (first.error && !first.data) return <Trouble error={first.error} />;
   return (
-    <span class="views">
-      {Object.entries(views).map(([name, of]) => (
-        <span key={name} class="view"><a href={`${base}/?${of}`}>{name}</a>
-          <button type="button" class="quiet small" aria-label={`Forget the view ${name}`} onClick={() => keep(Object.fromEntries(Object.entries(views).filter(([one]) => one !== name)))}>✕</button></span>
-      ))}
-      {naming ? <form onSubmit={save}><input name="name" aria-label="Name of the view" autofocus placeholder="name" /></form>
-        : query && <button type="button" class="quiet small" onClick={() => setNaming(true)}>save view</button>}
-    </span>
+    <>
+      {first.error && <Trouble error={first.error} />}
+      {first.data && !lines.length ? (
+        <Empty>{last?.looked ? <p>None of the newest {last.looked.toLocaleString()} that were looked at is like that.</p>
+          : filtered ? <p>No run is like that. <a href={`${base}/`}>Show all runs</a></p> : <NoRuns start={start} />}</Empty>
+      ) : (
+        <>
+          {chosen.size > 0 && (
+            <div class="actions bulk" role="group" aria-label="With those that are selected">
+              <b>{chosen.size.toLocaleString()} selected</b>
+              <button type="button" onClick={() => setSure("cancel")}>Cancel {chosen.size}</button>
+              <button type="button" onClick={() => setSure("again")}>Run {chosen.size} again</button>
+              <button type="button" class="quiet" onClick={() => setChosen(new Set())}>Select none</button>
+            </div>
+          )}
+          {fresh > 0 && <button type="button" class="fresh" onClick={show}>{fresh} new</button>}
+          <RunTable lines={lines} columns={columns} chosen={session.mayChange ? chosen : null} choose={setChosen} over={over} />
+        </>
+      )}
+      {last?.before != null && <button type="button" class="more" onClick={next}>{last.looked ? "Look further" : "Show earlier runs"}</button>}
+      {sure && <Sure title={sure === "cancel" ? `Cancel ${chosen.size} runs?` : `Run ${chosen.size} again?`} word={sure === "cancel" ? `Cancel ${chosen.size} runs` : `Run ${chosen.size} again`}
+        close={() => setSure(null)} act={() => act(sure)}
+        text={sure === "cancel" ? `${shown.filter(([, , , , , ended]) => ended === null).length} of them have not ended; those that have stay as they are.` : "New runs begin from the top, with the same input."} />}
+    </>
   );
 }
 
-function Tab({ state, count, now }: { state: State | null; count: number | undefined; now: string | null }) {
-  const selected = now === state || (!now && state === null);
-  const query = new URLSearchParams(location.search);
-  query.delete("state");
-  if (state) query.set("state", state);
-  return (
-    <a class="tab" href={`${base}/${query.size ? `?${query}` : ""}`} aria-current={selected ? "page" : undefined}>
-      {state ? <Chip state={state} /> : "all"} <span class="count">{count?.toLocaleString() ?? ""}</span>
-    </a>
-  );
-}
+const post = (action: string, ids: string[]) => sent<{ done: string[]; failed: [string, string][] }>("runs-together", { action, ids });

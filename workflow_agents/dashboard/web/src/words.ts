@@ -55,3 +55,15 @@ export function formatted(text: string): string {
     return text;
   }
 }
+
+/** What came of something that was done to several, in a sentence. */
+export function together({ done, failed }: { done: unknown[]; failed: [string, string][] }, word: string): string {
+  const some = failed.length ? `, ${failed.length} not: ${failed[0]![1]}` : "";
+  return `${done.length} ${word}${some}`;
+}
+
+/** An amount of money: to the cent, and of less than a cent its first two digits. */
+export function dollars(usd: number): string {
+  if (usd > 0 && usd < 0.1) return `$${usd.toPrecision(2)}`;
+  return `$${usd.toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
+}
