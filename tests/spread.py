@@ -11,6 +11,7 @@ do what mostly waits.
 import gc
 import os
 import sys
+import tempfile
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,9 @@ import pytest
 
 Unit = list[int]
 """Tests that one process does in a row, by their places in the session."""
+
+TOGETHER = ("tests/dashboard/", "tests/official/", "tests/rest/")
+"""Folders whose tests share what takes long to start: a browser, servers, endpoints."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,7 +47,7 @@ class Units:
     """What is left to be done.
 
     Args:
-        items: for each test, in order: its module, and whether it is slow.
+        items: for each test, in order: its module or folder, and whether it is slow.
     """
 
     def __init__(self, items: Sequence[tuple[str, bool]]) -> None:
@@ -63,6 +67,12 @@ class Units:
     def give_back(self, unit: Unit) -> None:
         """Somebody else has to do it."""
         self._quick.appendleft(unit)
+
+
+def _place(nodeid: str) -> str:
+    """A test's module, or folder."""
+    path = nodeid.partition("::")[0]
+    return next((folder for folder in TOGETHER if path.startswith(folder)), path)
 
 
 class _Worker:
@@ -103,7 +113,7 @@ class _Spread:
         self._count = min(workers, len(session.items))
         self._units = Units(
             [
-                (item.nodeid.partition("::")[0], item.get_closest_marker("slow") is not None)
+                (_place(item.nodeid), item.get_closest_marker("slow") is not None)
                 for item in session.items
             ]
         )
@@ -189,11 +199,7 @@ def _work(session: pytest.Session, line: Connection) -> None:
     """The life of a process that does tests."""
     plugins = session.config.pluginmanager
     plugins.unregister(name="terminalreporter")
-    capture: Any = plugins.getplugin("capturemanager")
-    # The files that output goes to are shared with the process that forked this one.
-    capture.stop_global_capturing()
-    capture.start_global_capturing()
-    capture.suspend_global_capture()
+    _capture_apart(plugins.getplugin("capturemanager"))
     plugins.register(_Tells(session.config, line))
     coming = _handed_out(session, line)
     item = next(coming, None)
@@ -201,6 +207,19 @@ def _work(session: pytest.Session, line: Connection) -> None:
         following = next(coming, None)
         session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         item = following
+
+
+def _capture_apart(capture: Any) -> None:
+    """Files of one's own in place of those that the process that forked captures output in.
+
+    Modules may have kept what was `sys.stderr` when they were imported: it has to stay what it is.
+    """
+    captured = capture._global_capturing
+    for stream in (captured.out, captured.err) if captured is not None else ():
+        file = getattr(stream, "tmpfile", None)
+        if file is not None:
+            with tempfile.TemporaryFile() as own:
+                os.dup2(own.fileno(), file.fileno())
 
 
 def _handed_out(session: pytest.Session, line: Connection) -> Iterator[pytest.Item]:

@@ -4,7 +4,6 @@ import fcntl
 import hashlib
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -50,13 +49,11 @@ def outcomes(
     packages: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Outcomes:
     """What came of every scenario that was chosen."""
-    base = tmp_path_factory.getbasetemp()
-    distributed = hasattr(request.config, "workerinput")
-    folder = (base.parent if distributed else base) / "official-scenarios"
+    folder = tmp_path_factory.getbasetemp() / "official-scenarios"
     chosen = [
         (item.callspec.params["scenario"], item.callspec.params["framework"])
         for item in request.session.items
         if isinstance(item, pytest.Function)
         and "scenario" in getattr(getattr(item, "callspec", None), "params", {})
     ]
-    return play_once(Path(folder), chosen)
+    return play_once(folder, chosen)
