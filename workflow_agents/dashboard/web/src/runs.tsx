@@ -103,7 +103,7 @@ function List({ asked, columns, start }: { asked: URLSearchParams; columns: stri
               <button type="button" class="quiet" onClick={() => setChosen(new Set())}>Select none</button>
             </div>
           )}
-          {fresh > 0 && <button type="button" class="fresh" onClick={show}>{fresh} new</button>}
+          {fresh > 0 && <button type="button" class="fresh" onClick={show} onPointerEnter={(event) => event.pointerType === "mouse" && over(true)} onPointerLeave={() => over(false)}>{fresh} new</button>}
           <RunTable lines={lines} columns={columns} chosen={session.mayChange ? chosen : null} choose={setChosen} over={over} />
         </>
       )}

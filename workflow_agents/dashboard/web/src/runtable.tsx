@@ -1,11 +1,13 @@
 /** A table of runs, and how its rows are kept still while somebody is at them. */
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { base, runPath, type RunLine } from "./api";
 import { At, Chip } from "./parts";
 import { useNow } from "./use";
 import { ago, span } from "./words";
 
 const SCROLLED = 120;
+/** What is held back stays so for a while after the pointer has left: it may be on its way to the button. */
+const LINGERS_MS = 5_000;
 
 /**
  * Of these lines, those to show now; how many are held back; shows them; what is told of the pointer.
@@ -15,6 +17,7 @@ const SCROLLED = 120;
  */
 export function useHeld(lines: RunLine[], busy: boolean): [RunLine[], number, () => void, (on: boolean) => void] {
   const [over, setOver] = useState(false);
+  const leaves = useRef(0);
   const top = useRef<number | null>(null);
   const before = useRef<RunLine[]>([]);
   const seen = new Set<number>();
@@ -27,14 +30,24 @@ export function useHeld(lines: RunLine[], busy: boolean): [RunLine[], number, ()
     shown = [...shown, ...before.current.filter(([id]) => !seen.has(id))].sort(([a], [b]) => b - a);
   }
   before.current = shown;
+  const fresh = all.length - shown.filter(([id]) => seen.has(id)).length;
+  useEffect(() => () => clearTimeout(leaves.current), []);
+  const pointer = (on: boolean) => {
+    clearTimeout(leaves.current);
+    if (on || !fresh) setOver(on);
+    else leaves.current = setTimeout(() => setOver(false), LINGERS_MS);
+  };
   const [, again] = useState(0);
   const show = () => {
     top.current = null;
     before.current = [];
+    // The button goes away under the pointer, which is not told as its leaving.
+    clearTimeout(leaves.current);
+    setOver(false);
     again((n) => n + 1);
     scrollTo({ top: 0 });
   };
-  return [shown, all.length - shown.filter(([id]) => seen.has(id)).length, show, setOver];
+  return [shown, fresh, show, pointer];
 }
 
 export const COLUMNS: [string, string][] = [
