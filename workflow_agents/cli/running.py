@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncGenerator, Generator, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workflow_agents import config
@@ -161,6 +162,7 @@ async def serve(
     """Answer until `ended` is set; then answer what is being asked, and return."""
     import uvicorn
 
+    from workflow_agents.cli import sample
     from workflow_agents.server.app import create_app
     from workflow_agents.server.connections import Connection
 
@@ -171,10 +173,11 @@ async def serve(
         def capture_signals(self) -> Generator[None]:
             yield
 
+    sample.go_on(engine)
     _tell_others(engine)
     own = Quiet(
         uvicorn.Config(
-            create_app(engine, settings),
+            create_app(engine, settings, sample=partial(sample.serve_on, engine)),
             http=Connection,
             log_config=None,
             access_log=False,

@@ -40,6 +40,7 @@ class Ask:
         request: as it came.
         session: whose it is; of what is public: None.
         server: what the server is configured with, for whom it may concern; None: it is none.
+        sample: serves a workflow for whoever has none, and tells its path; None: there is none.
     """
 
     engine: "DurableEngine"
@@ -47,6 +48,7 @@ class Ask:
     request: Request
     session: Session | None
     server: Mapping[str, Any] | None = None
+    sample: Callable[[], str] | None = None
 
     @property
     def user(self) -> str | None:

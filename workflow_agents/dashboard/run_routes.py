@@ -9,7 +9,7 @@ from workflow_agents.core.model_asks import checked_ask
 from workflow_agents.core.options import RunOptions
 from workflow_agents.core.searching import SearchMatch
 from workflow_agents.dashboard import decisions
-from workflow_agents.dashboard.asking import Ask, Row, text_in
+from workflow_agents.dashboard.asking import Ask, Refused, Row, text_in
 from workflow_agents.dashboard.payloads import described, payload_type, wrong_in
 from workflow_agents.dashboard.run_pages import PAGE, STATES, RunPages
 from workflow_agents.errors import WorkflowAgentsError
@@ -56,6 +56,7 @@ def routes(pages: RunPages) -> tuple[Row, ...]:
         Row("GET", "/api/runs", listed),
         Row("POST", "/api/runs", _start),
         Row("POST", "/api/runs-together", _together),
+        Row("POST", "/api/sample", _start_sample),
         Row("GET", "/api/search", searched),
         Row("GET", "/api/compare", compare),
         Row("GET", "/api/payload", _schema),
@@ -109,6 +110,15 @@ async def _start(ask: Ask) -> Any:
     given = await ask.body()
     path = ask.engine.served(text_in(given, "workflow")).path
     made = await ask.engine.intake.trigger(path, encode(given.get("payload")), RunOptions())
+    return {"runId": made.run_id}
+
+
+async def _start_sample(ask: Ask) -> Any:
+    """Start a run of the workflow that comes with the server."""
+    if ask.sample is None:
+        raise Refused(404, "no sample comes with this dashboard")
+    body = encode({"name": ask.user or "world"})
+    made = await ask.engine.intake.trigger(ask.sample(), body, RunOptions())
     return {"runId": made.run_id}
 
 

@@ -74,6 +74,7 @@ class Dashboard:
         secret: that sessions are signed with; default: a new one.
         shown_token: that the commands on pages have; for one that everybody knows.
         server: what the server that it is of is configured with, for the page of settings.
+        sample: serves a workflow for whoever has none, and tells its path; None: there is none.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Dashboard:
         secret: bytes | None = None,
         shown_token: str | None = None,
         server: Mapping[str, Any] | None = None,
+        sample: Callable[[], str] | None = None,
     ) -> None:
         self._given = engine
         self._sign_in = sign_in if token is None else _one_token(token)
@@ -93,6 +95,7 @@ class Dashboard:
         self._secret = secret or os.urandom(32)
         self._shown_token = shown_token
         self._server = server
+        self._sample = sample
         self._sign_ins = SignIns()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -173,7 +176,7 @@ class Dashboard:
         return answer
 
     def _ask(self, request: Request, session: Session | None) -> Ask:
-        return Ask(self._engine, self._pages, request, session, self._server)
+        return Ask(self._engine, self._pages, request, session, self._server, self._sample)
 
     def _ensure_may(self, session: Session | None, method: str) -> None:
         if session is None:
@@ -204,6 +207,7 @@ class Dashboard:
             "serves": sorted(self._engine.workflows),
             "server": self._engine.wire.signing is not None,
             "token": self._shown_token,
+            "sample": self._sample is not None,
             "seq": self._engine.store.overview.last_seq(),
         }
 

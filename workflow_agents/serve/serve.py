@@ -204,7 +204,7 @@ class Engine:
         Raises:
             ConfigurationError: WA110, something is served there.
         """
-        self._engine.serve(_OnEngine(workflow, self._engine))
+        self._engine.serve(OnEngine(workflow, self._engine))
         self._workflows[workflow.path] = workflow
         return workflow
 
@@ -378,7 +378,7 @@ def _check_engine_options(path: object, synchronous: object, limits: object) -> 
         raise wrong_option("limits", "a Limits", limits)
 
 
-class _OnEngine:
+class OnEngine:
     """A workflow as the engine asks for it: `engine.served.Served`.
 
     Attributes:

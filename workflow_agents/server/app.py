@@ -8,7 +8,7 @@ check are one object, so that no path can be reached past it.
 import asyncio
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -86,6 +86,7 @@ def create_app(
     engine: DurableEngine,
     settings: ServerSettings,
     endpoints: Iterable[Endpoint] | None = None,
+    sample: Callable[[], str] | None = None,
 ) -> ASGIApp:
     """The app of a running engine; whoever starts the engine stops it.
 
@@ -93,6 +94,7 @@ def create_app(
         engine: is asked.
         settings: who may ask, and what is refused.
         endpoints: in place of all; for tests.
+        sample: serves a workflow for whoever has none, and tells its path; None: there is none.
     """
     table = tuple(all_endpoints() if endpoints is None else endpoints)
     server = Server(engine, settings, _metrics_of(engine))
@@ -101,7 +103,7 @@ def create_app(
         *(_route(endpoint, gate) for endpoint in table),
         *(_route(endpoint, gate) for endpoint in openapi.endpoints(table)),
     ]
-    pages = Mount(PATH, _dashboard_of(engine, settings, gate))
+    pages = Mount(PATH, _dashboard_of(engine, settings, gate, sample))
     app = Starlette(routes=[*routes, Route(PATH, _to_the_dashboard), pages])
     app.router.redirect_slashes = False
     app.router.default = _nothing_here
@@ -109,22 +111,28 @@ def create_app(
     return _Door(app, settings)
 
 
-def _dashboard_of(engine: DurableEngine, settings: ServerSettings, gate: "_Gate") -> ASGIApp:
+def _dashboard_of(
+    engine: DurableEngine,
+    settings: ServerSettings,
+    gate: "_Gate",
+    sample: Callable[[], str] | None,
+) -> ASGIApp:
     """The dashboard, in which a developer at his own machine need not sign in."""
     from workflow_agents.dashboard.sessions import Session
     from workflow_agents.dashboard.site import Dashboard
 
     if settings.dev and is_loopback(settings.host):
         known = gate.tokens.account_of(DEV_TOKEN) is not None
+        shown = DEV_TOKEN if known else None
         return Dashboard(
-            engine, local=False, server=_told_of(settings), shown_token=DEV_TOKEN if known else None
+            engine, local=False, server=_told_of(settings), shown_token=shown, sample=sample
         )
 
     def sign_in(token: str) -> Session | None:
         account = gate.tokens.account_of(token)
         return None if account is None else Session(account.user, auth.may(account, "POST"), 0)
 
-    return Dashboard(engine, sign_in=sign_in, local=False, server=_told_of(settings))
+    return Dashboard(engine, sign_in=sign_in, local=False, server=_told_of(settings), sample=sample)
 
 
 def _told_of(settings: ServerSettings) -> dict[str, Any]:

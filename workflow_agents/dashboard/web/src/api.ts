@@ -15,6 +15,8 @@ export interface Session {
   serves?: string[];
   /** for commands that are shown; null: whoever pastes them has it */
   token?: string | null;
+  /** a workflow comes with it, for whoever has none */
+  sample?: boolean;
   /** it is a server, with the API of one */
   server?: boolean;
   /** of what pages are made of: another than that which was loaded means that they are old */

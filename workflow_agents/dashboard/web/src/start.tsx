@@ -1,13 +1,21 @@
 /** Starting a run, and what is said where there is none yet. */
 import { useState } from "preact/hooks";
 import { bearer, part, post, session } from "./api";
-import { Command, Dialog, Wrong, parsed } from "./parts";
+import { Command, Dialog, Wrong, doing, parsed } from "./parts";
 import { go } from "./route";
 
 export function NoRuns({ start }: { start: () => void }) {
+  const sample = () => doing(async () => {
+    const { runId } = await post<{ runId: string }>("sample");
+    go(`/runs/${part(runId)}`);
+    return "The sample has started";
+  }, "");
   return (
     <>
       <p>Here will be the runs of your workflows.</p>
+      {session.sample && session.mayChange && (
+        <p><button type="button" class="main" onClick={sample}>Run the sample</button> <span class="quiet">a small workflow that this server brings along: a step, a sleep, a retry</span></p>
+      )}
       {session.serves?.length && session.mayChange ? <p><button type="button" class="main" onClick={start}>Start the first run…</button></p> : (
         <>
           {session.server && <><p>Tell your application where this server is:</p>
