@@ -68,6 +68,8 @@ def test_secrets_of_a_request_are_not_shown(world: World, page: Any) -> None:
     inspector.get_by_text("authorization").wait_for()
     assert "s3cret" not in page.content()
     assert "[hidden]" in inspector.inner_text()
+    # What it cost stands above.
+    assert re.search(r"gpt-4o\s+[\d,]+ \+ [\d,]+ tokens", inspector.inner_text())
 
 
 def test_a_conversation_is_folded_and_summed(world: World, page: Any) -> None:

@@ -4,19 +4,24 @@ import os
 import subprocess
 import sys
 import textwrap
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.journeys.flask_site import told
 from workflow_agents import (
     Agent,
+    AsyncWorkflowContext,
     CallSettings,
     ConfigurationError,
     Engine,
     OpenAIModel,
+    Price,
     RunFailed,
     TaskResult,
+    agent_workflow,
 )
 from workflow_agents.testing.model_server import CallTools, ScriptedModel
 
@@ -123,6 +128,30 @@ async def test_a_fork_asks_another_model_with_another_prompt(model) -> None:
         assert model.requests[0].body["model"] == "gpt-4o-mini"
         with pytest.raises(ConfigurationError, match="a step that asks a model"):
             await run.fork(steps[1].step, model="gpt-4o-mini")
+
+
+async def test_a_fork_costs_what_the_model_costs_that_it_asks(model) -> None:
+    """Calls before the fork keep the price of the model that has answered them."""
+    asks_then_answers(model)
+    clerk = agent_of(model, tools=[find_order])
+    prices = {"gpt-4o": Price(1_000_000, 0)}
+
+    async with Engine(":memory:") as engine:
+
+        @engine.workflow("/desk")
+        async def desk(context: AsyncWorkflowContext[None]) -> list[Any]:
+            agents = agent_workflow(context, prices=prices)
+            task = await agents.task(agent=clerk, prompt="Where is order 7?").run()
+            return [[call.usage.prompt_tokens for call in task.calls], str(task.cost_usd)]
+
+        run = await engine.client.trigger(desk)
+        (first, second), total = await run.result()
+        assert total == str(Decimal(first + second))
+        last = (await run.log()).steps[2].step
+        for priced, cost in (({}, None), ({"gpt-4o-mini": Price(3_000_000, 0)}, 3 * second)):
+            prices |= priced
+            _, total = await (await run.fork(last, model="gpt-4o-mini")).result()
+            assert total == str(None if cost is None else Decimal(first + cost))
 
 
 def test_an_agent_that_is_defined_again_takes_the_place_of_the_one_before(model) -> None:

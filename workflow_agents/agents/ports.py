@@ -28,6 +28,9 @@ class AgentContext(Protocol):
     created_at: int
     """When the run was created, Unix milliseconds."""
 
+    other_models: frozenset[str]
+    """Models that a fork asks in place of those of the code."""
+
     @property
     def current_step(self) -> "CurrentStep | None":
         """Inside the body of a step: that step."""

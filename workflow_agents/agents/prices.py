@@ -5,6 +5,7 @@ workflow-agents[prices]`), loaded when a cost is first asked for; without it, an
 that it does not know, the cost is None.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -97,14 +98,16 @@ class Prices:
         own: by the name of the model; they come before all others.
         at: the instant whose list prices hold, Unix milliseconds: when the run was created, so
             that a replay finds the same.
+        others: models that a fork asks in place of those of the code.
     """
 
     own: Mapping[str, Price]
     at: int
+    others: frozenset[str] = frozenset()
 
     def over(self, own: Mapping[str, Price] | None) -> "Prices":
         """These prices, and before them others."""
-        return Prices({**self.own, **own}, self.at) if own else self
+        return Prices({**self.own, **own}, self.at, self.others) if own else self
 
     def cost(self, model: Priced, answered: str, usage: Usage) -> Decimal | None:
         """What a call cost; None if the price is not known.
@@ -114,19 +117,29 @@ class Prices:
             answered: the name that the provider answered under, often with a date in it.
             usage: the tokens of the call.
         """
-        own = self.own.get(answered) or self.own.get(model.name)
+        asked = self._asked(model.name, answered)
+        own = self.own.get(answered) or self.own.get(asked)
         if own is not None:
             return own.of(usage)
-        for name in (answered, model.name):
+        for name in (answered, asked):
             if name and (listed := self._listed(model, name, usage)) is not None:
                 return listed
         return None
+
+    def _asked(self, name: str, answered: str) -> str:
+        """The model that was asked: that of the code, unless a fork's has answered."""
+        return next((other for other in self.others if _is_version(answered, other)), name)
 
     def _listed(self, model: Priced, name: str, usage: Usage) -> Decimal | None:
         address: str | None = getattr(model, "base_url", None)
         # Prices change by the day at most.
         day = self.at // _DAY_MS * _DAY_MS
         return _list_price(name, address, usage, day)
+
+
+def _is_version(answered: str, name: str) -> bool:
+    """Whether it is this model, perhaps with a date: "gpt-4o-2024-08-06", but not "gpt-4o-mini"."""
+    return re.fullmatch(rf"{re.escape(name)}([-@]\d[\d.-]*)?", answered) is not None
 
 
 @lru_cache(maxsize=1024)

@@ -377,5 +377,5 @@ def agent_workflow(
 
     Source: `agentWorkflow` of the Workflow SDK.
     """
-    listed = Prices(dict(prices or {}), context.created_at)
+    listed = Prices(dict(prices or {}), context.created_at, context.other_models)
     return Agents(context, Spending("the run", listed, limits))

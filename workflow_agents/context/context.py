@@ -90,6 +90,7 @@ class AsyncWorkflowContext(Generic[P]):
         created_at: int,
         policy: RetryPolicy,
         origin: str | None = None,
+        other_models: frozenset[str] = frozenset(),
     ) -> None:
         self._invocation = invocation
         self._policy = policy
@@ -101,6 +102,7 @@ class AsyncWorkflowContext(Generic[P]):
         self.labels = labels
         self.created_at = created_at
         self.origin = origin or workflow_run_id
+        self.other_models = other_models
 
     @property
     def label(self) -> str | None:

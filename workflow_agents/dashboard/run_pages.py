@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_agents.core.lifecycle import Phase, is_ended
 from workflow_agents.dashboard.code_places import place_of
-from workflow_agents.dashboard.conversation import Said, conversation, is_model_call
+from workflow_agents.dashboard.conversation import Said, conversation, is_model_call, reply_of
 from workflow_agents.dashboard.cost_pages import own_prices
 from workflow_agents.dashboard.explain import Flow, Standing, explain
 from workflow_agents.dashboard.health import Ran, health
@@ -21,7 +21,7 @@ from workflow_agents.store.sqlite_pages import SqlitePages
 from workflow_agents.store.sqlite_run_lists import LOOKED_AT, RunLine, RunsWanted
 
 if TYPE_CHECKING:
-    from workflow_agents.core.step_logs import FeedEntry
+    from workflow_agents.core.step_logs import FeedEntry, StepLog
     from workflow_agents.engine.engine import DurableEngine
     from workflow_agents.store.interface import RunRow
 
@@ -148,7 +148,8 @@ class RunPages:
             found = remote_step(groups, str(key))
             if found is None:
                 raise _no_step(run_id, key)
-            return remote_step_page(found)
+            call = next((one for one in remote_calls(groups) if str(one.step) == str(key)), None)
+            return remote_step_page(found) | {"spent": self._spent(row, call)}
         entries = self._entries_of(row, key)
         if not entries:
             raise _no_step(run_id, key)
@@ -158,7 +159,17 @@ class RunPages:
         # What the engine serves need not be one of ours.
         function = getattr(getattr(served, "workflow", None), "function", None)
         place = None if function is None else place_of(function, step.name)
-        return step_page(step, entries, bar, None if place is None else place._asdict())
+        page = step_page(step, entries, bar, None if place is None else place._asdict())
+        return page | {"spent": self._spent(row, step)}
+
+    def _spent(self, row: "RunRow", step: "StepLog | None") -> dict[str, Any] | None:
+        """What a model call has used and cost; None: it is none, or tells nothing of that."""
+        said = None if step is None or not is_model_call(step) else reply_of(step)
+        if said is None or said.tokens is None or not said.tokens.any:
+            return None
+        cost = cost_of(said, step, row.created_at, own_prices(self._engine))
+        told = _said(said, cost)
+        return {name: told[name] for name in ("model", "tokens", "cost")}
 
     def conversation(self, run_id: str) -> dict[str, Any]:
         """What was said in a run of agents, with what it cost.

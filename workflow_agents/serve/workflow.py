@@ -252,6 +252,7 @@ class Workflow:
             created_at=run.created_at,
             policy=options.policy,
             origin=options.origin,
+            other_models=frozenset(a["model"] for a in options.asks.values() if "model" in a),
         )
 
     def _payload(self, body: bytes) -> Any:

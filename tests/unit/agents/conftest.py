@@ -51,6 +51,7 @@ class FakeContext:
         self.options: dict[str, dict[str, Any]] = {}
         self.workflow_run_id = "wfr_fake"
         self.created_at = 1_700_000_000_000
+        self.other_models = frozenset[str]()
         self.conversations: dict[str, list[Any]] = {}
         self.waits: list[dict[str, Any]] = []
         self.answers: list[Any] = []

@@ -81,6 +81,10 @@ async def test_sums_are_those_of_the_calls(world: World) -> None:
             calls = [Decimal(item["cost"]) for item in one["items"] if item["cost"]]
             assert len(calls) == 2
             assert sum(calls) == Decimal(one["cost"])
+            steps = [item["step"] for item in one["items"] if item["cost"]]
+            spent = [pages_of_runs.step(runs[told.index(one)], step)["spent"] for step in steps]
+            assert [Decimal(each["cost"]) for each in spent] == calls
+            assert {each["model"] for each in spent} == {"gpt-own"}
 
 
 def _prices(prices: Any) -> Any:
@@ -90,6 +94,26 @@ def _prices(prices: Any) -> Any:
     from workflow_agents.store.message_changes import KeepSetting
 
     return Change((KeepSetting("prices", json.dumps(prices)),))
+
+
+async def test_a_forks_calls_cost_what_its_model_does(world: World) -> None:
+    core = world.engine.core
+    pages = SqlitePages(core.store.all)  # type: ignore[attr-defined]
+    ledger, own = Ledger(core, pages), {"gpt-own": PRICE, "gpt-mini": Price(1, 0)}
+    ledger.count(own)
+    before = sum(spent.cost for spent in ledger.days.values())
+    run = world.engine.client.handle(world.runs["/b"][0])
+    world.model.say("well", usage=(3_000_000, 9))
+    fork = await run.fork((await run.log()).steps[1].step, model="gpt-mini")
+    await fork.result()
+    ledger.count(own)
+    assert sum(spent.cost for spent in ledger.days.values()) - before == 3
+    await core.commits.store(_prices({"gpt-own": ["1", "1", "1"], "gpt-mini": ["1", "0", "0"]}))
+    steps = (await fork.log()).steps
+    told = [RunPages(core, pages).step(fork.run_id, step.step)["spent"] for step in steps]
+    # What came before the fork was paid by its origin.
+    assert told[0] is None
+    assert told[1] == {"model": "gpt-mini", "tokens": [3_000_000, 9, 0], "cost": "3"}
 
 
 async def test_each_call_is_counted_once_and_anew_with_other_prices(world: World) -> None:

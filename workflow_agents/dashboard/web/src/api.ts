@@ -100,6 +100,8 @@ export interface Step {
   waitsFor: unknown;
   decided: Who | null;
   retries: number;
+  /** of a call of a model: prompt, completion and cached tokens */
+  spent: { model: string | null; tokens: [number, number, number]; cost: string | null } | null;
   attempts: Attempt[];
   /** place in the feed, when, what, what was told */
   logs: [number, number, string, unknown][];

@@ -97,7 +97,7 @@ function Message({ said, tool, runId, fork }: { said: Said; tool: string | undef
   );
 }
 
-const Tokens = ({ tokens: [prompt, completion, cached], cost }: { tokens: [number, number, number]; cost: string | null }) => (
+export const Tokens = ({ tokens: [prompt, completion, cached], cost }: { tokens: [number, number, number]; cost: string | null }) => (
   <span class="tokens" title={cached ? `${cached.toLocaleString()} of the prompt were in the provider's cache` : undefined}>
     {prompt.toLocaleString()} + {completion.toLocaleString()} tokens{cost !== null && ` · $${cost}`}
   </span>

@@ -2,6 +2,7 @@
 import { useRef, useState } from "preact/hooks";
 import { part, runPath, type Attempt, type Bar, type Step } from "./api";
 import { stepLink, toRequest } from "./commands";
+import { Tokens } from "./conversation";
 import { Decided } from "./decided";
 import { Value } from "./json";
 import { At, Chip, Copies, Copy, Trouble } from "./parts";
@@ -45,6 +46,7 @@ export function Inspector({ runId, bar, seq, tab, attempt, child, fork }: Props)
         <Copies of={{ link: stepLink(runId, key), ...(data?.code && { place: `${data.code.file}:${data.code.line}` }) }} />
         {fork && <button type="button" class="small" onClick={fork} title="Run it again from here (f)">Fork here</button>}
       </p>
+      {data?.spent && <p class="facts"><span class="quiet">{data.spent.model}</span> <Tokens tokens={data.spent.tokens} cost={data.spent.cost} /></p>}
       <Decided who={data?.decided} />
       {child && <p>Invoked <a class="mono" href={runPath(child)}>{child}</a></p>}
       <nav class="tabs" aria-label="Parts of the step">

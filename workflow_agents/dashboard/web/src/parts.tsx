@@ -5,6 +5,7 @@ import { Failed, base, session } from "./api";
 import { useNow } from "./use";
 import { ago, clock, span, times } from "./words";
 
+const HOUR_MS = 3_600_000;
 const RING = "M14 8a6 6 0 1 1-12 0a6 6 0 0 1 12 0z";
 const ICONS: Record<string, string> = {
   success: "M3.5 8.5l3 3L12.5 5",
@@ -40,8 +41,11 @@ export const Ago = ({ at }: { at: number }) => <At at={at} text={ago(at, useNow(
 
 /** How long there is until then. */
 export function Left({ until }: { until: number }) {
-  const left = until - useNow(1_000);
-  return <time dateTime={new Date(until).toISOString()} title={times(until)} class={left < 3_600_000 ? "soon" : ""}>
+  const [hours, setHours] = useState(until - Date.now() > HOUR_MS);
+  // Above an hour no seconds are told.
+  const left = until - useNow(hours ? 30_000 : 1_000);
+  useEffect(() => setHours(left > HOUR_MS), [left > HOUR_MS]);
+  return <time dateTime={new Date(until).toISOString()} title={times(until)} class={left < HOUR_MS ? "soon" : ""}>
     {left > 0 ? `${span(left - (left % 1_000))} left` : "its time has passed"}
   </time>;
 }
