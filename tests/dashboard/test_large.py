@@ -54,6 +54,14 @@ def test_a_run_of_many_steps_is_there_at_once(tmp_path: Any, tab: Any) -> None:
                 return times.slice(1).map((at, i) => at - times[i]).sort((a, b) => a - b);
             }"""
         )
+        # What has failed is marked beside them, and found by its mark.
+        mark = page.locator(".marks .mark")
+        expect(mark).to_have_count(1)
+        assert mark.evaluate("mark => mark.style.top") == f"{100 * (STEPS - 6) / STEPS:g}%"
+        page.keyboard.press("Home")
+        page.get_by_role("option", name="step 0,").wait_for()
+        mark.click()
+        page.get_by_role("option", name=f"step {STEPS - 6}, run, failed").wait_for()
         print(f"frames: median {frames[30]:.1f} ms, worst of 95 % {frames[56]:.1f} ms")
         assert frames[30] < 20 * SLACK
 
@@ -112,6 +120,7 @@ def test_a_list_of_many_runs_comes_page_by_page(tmp_path: Any, tab: Any) -> None
 async def _seed_steps(world: World) -> str:
     """A run of many steps, as the feed has it: to run them is not what is measured."""
     store = world.engine.core.store
+    success, failed = int(EntryKind.STEP_SUCCESS), int(EntryKind.STEP_FAILED)
     with store.mutex:  # type: ignore[attr-defined]
         db = store.db  # type: ignore[attr-defined]
         columns = "id, run_id, workflow, phase, token, wakes, attempt, created_at, ended_at"
@@ -120,8 +129,11 @@ async def _seed_steps(world: World) -> str:
         db.execute(f"INSERT INTO runs ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", given)
         db.executemany(
             "INSERT INTO feed (run, at, kind, type, step, name, data, mark)"
-            f" VALUES (1, ?, {EntryKind.STEP_SUCCESS:d}, {StepKind.RUN:d}, ?, ?, ?, 0)",
-            ((n * 3 + 3, n + 1, f"step {n}", b"%d" % n) for n in range(STEPS)),
+            f" VALUES (1, ?, ?, {StepKind.RUN:d}, ?, ?, ?, 0)",
+            (
+                (n * 3 + 3, failed if n == STEPS - 6 else success, n + 1, f"step {n}", b"%d" % n)
+                for n in range(STEPS)
+            ),
         )
         db.execute("COMMIT")
     return "wfr_long"

@@ -1,5 +1,6 @@
 """Each page shows what the engine says, and does what it offers."""
 
+import re
 from typing import Any
 
 from playwright.sync_api import expect

@@ -4,6 +4,7 @@ import json
 import subprocess
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import httpx2
@@ -152,6 +153,16 @@ def test_nothing_secret_is_kept_in_the_browser(world: World, new_tab: Any) -> No
     )
     assert json.loads(kept)[1:] == [{}, [], [], ""]
     assert set(json.loads(kept)[0]) <= {"theme", "keys", "views"}
+
+
+def test_a_link_whose_time_has_passed_says_so(world: World, page: Any) -> None:
+    said = {"approval": "of some run", "hash": "", "until": 1}
+    link = world.engine.core.sealer.seal(json.dumps(said))
+    with page.expect_response(lambda answer: "/api/linked" in answer.url) as answered:
+        page.goto(f"{world.ui}/approve?link={quote(link)}")
+    assert answered.value.status == 410
+    page.get_by_role("alert").get_by_text("the time of this link has passed").wait_for()
+    assert page.get_by_role("button").count() == 0
 
 
 # Waits.

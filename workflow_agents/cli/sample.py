@@ -36,17 +36,18 @@ def go_on(engine: "DurableEngine") -> None:
 
 
 def _sample() -> Any:
-    asked: set[str] = set()
+    tried: set[str] = set()
 
     async def sample(context: "AsyncWorkflowContext[Any]") -> dict[str, str]:
         """Greet somebody: a step, a sleep, a step that fails once, a result."""
-        name = (context.request_payload or {}).get("name", "world")
+        given: Any = context.request_payload or {}
+        name = given.get("name", "world")
         greeting = await context.run("write a greeting", lambda: f"Hello, {name}!")
         await context.sleep("let it rest", 1)
 
         def send() -> str:
-            if context.workflow_run_id not in asked:
-                asked.add(context.workflow_run_id)
+            if context.workflow_run_id not in tried:
+                tried.add(context.workflow_run_id)
                 raise ConnectionError("the sample fails once, to show a retry")
             return "sent"
 
