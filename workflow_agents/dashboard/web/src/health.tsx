@@ -29,17 +29,17 @@ export function Health() {
       {error && <Trouble error={error} />}
       {data && !data.workflows.length && <Empty><p>No workflow has run yet.</p></Empty>}
       {data && data.workflows.length > 0 && (
-        <div class="scroll"><table class="list">
+        <div class="scroll"><table class="list stack">
           <thead><tr><th>Workflow</th><th>Last run</th><th class="number">Failed</th><th class="number">P50</th><th class="number">P95</th><th class="number">Going on</th><th class="number">Ended in an hour</th><th>Last 24 hours</th></tr></thead>
           <tbody>{data.workflows.map((one) => (
             <tr key={one.workflow}>
               <td><a href={`${base}/?workflow=${encodeURIComponent(one.workflow)}`}><b>{one.workflow}</b></a></td>
               <td>{one.last ? <><Chip state={one.last} /> <span class="quiet"><Ago at={one.lastAt!} /></span></> : <span class="quiet">none has ended</span>}</td>
-              <td class="number">{one.ended ? <span class={one.failed ? "bad" : ""}>{Math.round((100 * one.failed) / one.ended)} %</span> : "–"} <span class="quiet">of {one.ended}</span></td>
-              <td class="number">{one.p50 === null ? "–" : span(one.p50)}</td>
-              <td class="number">{one.p95 === null ? "–" : span(one.p95)}</td>
-              <td class="number">{one.going}</td>
-              <td class="number">{one.lastHour}</td>
+              <td class="number" data-of="Failed">{one.ended ? <><span class={one.failed ? "bad" : ""}>{Math.round((100 * one.failed) / one.ended)} %</span> <span class="quiet">of {one.ended}</span></> : "–"}</td>
+              <td class="number" data-of="P50">{one.p50 === null ? "–" : span(one.p50)}</td>
+              <td class="number" data-of="P95">{one.p95 === null ? "–" : span(one.p95)}</td>
+              <td class="number" data-of="Going on">{one.going}</td>
+              <td class="number" data-of="Ended in an hour">{one.lastHour}</td>
               <td><Spark hours={one.hours} /></td>
             </tr>
           ))}</tbody>

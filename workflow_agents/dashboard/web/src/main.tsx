@@ -66,8 +66,9 @@ function App() {
     await post("session/end");
     location.assign(`${base}/`);
   };
-  if (path[0] === "approve") return <Frame><Linked /></Frame>;
   const first = path[0] === "runs" || path[0] === "compare" ? "" : path[0] ?? "";
+  useEffect(showPlace, [first, session]);
+  if (path[0] === "approve") return <Frame><Linked /></Frame>;
   const Page = PAGES.find(([name]) => name === first)?.[2];
   return (
     <>
@@ -102,6 +103,12 @@ function App() {
       {help && <Help close={() => setHelp(false)} />}
     </>
   );
+}
+
+/** On a narrow screen the names of pages are a strip, which is moved; `scrollIntoView` would move the Tab key too. */
+function showPlace(): void {
+  const link = document.querySelector<HTMLElement>("nav.pages [aria-current]");
+  if (link) link.parentElement!.scrollLeft = link.offsetLeft - innerWidth / 2;
 }
 
 const Frame = ({ children }: { children: preact.ComponentChildren }) => (

@@ -88,15 +88,15 @@ export function Flow() {
       {error && <Trouble error={error} />}
       {data && !data.keys.length && <Empty><p>No key is in use. A run gets one with <code>flow_control=FlowControl("key", parallelism=10)</code>.</p></Empty>}
       {data && data.keys.length > 0 && (
-        <div class="scroll"><table class="list">
+        <div class="scroll"><table class="list stack">
           <thead><tr><th>Key</th><th>In use</th><th>Started in its period</th><th class="number">Waiting</th><th>Limits set by</th><th><span class="unseen">Actions</span></th></tr></thead>
           <tbody>{data.keys.map((one) => (
             <tr key={one.key}>
               <td><b>{one.key}</b> {one.paused && <Chip state="held" word="paused" />}</td>
-              <td><Meter value={one.inFlight} of={one.parallelism} name={`In use of ${one.key}`} /></td>
-              <td>{one.rate === null ? <span class="quiet">no rate</span> : <><Meter value={one.starts} of={one.rate} name={`Started of ${one.key}`} /> <span class="quiet">in {span(one.periodMs ?? 1000)}</span></>}</td>
-              <td class="number">{one.waiting}{one.oldest !== null && <><br /><span class="quiet">oldest <Ago at={one.oldest} /></span></>}</td>
-              <td>{one.pinned.length ? <>pinned: {one.pinned.join(", ")}</> : "messages"}</td>
+              <td data-of="In use"><Meter value={one.inFlight} of={one.parallelism} name={`In use of ${one.key}`} /></td>
+              <td data-of="Started in its period">{one.rate === null ? <span class="quiet">no rate</span> : <><Meter value={one.starts} of={one.rate} name={`Started of ${one.key}`} /> <span class="quiet">in {span(one.periodMs ?? 1000)}</span></>}</td>
+              <td class="number" data-of="Waiting">{one.waiting}{one.oldest !== null && <><br /><span class="quiet">oldest <Ago at={one.oldest} /></span></>}</td>
+              <td data-of="Limits set by">{one.pinned.length ? <>pinned: {one.pinned.join(", ")}</> : "messages"}</td>
               <td class="nowrap">
                 <button type="button" class="small" onClick={() => act(one.key, one.paused ? "resume" : "pause", one.paused ? `${one.key} goes on` : `${one.key} is paused`)}>{one.paused ? "Go on" : "Pause"}</button>{" "}
                 <button type="button" class="small" onClick={() => setPin(one)}>Pin…</button>{" "}
