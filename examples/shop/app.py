@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import httpx2
-from fastapi import BackgroundTasks, FastAPI
+from fastapi import FastAPI
 
 from workflow_agents import AsyncWorkflowContext, create_workflow
 from workflow_agents.fastapi import Serve
@@ -101,12 +101,11 @@ async def rate() -> dict[str, int]:
 
 
 @app.post("/carrier")
-async def carrier(parcel: dict[str, str], later: BackgroundTasks) -> dict[str, str]:
-    """Brings a parcel and tells so, at the address that it was given; somebody else's, too."""
+async def carrier(parcel: dict[str, str]) -> dict[str, str]:
+    """Brings a parcel and tells so, at the address that it was given; somebody else's, too.
 
-    async def bring() -> None:
-        async with httpx2.AsyncClient() as http:
-            await http.post(parcel["tell"], content="at the door")
-
-    later.add_task(bring)
+    It tells before it accepts: if this process is killed in between, it is asked again.
+    """
+    async with httpx2.AsyncClient() as http:
+        (await http.post(parcel["tell"], content="at the door")).raise_for_status()
     return {"accepted": parcel["packed"]}

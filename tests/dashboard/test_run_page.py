@@ -287,7 +287,8 @@ def screen(page: Any) -> str:
         " && !document.querySelector('.inspector') === !/tab=|step=\\d/.test(location.search)"
         " && !document.querySelector('.conversation') === !/conversation/.test(location.search)"
         " && !document.querySelector('.row.inner') === !/inside/.test(location.search)"
-        " && !document.querySelector('.card') === !document.querySelector('.chip.waiting')"
+        " && !document.querySelector('.card') ==="
+        " !(document.querySelector('h1 .chip.waiting') && !document.querySelector('.inspector'))"
     )
     text = page.locator("main").inner_text()
     return re.sub(r"\d[\d.]* (ms|s|m|h|d)( \d+ (s|m|h))?( ago)?|just now", "", text)

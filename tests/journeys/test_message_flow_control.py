@@ -79,7 +79,7 @@ async def test_a_paused_key_starts_nothing_until_it_is_resumed(
         for n in range(3):
             await shop.publish(str(n), upstash_flow_control_key="k")
         await shop.publish("free")
-        await shop.until(lambda: shop.wire.flow_keys.get("k").waiting == 3)
+        await shop.until(lambda: shop.wire.flow_keys.get("k").waiting == 3 and world.urls)
         assert world.urls == ["free"]
     async with open_shop(tmp_path, world, clock) as shop:
         await shop.pass_time(3_600_000)

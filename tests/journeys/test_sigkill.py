@@ -23,6 +23,8 @@ def recorded(store: Path) -> dict[tuple[str, str], bytes]:
     """Every recorded step by run and name, read as another process reads it."""
     db = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
     try:
+        if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'feed'").fetchall():
+            return {}  # it was killed before it had made its tables
         return {
             (run, name): data
             for run, name, data in db.execute(

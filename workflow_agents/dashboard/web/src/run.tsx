@@ -44,6 +44,8 @@ export function RunPage({ id }: { id: string }) {
   });
   if (!run) return error ? <><h1>Run</h1><Trouble error={error} /><p><a href={`${base}/`}>All runs</a></p></> : null;
   const ended = run.endedAt ?? Math.max(now, run.now);
+  const steps = view === "timeline" || view === "steps";
+  const waits = run.state === "waiting" && <WaitPanel runId={run.runId} changed={run.seq} />;
   return (
     <>
       <header class="run">
@@ -69,7 +71,7 @@ export function RunPage({ id }: { id: string }) {
       </header>
       <p class={`explain ${run.state}`} role="status">{run.explain}</p>
       {error && <Trouble error={error} />}
-      {run.state === "waiting" && <WaitPanel runId={run.runId} changed={run.seq} />}
+      {waits && !steps && waits}
       <div class="filters">
         <nav class="tabs" aria-label="Views">
           {VIEWS.map((one, i) => (one !== "conversation" || run.agent) && (
@@ -77,7 +79,7 @@ export function RunPage({ id }: { id: string }) {
               onClick={() => ask({ view: i ? one : null })}>{one}</button>
           ))}
         </nav>
-        {(view === "timeline" || view === "steps") && (
+        {steps && (
           <>
             <input type="search" aria-label="Filter steps by name" placeholder="filter steps" value={filter} onInput={(e) => ask({ filter: e.currentTarget.value }, true)} />
             <label><input type="checkbox" checked={failures} onChange={(e) => ask({ failures: e.currentTarget.checked ? "true" : null })} /> failures only</label>
@@ -92,7 +94,7 @@ export function RunPage({ id }: { id: string }) {
           </section>
         </div>
       ) : (
-        <div class={`split ${bar ? "open" : ""}`}>
+        <div class={`split ${bar ? "open" : waits ? "open asked" : ""}`}>
           {run.steps.length ? (
             <Timeline {...lines} began={run.createdAt} ended={ended} live={live} chosen={chosen} line={view === "timeline"}
               choose={(one) => {
@@ -104,6 +106,7 @@ export function RunPage({ id }: { id: string }) {
                 ask({ inside: open ? opened.split(" ").filter((id) => id !== child).join(" ") : `${opened} ${child}`.trim() }, true);
               }} />
           ) : <Empty><p>It has come to no step yet.</p></Empty>}
+          {!bar && waits && <aside class="side" aria-label="What it waits for">{waits}</aside>}
           {bar && <Inspector key={chosen} runId={run.runId} bar={bar} seq={run.seq} tab={query.get("tab") ?? ""} attempt={query.get("attempt")}
             child={run.children.find(([step]) => String(step) === chosen)?.[1] ?? null} fork={mayFork ? () => fork(String(bar[0])) : null} />}
         </div>
