@@ -37,6 +37,7 @@ QUERIES: dict[str, Sequence[str]] = {
     "/v2/logs": (*_IN_MESSAGES, "messageIds", "state"),
     "/v2/workflows/runs": (*_IN_RUNS, "workflowRunIds", "cancel"),
     "/v2/workflows/dlq": (*_IN_RUNS, "dlqIds", "responseStatus", "failureFunctionState", "url"),
+    "/v2/workflows/search": ("search", "state", "workflowUrl", "label", "count", "cursor"),
     "/v2/workflows": (*_IN_RUNS, "groupBy", "state", "messageId", "trimBody", "workflowRuns"),
     "/v2/flowControl": ("search", "parallelism", "rate", "period"),
 }

@@ -26,6 +26,12 @@ SEED = int(os.environ.get("FUZZ_SEED", "1"))
 AT_ONCE = 4
 BETWEEN_JUMPS = 40
 JUMPS_S = (1, 61, 3_600, 86_400)
+NEVER_WELL = {
+    "GET HEAD /ui": "it sends to the page behind it",
+    "POST /v2/workflows/checkpoints": "no endpoint here was offered a run",
+    "POST /v2/workflows/runs/{run_id}/fork": "the runs here are of other SDKs",
+}
+"""Routes that answer nothing with 2xx here, and why."""
 
 
 def routes_of(app: Any) -> list[Route]:
@@ -74,7 +80,8 @@ async def test_every_request_is_answered_and_the_server_lives_on(tmp_path: Path)
     assert world.troubles.found == []
     print(f"\n{tally}\n{len(world.sink.bodies)} deliveries reached the sink")
     assert REQUESTS < 1_000 or len(tally.statuses) == len(routes)
-    assert all(counts["2xx"] for counts in tally.statuses.values()) or REQUESTS < 10_000
+    failing = {route for route, counts in tally.statuses.items() if not counts["2xx"]}
+    assert REQUESTS < 10_000 or failing == {*NEVER_WELL}
 
 
 async def _timed(world: World, asked: Asked) -> tuple[Reply, float]:
