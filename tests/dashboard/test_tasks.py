@@ -23,7 +23,7 @@ def test_start_and_see_the_first_run(page: Any, tmp_path: Any) -> None:
     with World(tmp_path) as fresh:
         page.goto(fresh.ui)
         page.get_by_role("button", name="Start the first run").click()
-        page.get_by_label("Workflow").last.select_option("/orders")
+        page.get_by_role("dialog").get_by_label("Workflow").select_option("/orders")
         page.get_by_label("Input, as JSON").fill('{"amount": 42}')
         page.get_by_role("button", name="Start", exact=True).click()
         page.get_by_text("It has succeeded.").wait_for()
