@@ -137,6 +137,9 @@ class _Spread:
             raise self._session.Failed(self._session.shouldfail)
         if self._session.shouldstop:
             raise self._session.Interrupted(self._session.shouldstop)
+        while unit := self._units.next(slow_first=True):
+            for place in unit:
+                self._lost(place, "nobody is left to do it: all processes have died")
 
     def _hear(self, worker: _Worker) -> None:
         config = self._session.config
@@ -164,19 +167,19 @@ class _Spread:
         code = worker.ended()
         if not code:
             return
-        lost, *rest = worker.unit or [0]
-        item = self._session.items[lost]
-        report = pytest.TestReport(
-            item.nodeid,
-            item.location,
-            {},
-            "failed",
-            f"the process that did it ended with {code}",
-            "call",
-        )
-        self._session.config.hook.pytest_runtest_logreport(report=report)
+        lost, *rest = worker.unit or [None]
+        self._lost(lost, f"the process that did it ended with {code}")
         if rest:
             self._units.give_back(rest)
+
+    def _lost(self, place: int | None, said: str) -> None:
+        """A test has failed for want of a process; None: what comes behind all tests has."""
+        nodeid, location = __name__, (__file__, None, "the end of a process")
+        if place is not None:
+            item = self._session.items[place]
+            nodeid, location = item.nodeid, item.location
+        report = pytest.TestReport(nodeid, location, {}, "failed", said, "call")
+        self._session.config.hook.pytest_runtest_logreport(report=report)
 
 
 class _Tells:

@@ -91,6 +91,15 @@ def test_a_process_that_dies_fails_its_test_only(tmp_path: Path) -> None:
     assert "2 failed, 23 passed, 1 skipped, 1 deselected" in said
 
 
+def test_what_nobody_is_left_to_do_is_told(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"test_dies{number}.py").write_text(DIES)
+    code, said = done(tmp_path, "--workers", "2", "--ignore", "test_some.py")
+    assert code == 1
+    assert "4 failed in" in said
+    assert said.count("is_done_by_somebody_else - nobody is left to do it") == 2
+
+
 def test_it_stops_at_the_first_failure(tmp_path: Path) -> None:
     code, said = done(tmp_path, "-x", "--workers", "2", "-k", "fails or skipped")
     assert code == 1
