@@ -183,13 +183,11 @@ class AsyncApprovals:
         """
         waiting = await self._waiting(approval)
         if waiting.kind != "approval":
-            raise StateError(
-                "WA608",
+            raise _of_another_kind(
+                waiting,
                 "only a call that waits to be made can be answered",
-                where=f"approval {waiting.id!r}",
-                found=f"expected an approval, found an {waiting.kind}",
-                why="there is no result in place of which the model could be told something",
-                fix=("await client.approvals.approve(id)", "await client.approvals.reject(id)"),
+                "an approval",
+                "there is no result in place of which the model could be told something",
             )
         await self._decide(waiting, "respond", Decision(
             verdict="respond", arguments_hash=waiting.arguments_hash, result=answer, by=by
@@ -207,13 +205,11 @@ class AsyncApprovals:
         """
         waiting = await self._waiting(approval)
         if waiting.kind != "unknown_outcome":
-            raise StateError(
-                "WA608",
+            raise _of_another_kind(
+                waiting,
                 "only a call whose outcome is unknown can have happened",
-                where=f"approval {waiting.id!r}",
-                found=f"expected an unknown outcome, found an {waiting.kind}",
-                why="this tool has not run yet",
-                fix=("await client.approvals.approve(id)", "await client.approvals.reject(id)"),
+                "an unknown outcome",
+                "this tool has not run yet",
             )
         await self._decide(waiting, "resolve", Decision(
             verdict="resolve", arguments_hash=waiting.arguments_hash, result=result, by=by
@@ -292,6 +288,17 @@ def _approval(wait: OpenWait) -> Approval | None:
         deadline=wait.deadline,
         approvers=request.approvers,
         approved_by=request.approved_by,
+    )
+
+
+def _of_another_kind(waiting: Approval, what: str, expected: str, why: str) -> StateError:
+    return StateError(
+        "WA608",
+        what,
+        where=f"approval {waiting.id!r}",
+        found=f"expected {expected}, found an {waiting.kind}",
+        why=why,
+        fix=("await client.approvals.approve(id)", "await client.approvals.reject(id)"),
     )
 
 

@@ -92,12 +92,7 @@ def _sum(of: Mapping[tuple[str, int], Spent], name: str, days: range) -> Spent:
     total = Spent()
     for day in days:
         if (spent := of.get((name, day))) is not None:
-            total.calls += spent.calls
-            total.prompt += spent.prompt
-            total.completion += spent.completion
-            total.cached += spent.cached
-            total.unpriced += spent.unpriced
-            total.cost += spent.cost
+            total.join(spent)
     return total
 
 

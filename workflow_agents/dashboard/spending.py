@@ -55,6 +55,15 @@ class Spent:
         else:
             self.cost += cost
 
+    def join(self, other: "Spent") -> None:
+        """The calls of another besides."""
+        self.calls += other.calls
+        self.prompt += other.prompt
+        self.completion += other.completion
+        self.cached += other.cached
+        self.unpriced += other.unpriced
+        self.cost += other.cost
+
     def told(self) -> dict[str, Any]:
         """As JSON."""
         return {

@@ -19,6 +19,7 @@ from workflow_agents.server.filters import (
     count_of,
     cursor_of,
     ids_in,
+    last_of,
     message_filter,
     values_of,
 )
@@ -31,7 +32,7 @@ MOST = 100
 
 async def every(call: Call) -> Response:
     """The dead letters of messages, or those of runs."""
-    if (call.query.get("source") or [""])[-1] == "workflow":
+    if last_of(call.query, "source") == "workflow":
         return await run_letters.show_all(call)
     count = count_of(call.query, MOST, MOST)
     letters, more = call.engine.wire.letters.page(

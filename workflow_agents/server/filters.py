@@ -28,6 +28,11 @@ def whole_values_of(query: Query, name: str) -> tuple[str, ...]:
     return tuple(text for text in query.get(name, []) if text)
 
 
+def last_of(query: Query, name: str) -> str:
+    """A parameter of which there is one: the last that was given; "": none was."""
+    return (query.get(name) or [""])[-1]
+
+
 def count_of(query: Query, default: int, most: int) -> int:
     """How many are asked for; more than `most` are given by and by.
 
@@ -56,8 +61,7 @@ def cursor_of(query: Query) -> int | None:
 
 
 def _number(query: Query, name: str, least: int, default: int | None) -> int | None:
-    given = query.get(name) or [""]
-    text = given[-1].strip()
+    text = last_of(query, name).strip()
     if not text:
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) >= least):

@@ -7,12 +7,13 @@ from starlette.responses import Response
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.engine.flow_keys import PARALLELISM, RATE, KeyUse
 from workflow_agents.server.answers import Json, empty, without_empty
+from workflow_agents.server.filters import last_of
 from workflow_agents.server.routing import Call, Endpoint
 
 
 async def every(call: Call) -> Response:
     """All keys, or those with a text in their name."""
-    search = (call.query.get("search") or [""])[-1] or None
+    search = last_of(call.query, "search") or None
     return Json([_shown(use) for use in call.engine.wire.flow_keys.all(search)])
 
 
@@ -93,7 +94,7 @@ def _shown(use: KeyUse) -> dict[str, Any]:
 
 
 def _number(call: Call, name: str) -> int | None:
-    text = (call.query.get(name) or [""])[-1]
+    text = last_of(call.query, name)
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
@@ -102,7 +103,7 @@ def _number(call: Call, name: str) -> int | None:
 
 
 def _asked(call: Call, name: str) -> bool:
-    return (call.query.get(name) or [""])[-1].lower() == "true"
+    return last_of(call.query, name).lower() == "true"
 
 
 _KEY = "/v2/flowControl/{key}"

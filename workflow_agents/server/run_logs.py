@@ -11,7 +11,7 @@ from starlette.responses import Response
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.lifecycle import RUN_STATES, phases_of
 from workflow_agents.server.answers import page
-from workflow_agents.server.filters import count_of, cursor_of, run_filter, values_of
+from workflow_agents.server.filters import count_of, cursor_of, last_of, run_filter, values_of
 from workflow_agents.server.routing import Call, Endpoint
 from workflow_agents.server.run_facts import RunFacts, facts_of
 from workflow_agents.server.run_json import STATES, event_json, run_json
@@ -35,11 +35,11 @@ async def logs(call: Call) -> Response:
 
 async def _logs(call: Call, name: str, trim: int) -> Response:
     query = call.query
-    asked = (query.get("trimBody") or [""])[-1]
+    asked = last_of(query, "trimBody")
     if asked:
         trim = _trim_of(asked)
     which = _which(call)
-    match (query.get("groupBy") or [""])[-1]:
+    match last_of(query, "groupBy"):
         case "":
             return _events(call, which, name, trim)
         case "workflowRunId":

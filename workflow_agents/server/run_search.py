@@ -5,7 +5,7 @@ from starlette.responses import Response
 from workflow_agents.core.bad_options import wrong_option
 from workflow_agents.core.lifecycle import RUN_STATES, phases_of
 from workflow_agents.server.answers import Json
-from workflow_agents.server.filters import count_of, cursor_of, values_of
+from workflow_agents.server.filters import count_of, cursor_of, last_of, values_of
 from workflow_agents.server.routing import Call, Endpoint
 from workflow_agents.store.sqlite_run_lists import RunsWanted
 
@@ -25,12 +25,12 @@ async def search(call: Call) -> Response:
         raise wrong_option("state", f"one of {', '.join(RUN_STATES)}", min(unknown))
     wanted = RunsWanted(
         tuple(phase for state in states for phase in sorted(phases_of(state))),
-        _last(query, "workflowUrl"),
-        _last(query, "label"),
+        last_of(query, "workflowUrl") or None,
+        last_of(query, "label") or None,
         before=cursor_of(query),
     )
-    text = _last(query, "search") or ""
-    found = await call.engine.admin.searches.search(text, wanted, count_of(query, 20, _MOST))
+    text, limit = last_of(query, "search"), count_of(query, 20, _MOST)
+    found = await call.engine.admin.searches.search(text, wanted, limit)
     return Json(
         {
             "matches": [
@@ -52,10 +52,6 @@ async def search(call: Call) -> Response:
             "cursor": found.cursor,
         }
     )
-
-
-def _last(query: dict[str, list[str]], name: str) -> str | None:
-    return (query.get(name) or [""])[-1] or None
 
 
 endpoints = (

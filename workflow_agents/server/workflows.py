@@ -16,7 +16,7 @@ from workflow_agents.protocol.message import parse_message
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.protocol.raw_steps import raw_step, raw_steps
 from workflow_agents.server.answers import Json, empty
-from workflow_agents.server.filters import count_of, run_filter, values_of
+from workflow_agents.server.filters import count_of, last_of, run_filter, values_of
 from workflow_agents.server.publishing import in_turns, items_of, read_item
 from workflow_agents.server.routing import Call, Endpoint
 from workflow_agents.store.remote_rows import RunFilter
@@ -63,7 +63,7 @@ async def raw(call: Call) -> Response:
 async def end(call: Call) -> Response:
     """Finish a run with its result, or cancel it."""
     run_id = call.parameter("run_id")
-    if (call.query.get("cancel") or [""])[-1].lower() == "false":
+    if last_of(call.query, "cancel").lower() == "false":
         await call.engine.wire.remote_ends.finish(run_id, await call.body())
         return empty()
     return Json({"cancelled": int(await call.engine.admin.cancel(run_id))})
@@ -78,7 +78,7 @@ async def cancel_many(call: Call) -> Response:
         return Json({"cancelled": cancelled})
     which = run_filter(query)
     # Here alone an address stands for all that begin with it, unless the request says otherwise.
-    if (query.get("workflowUrlExactMatch") or [""])[-1].lower() != "true":
+    if last_of(query, "workflowUrlExactMatch").lower() != "true":
         which = replace(which, urls=(), prefixes=which.urls)
     limit = count_of(query, 100, _CANCELLED_AT_ONCE)
     cancelled = more = await ends.cancel_many(which, limit)
