@@ -854,6 +854,17 @@ def test_recoveries_are_counted_only_without_progress(bench: Bench) -> None:
     assert [die(), die()] == [1, 2]
 
 
+def test_recoveries_are_not_counted_where_the_code_is_elsewhere(bench: Bench) -> None:
+    """That code cannot have ended this process."""
+    run = bench.run(workflow="https://elsewhere/w")
+    for _ in range(9):
+        bench.store.recover(1_000)
+        row = bench.store.run(run)
+        assert row is not None
+        assert (row.phase, row.recoveries, row.due_at) == (Phase.DUE, 0, 1_000)
+        bench.applied(Claim(run, row.token))
+
+
 def test_cleaning_removes_what_ended_long_ago_and_nothing_else(bench: Bench) -> None:
     big = b"x" * 10_000
     runs = [bench.run(input=big + b"%d" % n, labels=("l",)) for n in range(4)]

@@ -161,10 +161,12 @@ class SqliteReads:
                 (now, EntryKind.RUN_RECOVERED, _LEASED),
             )
             last = "(SELECT max(seq) FROM feed WHERE run = runs.id AND mark = 0)"
-            # Without progress since the last recovery, this one counts on top of it.
+            # Without progress since the last recovery, this one counts on top of it. A run whose
+            # code is at an address cannot have ended this process: it is not counted.
             runs = db.execute(
                 "UPDATE runs SET phase = ?, due_at = ?, recoveries ="
-                f" CASE WHEN progress IS {last} AND recoveries IS NOT NULL"
+                " CASE WHEN workflow GLOB 'http*://*' THEN NULL"
+                f" WHEN progress IS {last} AND recoveries IS NOT NULL"
                 " THEN recoveries + 1 ELSE 1 END,"
                 f" progress = {last} WHERE phase = ?",
                 (Phase.DUE, now, _LEASED),
