@@ -14,6 +14,10 @@ from tests.dashboard.world import World
 from workflow_agents.testing.model_server import ScriptedModel
 
 
+FRUGAL = ["--no-sandbox", "--renderer-process-limit=1"]
+"""It keeps no process ready for a page that may come: to start one takes longer than most pages."""
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Debian's Chromium, without a window.
@@ -27,7 +31,7 @@ def browser() -> Iterator[Any]:
     if found is None:
         pytest.fail("the dashboard's tests need Chromium: apt-get install chromium, or make setup")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=found, args=FRUGAL)
         drivers = asyncio.get_running_loop()
         _run_as(None)
         browser.drivers = drivers
@@ -54,6 +58,9 @@ QUIET = """(() => {
     };
 })()"""
 """Waits until a page has what it has asked for, and has shown it."""
+
+
+LEAVE = "() => (localStorage.clear(), sessionStorage.clear(), location.replace('about:blank'))"
 
 
 @pytest.fixture(scope="session")
@@ -100,10 +107,25 @@ class Tab:
         """Wait until nothing is asked for any more, and what came is shown."""
         self.page.evaluate("quiet()")
 
+    def forget(self) -> None:
+        """Leave the page and what it has kept, as if the browser had just been started."""
+        self.page.mouse.move(0, 0)
+        if self.page.url.startswith("http"):
+            # Of its own accord, so that it needs no other process.
+            self.page.evaluate(LEAVE)
+            self.page.wait_for_url("about:blank")
+        self.context.clear_cookies()
+
     def _said(self, message: Any) -> None:
         # That an address answers with an error is a browser's remark; tests look at the page.
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.errors.append(message.text)
+
+
+def _tab_of(browser: Any, **options: Any) -> Tab:
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+    context.set_default_timeout(15_000)
+    return Tab(context)
 
 
 @pytest.fixture
@@ -113,9 +135,7 @@ def new_tab(browser: Any) -> Iterator[Any]:
     _run_as(browser.drivers)
 
     def new(**options: Any) -> Tab:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-        context.set_default_timeout(15_000)
-        made.append(Tab(context))
+        made.append(_tab_of(browser, **options))
         return made[-1]
 
     yield new
@@ -132,9 +152,32 @@ def tab(new_tab: Any) -> Tab:
     return new_tab()
 
 
+@pytest.fixture(scope="session")
+def kept_tab(browser: Any) -> Tab:
+    """A tab that many tests use, one after the other."""
+    _run_as(browser.drivers)
+    try:
+        return _tab_of(browser)
+    finally:
+        _run_as(None)
+
+
 @pytest.fixture
-def page(tab: Tab) -> Any:
-    return tab.page
+def page(browser: Any, kept_tab: Tab) -> Iterator[Any]:
+    """A page of a browser that has forgotten what was before, for tests that only look and press.
+
+    To make another tab costs more than most of them. Those that change what a tab does (routes,
+    scripts of their own, permissions) ask for a `tab`.
+    """
+    _run_as(browser.drivers)
+    yield kept_tab.page
+    try:
+        kept_tab.forget()
+        errors = [*kept_tab.errors]
+        kept_tab.errors.clear()
+    finally:
+        _run_as(None)
+    assert errors == []
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
-"""The official packages are installed once; sites are started when a test first needs one."""
+"""The official packages are installed once; a site is started when a test first needs it."""
 
+import asyncio
 import fcntl
 import hashlib
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 
 pytest.register_assert_rewrite("tests.official.stories", "tests.official.site")
 
-from tests.official.cohort import Outcomes, play_once  # noqa: E402
+from tests.official.cohort import Outcomes, play_all  # noqa: E402
 from tests.official.processes import JS  # noqa: E402
 from tests.official.site import Site  # noqa: E402
 
@@ -38,22 +39,19 @@ def packages() -> None:
 
 @pytest.fixture(scope="session")
 def site(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A server and endpoint apps, for tests of clients; these run one after the other."""
+    """A server and endpoint apps: for tests of clients, one by one, and scenarios, side by side."""
     site = Site(tmp_path_factory.mktemp("site"))
     yield site
     site.stop()
 
 
 @pytest.fixture(scope="session")
-def outcomes(
-    packages: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Outcomes:
+def outcomes(site: Site, request: pytest.FixtureRequest) -> Outcomes:
     """What came of every scenario that was chosen."""
-    folder = tmp_path_factory.getbasetemp() / "official-scenarios"
     chosen = [
         (item.callspec.params["scenario"], item.callspec.params["framework"])
         for item in request.session.items
         if isinstance(item, pytest.Function)
         and "scenario" in getattr(getattr(item, "callspec", None), "params", {})
     ]
-    return play_once(folder, chosen)
+    return asyncio.run(play_all(site, chosen))

@@ -61,18 +61,26 @@ class Child:
             self._ended = True
             self._told.notify_all()
 
-    def wait_for(self, complete: Callable[[list[str]], object]) -> None:
+    def tell(self, line: str) -> None:
+        """Write a line to its input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def wait_for(
+        self, complete: Callable[[list[str]], object], patience_s: float = PATIENCE_S
+    ) -> None:
         """Until its output is complete.
 
         Raises:
             RuntimeError: it ended, or said something else for too long.
         """
         with self._told:
-            self._told.wait_for(lambda: complete(self.lines) or self._ended, PATIENCE_S)
+            self._told.wait_for(lambda: complete(self.lines) or self._ended, patience_s)
         if not complete(self.lines):
             self.stop()
             output = "\n".join(self.lines[-40:])
-            raise RuntimeError(f"{self._process.args} did not start; it said:\n{output}")
+            raise RuntimeError(f"{self._process.args} did not come to it; it said:\n{output}")
 
     def stop(self) -> None:
         """End it; again, if need be."""

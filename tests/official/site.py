@@ -119,30 +119,34 @@ class Stage:
 
     # What came of it.
 
-    async def run(self, run_id: str) -> dict[str, Any]:
-        """What the logs tell of a run now; {} if they do not know it."""
+    async def run(self, run_id: str, *states: str) -> dict[str, Any]:
+        """What the logs tell of a run now; {} if they do not know it, or in none of these states."""
         query = f"groupBy=workflowRunId&workflowRunId={run_id}"
+        query += "".join(f"&state={state}" for state in states)
         runs = (await self.rest("GET", f"/v2/workflows/events?{query}"))["runs"]
         return runs[0] if runs else {}
 
-    async def until(self, run_id: str, holds: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-        """The run, as soon as something holds of it."""
-        run: dict[str, Any] = {}
-        pause = 0.05
+    async def until(
+        self, run_id: str, holds: Callable[[dict[str, Any]], Any], *states: str
+    ) -> dict[str, Any]:
+        """The run, as soon as something holds of it, and it is in one of these states."""
+        pause = 0.1
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while True:
-                    run = await self.run(run_id)
+                    run = await self.run(run_id, *states)
                     if run and holds(run):
                         return run
                     await asyncio.sleep(pause)
-                    pause = min(pause * 1.3, 0.5)
+                    pause = min(pause * 1.4, 0.5)
         except TimeoutError:
+            run = await self.run(run_id)
             raise AssertionError(f"waited in vain; the run is now {json.dumps(run)}") from None
 
     async def ended(self, run_id: str, state: str = "RUN_SUCCESS") -> dict[str, Any]:
         """The run when it has ended; how it is meant to end."""
-        run = await self.until(run_id, lambda run: run["workflowState"] in ENDED)
+        # Its steps are shown when it has ended: to show them costs more than all else of a question.
+        run = await self.until(run_id, lambda run: run["workflowState"] in ENDED, *ENDED)
         assert run["workflowState"] == state, json.dumps(run)
         return run
 
@@ -157,7 +161,7 @@ class Stage:
             state = run.get("failureFunction", {}).get("state")
             return run["workflowState"] in ENDED and state in ("CALLBACK_SUCCESS", "CALLBACK_FAIL")
 
-        run = await self.until(run_id, told)
+        run = await self.until(run_id, told, *ENDED)
         assert run["workflowState"] == "RUN_FAILED", json.dumps(run)
         assert run["failureFunction"]["state"] == "CALLBACK_SUCCESS", json.dumps(run)
         said = json.loads(run["failureFunction"]["responseBody"]).get("result")

@@ -10,7 +10,13 @@ export { assert };
 export const client = new Client({ retry: false });
 
 /** A word that no other run of a script has. */
-export const unique = Math.random().toString(36).slice(2, 10);
+export let unique;
+
+/** Make another such word; for a script that begins. */
+export function renew() {
+  unique = Math.random().toString(36).slice(2, 10);
+}
+renew();
 
 /** Where the outside is: `outside("sink/name")`. */
 export const outside = (path) => `${process.env.OUTSIDE_URL}/${path}`;
@@ -36,11 +42,11 @@ export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /** What `give` gives, as soon as it satisfies `holds`. */
 export async function until(give, holds, patienceMs = 20_000) {
   const end = Date.now() + patienceMs;
-  for (;;) {
+  for (let ms = 50; ; ms = Math.min(1.3 * ms, 300)) {
     const given = await give();
     if (holds(given)) return given;
     if (Date.now() > end) throw new Error(`waited in vain; now: ${JSON.stringify(given)}`);
-    await pause(50);
+    await pause(ms);
   }
 }
 
