@@ -13,7 +13,6 @@ import workflow_agents.dashboard
 from tests.dashboard.world import World
 from workflow_agents.testing.model_server import ScriptedModel
 
-
 FRUGAL = ["--no-sandbox", "--renderer-process-limit=1"]
 """It keeps no process ready for a page that may come: to start one takes longer than most pages."""
 

@@ -21,7 +21,7 @@ def name_of(scenario: Scenario, framework: str) -> str:
 async def play_all(site: Site, chosen: Sequence[tuple[Scenario, str]]) -> Outcomes:
     """What came of each: "" if all went well, else what did not."""
     places = asyncio.Semaphore(AT_ONCE)
-    limits = httpx2.Limits(max_connections=100)
+    limits = httpx2.Limits(max_connections=100, max_keepalive_connections=6)
     async with httpx2.AsyncClient(timeout=30, trust_env=False, limits=limits) as http:
 
         async def play(scenario: Scenario, framework: str) -> tuple[str, str]:

@@ -120,7 +120,7 @@ class Stage:
     # What came of it.
 
     async def run(self, run_id: str, *states: str) -> dict[str, Any]:
-        """What the logs tell of a run now; {} if they do not know it, or in none of these states."""
+        """What the logs tell of a run now, in one of these states; {}: there is no such run."""
         query = f"groupBy=workflowRunId&workflowRunId={run_id}"
         query += "".join(f"&state={state}" for state in states)
         runs = (await self.rest("GET", f"/v2/workflows/events?{query}"))["runs"]
@@ -145,7 +145,7 @@ class Stage:
 
     async def ended(self, run_id: str, state: str = "RUN_SUCCESS") -> dict[str, Any]:
         """The run when it has ended; how it is meant to end."""
-        # Its steps are shown when it has ended: to show them costs more than all else of a question.
+        # Asked for so, a run that goes on is not told of: that would cost more than all the rest.
         run = await self.until(run_id, lambda run: run["workflowState"] in ENDED, *ENDED)
         assert run["workflowState"] == state, json.dumps(run)
         return run
