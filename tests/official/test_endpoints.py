@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.official.test_scenarios import PLAYED
 CHECK = re.compile(r'^  "([^"]+)": async|^await check\("([^"]+)"', re.M)
 
 
+@cache
 def names_in(file: str) -> set[str]:
     """The tests, stories or checks of a file."""
     text = (HERE / file).read_text(encoding="utf-8")

@@ -13,10 +13,19 @@ from qstash.errors import QStashError, SignatureError
 from qstash.log import LogState
 
 from tests.official.outside import Outside, Received
-from tests.official.processes import Server
+from tests.official.processes import HERE, Server
 
 PATIENCE_S = 20
 YEARLY = "0 0 1 1 *"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_certificates() -> Iterator[None]:
+    """Nothing is asked over TLS here, and each client would read all certificates that there are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", "")
+        patch.setenv("SSL_CERT_DIR", str(HERE / "py"))
+        yield
 
 
 @pytest.fixture(scope="module")
