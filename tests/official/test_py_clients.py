@@ -21,7 +21,7 @@ YEARLY = "0 0 1 1 *"
 
 @pytest.fixture(scope="module", autouse=True)
 def no_certificates() -> Iterator[None]:
-    """Nothing is asked over TLS here, and each client would read all certificates that there are."""
+    """Nothing is asked over TLS here; each client would read all certificates that there are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", "")
         patch.setenv("SSL_CERT_DIR", str(HERE / "py"))
