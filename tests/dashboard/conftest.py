@@ -14,7 +14,8 @@ from tests.dashboard.world import World
 from workflow_agents.testing.model_server import ScriptedModel
 
 FRUGAL = ["--no-sandbox", "--renderer-process-limit=1"]
-"""It keeps no process ready for a page that may come: to start one takes longer than most pages."""
+"""Pages of one profile share a process, and none is kept ready for a page that may come: to start
+one takes as long as to show a page."""
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +58,6 @@ QUIET = """(() => {
     };
 })()"""
 """Waits until a page has what it has asked for, and has shown it."""
-
 
 LEAVE = "() => (localStorage.clear(), sessionStorage.clear(), location.replace('about:blank'))"
 
@@ -114,6 +114,8 @@ class Tab:
             self.page.evaluate(LEAVE)
             self.page.wait_for_url("about:blank")
         self.context.clear_cookies()
+        self.requests.clear()
+        self.errors.clear()
 
     def _said(self, message: Any) -> None:
         # That an address answers with an error is a browser's remark; tests look at the page.
@@ -152,28 +154,26 @@ def tab(new_tab: Any) -> Tab:
 
 
 @pytest.fixture(scope="session")
-def kept_tab(browser: Any) -> Tab:
-    """A tab that many tests use, one after the other."""
-    _run_as(browser.drivers)
-    try:
-        return _tab_of(browser)
-    finally:
-        _run_as(None)
+def kept_tabs() -> list[Tab]:
+    """The tab that waits for the next test, if there is one."""
+    return []
 
 
 @pytest.fixture
-def page(browser: Any, kept_tab: Tab) -> Iterator[Any]:
+def page(browser: Any, kept_tabs: list[Tab]) -> Iterator[Any]:
     """A page of a browser that has forgotten what was before, for tests that only look and press.
 
     To make another tab costs more than most of them. Those that change what a tab does (routes,
     scripts of their own, permissions) ask for a `tab`.
     """
     _run_as(browser.drivers)
-    yield kept_tab.page
+    tab = kept_tabs.pop() if kept_tabs else _tab_of(browser)
+    yield tab.page
+    errors = [*tab.errors]
     try:
-        kept_tab.forget()
-        errors = [*kept_tab.errors]
-        kept_tab.errors.clear()
+        # One that cannot even be left is not used again.
+        tab.forget()
+        kept_tabs.append(tab)
     finally:
         _run_as(None)
     assert errors == []

@@ -257,7 +257,7 @@ def test_words_are_heard_while_they_are_said(world: World, page: Any) -> None:
         " window.one = watch(id, { words: true }) }",
         run_id,
     )
-    page.wait_for_function("one.run.status === 'waiting'")
+    page.wait_for_function("() => one.run.status === 'waiting'")
     world.call(world.engine.client.notify(f"go-{run_id}", None))
     run = page.evaluate("one.done")
     assert run["result"] == "It may rain."
