@@ -3,10 +3,13 @@
 To a program it makes no difference; to a suite that starts hundreds, most of its time.
 """
 
+import fcntl
+import hashlib
 import json
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -98,26 +101,19 @@ class Done:
 
 
 class Nursery:
-    """The process that forks; see `nursery.py`.
+    """The process that forks; see `nursery.py`. Of those who ask for the same modules, all ask one.
 
     Args:
         modules: that it imports before.
     """
 
     def __init__(self, *modules: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), *modules],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._asks: IO[str] = self._process.stdin
+        line = _reached(modules)
+        self._asks: IO[str] = line.makefile("w", encoding="utf-8")
         self._begun: queue.SimpleQueue[Child] = queue.SimpleQueue()
         self._children: dict[int, Child] = {}
-        threading.Thread(target=self._hear, args=(self._process.stdout,), daemon=True).start()
+        told = line.makefile("r", encoding="utf-8")
+        threading.Thread(target=self._hear, args=(told,), daemon=True).start()
 
     def start(
         self,
@@ -170,11 +166,6 @@ class Nursery:
             out, err = (file.read_text(encoding="utf-8") for file in (child.out, child.err))
             return Done(code, out, err)
 
-    def close(self) -> None:
-        """Fork no more."""
-        self._asks.close()
-        self._process.wait(60)
-
     def _hear(self, lines: IO[str]) -> None:
         for line in lines:
             match line.split():
@@ -191,3 +182,56 @@ class Nursery:
 def nursery(*modules: str) -> Nursery:
     """The one of this process that has imported these."""
     return Nursery(*modules)
+
+
+@dataclass(frozen=True)
+class _Home:
+    """Where the nurseries listen.
+
+    Attributes:
+        folder: with a socket for each.
+        ends: a pipe that ends with the processes that may ask them.
+    """
+
+    folder: tempfile.TemporaryDirectory[str]
+    ends: int
+
+
+@cache
+def home() -> _Home:
+    """The one of this process, and of those that it forks afterwards."""
+    ends, _kept_open = os.pipe()
+    return _Home(tempfile.TemporaryDirectory(), ends)
+
+
+def _reached(modules: Sequence[str]) -> socket.socket:
+    """A line to the nursery that has imported these; it is started for the first who asks."""
+    folder = Path(home().folder.name)
+    place = folder / hashlib.sha256(" ".join(modules).encode()).hexdigest()[:16]
+    line = socket.socket(socket.AF_UNIX)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            _start(place, modules)
+        line.connect(str(place))
+    return line
+
+
+def _start(place: Path, modules: Sequence[str]) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(place))
+        listening.listen()
+        number = listening.fileno()
+        _STARTED.append(
+            subprocess.Popen(
+                [sys.executable, str(PROGRAM), str(number), *modules],
+                stdin=home().ends,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[number],
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
+        )
+
+
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""They end when all that may ask them have ended, and nobody waits for them."""
