@@ -5,7 +5,6 @@ To a program it makes no difference; to a suite that starts hundreds, most of it
 
 import fcntl
 import hashlib
-import json
 import os
 import queue
 import signal
@@ -21,7 +20,10 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from tests.forked import ask
+
 PROGRAM = Path(__file__).with_name("nursery.py")
+FORKED = PROGRAM.with_name("forked.py")
 ROOT = PROGRAM.parents[1]
 
 
@@ -105,15 +107,19 @@ class Nursery:
 
     Args:
         modules: that it imports before.
+
+    Attributes:
+        place: of the socket at which it is asked.
     """
 
     def __init__(self, *modules: str) -> None:
-        line = _reached(modules)
-        self._asks: IO[str] = line.makefile("w", encoding="utf-8")
+        self.place = _place(modules)
+        self._line = socket.socket(socket.AF_UNIX)
+        self._line.connect(str(self.place))
+        self._asking = threading.Lock()
         self._begun: queue.SimpleQueue[Child] = queue.SimpleQueue()
         self._children: dict[int, Child] = {}
-        told = line.makefile("r", encoding="utf-8")
-        threading.Thread(target=self._hear, args=(told,), daemon=True).start()
+        threading.Thread(target=self._hear, args=(self._line.makefile(),), daemon=True).start()
 
     def start(
         self,
@@ -132,18 +138,17 @@ class Nursery:
             cwd: where it runs.
         """
         err = log.with_name(f"{log.name}.err")
-        log.touch()
-        err.touch()
         asked = {
             "argv": [*map(str, argv)],
             "env": dict(os.environ if env is None else env),
             "cwd": str(cwd),
-            "out": str(log),
-            "err": str(err),
         }
         child = Child(log, err)
-        self._begun.put(child)
-        print(json.dumps(asked), file=self._asks, flush=True)
+        with Path(os.devnull).open("rb") as nothing, log.open("ab") as out, err.open("ab") as other:
+            files = [file.fileno() for file in (nothing, out, other)]
+            with self._asking:
+                self._begun.put(child)
+                ask(self._line, asked, files)
         child.wait_until_begun()
         return child
 
@@ -184,6 +189,14 @@ def nursery(*modules: str) -> Nursery:
     return Nursery(*modules)
 
 
+def forked(*modules: str) -> list[str]:
+    """What comes first among the arguments of Python, for the nursery to fork the program.
+
+    For a program that is started by what is tested.
+    """
+    return ["-S", str(FORKED), str(nursery(*modules).place)]
+
+
 @dataclass(frozen=True)
 class _Home:
     """Where the nurseries listen.
@@ -204,17 +217,15 @@ def home() -> _Home:
     return _Home(tempfile.TemporaryDirectory(), ends)
 
 
-def _reached(modules: Sequence[str]) -> socket.socket:
-    """A line to the nursery that has imported these; it is started for the first who asks."""
+def _place(modules: Sequence[str]) -> Path:
+    """Where the nursery that has imported these listens; it is started for the first who asks."""
     folder = Path(home().folder.name)
     place = folder / hashlib.sha256(" ".join(modules).encode()).hexdigest()[:16]
-    line = socket.socket(socket.AF_UNIX)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.exists():
             _start(place, modules)
-        line.connect(str(place))
-    return line
+    return place
 
 
 def _start(place: Path, modules: Sequence[str]) -> None:

@@ -2,13 +2,15 @@
 
 usage: python nursery.py SOCKET MODULE...
 
-It accepts lines at the socket, a file descriptor. What it receives on one is JSON of `argv`, `env`,
-`cwd`, `out` and `err`: it forks a process that does what `python argv` does, and answers `began
-NUMBER`. When a process has ended, it says `ended NUMBER CODE` to whom has asked for it. The
-processes end by themselves or are killed: the nursery only waits. It ends when its input does.
+It accepts connections at the socket, a file descriptor. What it receives on one is lines of JSON
+with `argv`, `env` and `cwd`, and three files with each: it forks a process that does what `python
+argv` does with these as its input and outputs, and answers `began NUMBER`. When a process has
+ended, it says `ended NUMBER CODE` to whom has asked for it. The processes end by themselves or are
+killed: the nursery only waits. It ends when its input does.
 """
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -18,6 +20,7 @@ import select
 import signal
 import socket
 import sys
+from typing import Any
 
 
 class Ending:
@@ -31,12 +34,11 @@ class Ending:
         # What is registered first is done last: when threads have ended and all else is done.
         atexit.register(self._leave)
 
-    def live(self, argv: list[str], env: dict[str, str], cwd: str, out: str, err: str) -> None:
+    def live(self, files: list[int], argv: list[str], env: dict[str, str], cwd: str) -> None:
         """What `python argv` does, in this process."""
-        flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(os.open(out, flags), 1)
-        os.dup2(os.open(err, flags), 2)
+        for number, file in enumerate(files):
+            os.dup2(file, number)
+            os.close(file)
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(env)
@@ -66,6 +68,46 @@ class Ending:
         os._exit(self._code & 0xFF)
 
 
+class Line:
+    """A connection to somebody who asks."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._received = b""
+        self._files: list[int] = []
+
+    def fileno(self) -> int:
+        """For `select`."""
+        return self._connection.fileno()
+
+    def close(self) -> None:
+        """And what came with requests that did not come."""
+        self._connection.close()
+        for file in self._files:
+            os.close(file)
+
+    def receive(self) -> bool:
+        """What has come; False: nothing more will."""
+        part, files, _, _ = socket.recv_fds(self._connection, 65536, 30)
+        self._received += part
+        self._files += files
+        return bool(part)
+
+    def next(self) -> tuple[list[int], dict[str, Any]] | None:
+        """The next request that has come, and its files."""
+        asked, end, rest = self._received.partition(b"\n")
+        if not end:
+            return None
+        self._received = rest
+        files, self._files = self._files[:3], self._files[3:]
+        return files, json.loads(asked)
+
+    def say(self, what: str) -> None:
+        """Tell who has asked, if he is there."""
+        with contextlib.suppress(OSError):
+            self._connection.sendall(f"{what}\n".encode())
+
+
 class Nursery:
     """Serves its lines.
 
@@ -75,43 +117,38 @@ class Nursery:
 
     def __init__(self, listening: socket.socket) -> None:
         self._listening = listening
-        self._received: dict[socket.socket, bytes] = {}
-        self._children: dict[int, socket.socket] = {}
+        self._lines: list[Line] = []
+        self._children: dict[int, Line] = {}
         self._woken, wakes = os.pipe()
         os.set_blocking(wakes, False)
         signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
-    def next(self) -> dict[str, object] | None:
+    def next(self) -> tuple[list[int], dict[str, Any]] | None:
         """Serve until its input ends: None; or, in a process that was forked, what it has to do."""
         while True:
-            ready, _, _ = select.select(
-                [0, self._woken, self._listening, *self._received], [], [], None
-            )
+            ready, _, _ = select.select([0, self._woken, self._listening, *self._lines], [], [])
             if self._woken in ready:
                 os.read(self._woken, 4096)
                 self._tell_of_the_dead()
             if self._listening in ready:
-                self._received[self._listening.accept()[0]] = b""
-            for line in [line for line in self._received if line in ready]:
-                for asked in self._asked(line):
+                self._lines.append(Line(self._listening.accept()[0]))
+            for line in [line for line in self._lines if line in ready]:
+                if not line.receive():
+                    self._lines.remove(line)
+                    line.close()
+                    continue
+                while asked := line.next():
                     child = os.fork()
                     if not child:
                         self._forget_all()
-                        return json.loads(asked)
+                        return asked
                     self._children[child] = line
-                    self._say(line, f"began {child}")
+                    line.say(f"began {child}")
+                    for file in asked[0]:
+                        os.close(file)
             if 0 in ready:
                 return None
-
-    def _asked(self, line: socket.socket) -> list[bytes]:
-        part = line.recv(65536)
-        if not part:
-            del self._received[line]
-            line.close()
-            return []
-        *asked, self._received[line] = (self._received[line] + part).split(b"\n")
-        return asked
 
     def _tell_of_the_dead(self) -> None:
         """Of all that have ended and were not told of."""
@@ -119,17 +156,13 @@ class Nursery:
             number, status = os.waitpid(-1, os.WNOHANG)
             if not number:
                 return
-            line = self._children.pop(number)
-            self._say(line, f"ended {number} {os.waitstatus_to_exitcode(status)}")
-
-    def _say(self, line: socket.socket, what: str) -> None:
-        if line in self._received:
-            line.sendall(f"{what}\n".encode())
+            self._children.pop(number).say(f"ended {number} {os.waitstatus_to_exitcode(status)}")
 
     def _forget_all(self) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for line in (self._listening, *self._received):
+        self._listening.close()
+        for line in self._lines:
             line.close()
 
 
@@ -141,7 +174,8 @@ def main() -> None:
     gc.freeze()
     asked = Nursery(socket.socket(fileno=int(number))).next()
     if asked is not None:
-        ending.live(**asked)  # type: ignore[arg-type]  # as it was sent
+        files, program = asked
+        ending.live(files, **program)
 
 
 if __name__ == "__main__":
