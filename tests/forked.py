@@ -3,7 +3,7 @@
 usage: python -S tests/forked.py SOCKET PROGRAM ARGUMENT...
 
 For programs that are started by what is tested, as a command with pipes. A signal to end goes on to
-the program, and its exit code comes back.
+the program, which ends if this is killed; and its end is the end of this.
 """
 
 import json
@@ -29,9 +29,13 @@ def main() -> None:
         os.closerange(0, 3)  # it has them now
         told = line.makefile()
         number = int(told.readline().split()[1])
-        signal.signal(signal.SIGTERM, lambda *_: os.kill(number, signal.SIGTERM))
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, lambda sent, _frame: os.kill(number, sent))
         code = int(told.readline().split()[2])
-    os._exit(code & 0xFF)
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
 
 
 if __name__ == "__main__":

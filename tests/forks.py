@@ -27,6 +27,26 @@ FORKED = PROGRAM.with_name("forked.py")
 ROOT = PROGRAM.parents[1]
 
 
+SERVERS = (
+    "fastapi",
+    "typer._adapters",
+    "uvicorn.main",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvloop",
+    "workflow_agents.cli.configuration",
+    "workflow_agents.cli.dev",
+    "workflow_agents.cli.exits",
+    "workflow_agents.cli.main",
+    "workflow_agents.cli.sample",
+    "workflow_agents.cli.server",
+    "workflow_agents.dashboard.site",
+    "workflow_agents.fastapi",
+    "workflow_agents.operations.metrics",
+    "workflow_agents.server.app",
+)
+"""What our commands import that start a server, and endpoints."""
+
+
 class Child:
     """A process that was forked.
 

@@ -5,8 +5,8 @@ usage: python nursery.py SOCKET MODULE...
 It accepts connections at the socket, a file descriptor. What it receives on one is lines of JSON
 with `argv`, `env` and `cwd`, and three files with each: it forks a process that does what `python
 argv` does with these as its input and outputs, and answers `began NUMBER`. When a process has
-ended, it says `ended NUMBER CODE` to whom has asked for it. The processes end by themselves or are
-killed: the nursery only waits. It ends when its input does.
+ended, it says `ended NUMBER CODE` to whom has asked for it. It kills those that go on when who has
+asked for them has gone. It ends when its input does.
 """
 
 import atexit
@@ -137,6 +137,9 @@ class Nursery:
                 if not line.receive():
                     self._lines.remove(line)
                     line.close()
+                    for child, asker in self._children.items():
+                        if asker is line:
+                            os.kill(child, signal.SIGKILL)
                     continue
                 while asked := line.next():
                     child = os.fork()
