@@ -24,9 +24,15 @@ MODULES = (
     "fastapi",
     "openai",
     "uvicorn",
+    "workflow_agents.agents.workflow",
+    "workflow_agents.dashboard.site",
     "workflow_agents.engine.attempts",
     "workflow_agents.engine.exchange",
+    "workflow_agents.engine.housekeeping",
     "workflow_agents.fastapi",
+    "workflow_agents.serve.agents",
+    "workflow_agents.server.app",
+    "workflow_agents.sync.context",
     "workflow_agents.testing.model_server",
 )
 PRINTS = re.compile(r"^# prints:\n(?P<lines>(?:#(?:   .*)?\n)+)\Z", re.M)
