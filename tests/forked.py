@@ -28,6 +28,7 @@ def main() -> None:
         ask(line, {"argv": argv, "env": dict(os.environ), "cwd": os.getcwd()}, [0, 1, 2])
         os.closerange(0, 3)  # it has them now
         told = line.makefile()
+        assert told.readline() == "ready\n"
         number = int(told.readline().split()[1])
         for one in (signal.SIGINT, signal.SIGTERM):
             signal.signal(one, lambda sent, _frame: os.kill(number, sent))

@@ -24,6 +24,7 @@ from tests.forked import ask
 
 PROGRAM = Path(__file__).with_name("nursery.py")
 FORKED = PROGRAM.with_name("forked.py")
+PATIENCE_S = 100
 ROOT = PROGRAM.parents[1]
 
 
@@ -71,7 +72,7 @@ class Child:
 
     def wait_until_begun(self) -> None:
         """Return when its number is known."""
-        assert self._began.wait(60)
+        assert self._began.wait(PATIENCE_S)
 
     def ended(self, code: int) -> None:
         """Say so; to be called once."""
@@ -137,9 +138,14 @@ class Nursery:
         self._line = socket.socket(socket.AF_UNIX)
         self._line.connect(str(self.place))
         self._asking = threading.Lock()
+        self._ready = threading.Event()
         self._begun: queue.SimpleQueue[Child] = queue.SimpleQueue()
         self._children: dict[int, Child] = {}
         threading.Thread(target=self._hear, args=(self._line.makefile(),), daemon=True).start()
+
+    def wait_until_ready(self) -> None:
+        """Return when it has imported what it should."""
+        assert self._ready.wait(PATIENCE_S)
 
     def start(
         self,
@@ -194,6 +200,8 @@ class Nursery:
     def _hear(self, lines: IO[str]) -> None:
         for line in lines:
             match line.split():
+                case ["ready"]:
+                    self._ready.set()
                 case ["began", number]:
                     child = self._children[int(number)] = self._begun.get()
                     child.began(int(number))
@@ -214,7 +222,10 @@ def forked(*modules: str) -> list[str]:
 
     For a program that is started by what is tested.
     """
-    return ["-S", str(FORKED), str(nursery(*modules).place)]
+    asked = nursery(*modules)
+    # Whoever starts the program has less patience.
+    asked.wait_until_ready()
+    return ["-S", str(FORKED), str(asked.place)]
 
 
 @dataclass(frozen=True)

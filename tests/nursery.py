@@ -2,11 +2,12 @@
 
 usage: python nursery.py SOCKET MODULE...
 
-It accepts connections at the socket, a file descriptor. What it receives on one is lines of JSON
-with `argv`, `env` and `cwd`, and three files with each: it forks a process that does what `python
-argv` does with these as its input and outputs, and answers `began NUMBER`. When a process has
-ended, it says `ended NUMBER CODE` to whom has asked for it. It kills those that go on when who has
-asked for them has gone. It ends when its input does.
+It accepts connections at the socket, a file descriptor, and says `ready` on each when it has
+imported what it should. What it receives is lines of JSON with `argv`, `env` and `cwd`, and three
+files with each: it forks a process that does what `python argv` does with these as its input and
+outputs, and answers `began NUMBER`. When a process has ended, it says `ended NUMBER CODE` to whom
+has asked for it. It kills those that go on when who has asked for them has gone. It ends when its
+input does.
 """
 
 import atexit
@@ -133,6 +134,7 @@ class Nursery:
                 self._tell_of_the_dead()
             if self._listening in ready:
                 self._lines.append(Line(self._listening.accept()[0]))
+                self._lines[-1].say("ready")
             for line in [line for line in self._lines if line in ready]:
                 if not line.receive():
                     self._lines.remove(line)
@@ -176,9 +178,10 @@ def main() -> None:
         importlib.import_module(name)
     gc.freeze()
     asked = Nursery(socket.socket(fileno=int(number))).next()
-    if asked is not None:
-        files, program = asked
-        ending.live(files, **program)
+    if asked is None:
+        os._exit(0)
+    files, program = asked
+    ending.live(files, **program)
 
 
 if __name__ == "__main__":
