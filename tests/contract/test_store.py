@@ -639,6 +639,17 @@ def test_a_free_slot_makes_those_due_who_wait_for_it(bench: Bench) -> None:
     assert [d.id for d in due.deliveries] == [held]
 
 
+def test_each_slot_that_is_free_wakes_one_more(bench: Bench) -> None:
+    """Several may be given back in one transaction; those who have no chance sleep on."""
+    held = [bench.delivery(bench.run(), flow_key="k") for _ in range(4)]
+    for delivery in held:
+        bench.applied(HoldDelivery(delivery, 10_000))
+
+    bench.applied(FreeFlow("k", 50), FreeFlow("k", 50))
+
+    assert [d.id for d in bench.store.due(100, 9).deliveries] == held[:2]
+
+
 def test_the_limits_of_a_key_are_the_last_that_were_set(bench: Bench) -> None:
     assert bench.store.flow_key("k") is None
     bench.applied(SetFlow("k", "rate=1"))

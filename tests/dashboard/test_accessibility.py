@@ -171,3 +171,31 @@ def test_nothing_is_lost_at_320_pixels(settled: World, new_tab: Any) -> None:
     for name in NARROW:
         tab.follow(address(settled, PAGES[name]))
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, name
+
+
+FRAMES = """
+const frames = window.frames_seen = new Set();
+const look = () => {
+    if (document.body) frames.add(getComputedStyle(document.body).backgroundColor);
+    requestAnimationFrame(look);
+};
+requestAnimationFrame(look);
+"""
+"""Notes the background of every frame, the first one included."""
+
+
+@pytest.mark.parametrize(("theme", "system"), [("dark", "light"), ("light", "dark")])
+def test_no_frame_flashes_in_the_other_theme(
+    settled: World, new_tab: Any, theme: str, system: str
+) -> None:
+    page = new_tab().page
+    page.emulate_media(color_scheme=system)
+    page.goto(settled.ui)
+    page.evaluate("theme => localStorage.setItem('theme', theme)", theme)
+    page.add_init_script(FRAMES)
+    page.reload()
+    page.get_by_role("heading", name="Runs").wait_for()
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    [color] = page.evaluate("[...frames_seen]")
+    bright = sum(map(int, color.removeprefix("rgb(").removesuffix(")").split(","))) > 3 * 128
+    assert bright == (theme == "light"), color

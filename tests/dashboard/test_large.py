@@ -1,7 +1,6 @@
 """Large runs and long lists: quick, and few rows in the page."""
 
 import os
-import time
 from typing import Any
 
 from playwright.sync_api import expect
@@ -15,9 +14,14 @@ RUNS = int(os.environ.get("DASHBOARD_RUNS", "11000"))
 FAILED = STEPS * 3 // 4
 SHOWN = """new MutationObserver(() => {
     if (document.querySelector("header.top")) window.first ??= performance.now();
-    if (document.querySelector(".row")) window.shown ??= performance.now();
-}).observe(document, { childList: true, subtree: true })"""
-"""Notes when a page shows its first content and the first row, in ms since it was asked for."""
+    if (document.querySelector(".row, table.list tbody tr")) window.shown ??= performance.now();
+}).observe(document, { childList: true, subtree: true });
+document.addEventListener("click", () => {
+    window.clicked = performance.now();
+    window.shown = undefined;
+}, true)"""
+"""Notes when a page shows its first content and the first row, in ms since it was asked for, and
+when something was clicked, from which on it waits for a first row again."""
 
 SLACK = 4
 """Other things run on the machine while tests do; budgets are for one that is idle."""
@@ -80,17 +84,20 @@ def test_a_list_of_many_runs_comes_page_by_page(tmp_path: Any, tab: Any) -> None
     page = tab.page
     with World(tmp_path) as world:
         world.call(_seed(world))
+        page.add_init_script(SHOWN)
         page.goto(f"{world.ui}/queues")
         page.get_by_role("button", name="live").wait_for()
         tab.requests.clear()
-        began = time.perf_counter()
-        page.goto(world.ui)
+        page.get_by_role("link", name="Runs", exact=True).first.click()
         page.locator("table.list tbody tr").nth(49).wait_for()
-        took = 1_000 * (time.perf_counter() - began)
-        print(f"{RUNS} runs: {took:.0f} ms until the first page is shown")
-        assert took < 1_000 * SLACK
         api = [u for u in tab.requests if "/api/" in u]
         assert len(api) <= 3
+        took = page.evaluate("shown - clicked")
+        page.reload()
+        page.locator("table.list tbody tr").nth(49).wait_for()
+        print(f"{RUNS} runs: first page {took:.0f} ms after the click that asks for it,")
+        print(f"{page.evaluate('shown'):.0f} ms after the page itself was loaded anew")
+        assert took < 300 * SLACK
         states = page.get_by_role("navigation", name="States")
         failed = len(range(0, RUNS, 500))
         assert states.get_by_role("link", name="failed").inner_text().endswith(f"{failed:,}")

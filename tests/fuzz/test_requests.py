@@ -26,12 +26,15 @@ SEED = int(os.environ.get("FUZZ_SEED", "1"))
 AT_ONCE = 4
 BETWEEN_JUMPS = 40
 JUMPS_S = (1, 61, 3_600, 86_400)
-NEVER_WELL = {
+SELDOM_WELL = {
     "GET HEAD /ui": "it sends to the page behind it",
-    "POST /v2/workflows/checkpoints": "no endpoint here was offered a run",
+    "POST /v2/workflows/checkpoints": "no endpoint here was offered a run; nothing may be said",
     "POST /v2/workflows/runs/{run_id}/fork": "the runs here are of other SDKs",
+    "DELETE GET HEAD OPTIONS PATCH POST PUT /v2/workflows/hooks/{user}/{run_id}/{event_id}": (
+        "only a run that goes on has webhooks, for as long as it does"
+    ),
 }
-"""Routes that answer nothing with 2xx here, and why."""
+"""Routes that hardly ever answer with 2xx here, and why."""
 
 
 def routes_of(app: Any) -> list[Route]:
@@ -81,7 +84,7 @@ async def test_every_request_is_answered_and_the_server_lives_on(tmp_path: Path)
     print(f"\n{tally}\n{len(world.sink.bodies)} deliveries reached the sink")
     assert REQUESTS < 1_000 or len(tally.statuses) == len(routes)
     failing = {route for route, counts in tally.statuses.items() if not counts["2xx"]}
-    assert REQUESTS < 10_000 or failing == {*NEVER_WELL}
+    assert REQUESTS < 10_000 or failing <= {*SELDOM_WELL}
 
 
 async def _timed(world: World, asked: Asked) -> tuple[Reply, float]:

@@ -258,8 +258,9 @@ def scenario_of(seed: int, *, large: bool = True) -> Scenario:
     return Scenario(
         runs,
         keep_ms=draw.choice((0, 0, 50, 10_000)),
-        stops_ms=[draw.randint(1, 800) for _ in range(draw.choice((0, 0, 1, 2)))],
-        crashes_ms=[draw.randint(1, 800) for _ in range(draw.choice((0, 0, 1, 2)))],
+        # Each process of a small scenario costs as much as all that happens in it.
+        stops_ms=[draw.randint(1, 800) for _ in range(draw.choice((0, 0, 1, 2 * large)))],
+        crashes_ms=[draw.randint(1, 800) for _ in range(draw.choice((0, 0, 1, 2 * large)))],
         clock=disturbances(draw),
     )
 

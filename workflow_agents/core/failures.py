@@ -89,11 +89,13 @@ def _message(error: BaseException) -> str:
 
 def _where(error: BaseException) -> str:
     """The last line of the user's code in the traceback: "app.py:41 in charge"."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if not f.filename.startswith(_PACKAGE)] or [*frames]
+    # Not `extract_tb`, which looks for the columns of each line, too.
+    lines = [(f.f_code, line) for f, line in traceback.walk_tb(error.__traceback__)]
+    own = [at for at in lines if not at[0].co_filename.startswith(_PACKAGE)] or lines
     if not own:
         return ""
-    return f"{os.path.relpath(own[-1].filename)}:{own[-1].lineno} in {own[-1].name}"
+    code, line = own[-1]
+    return f"{os.path.relpath(code.co_filename)}:{line} in {code.co_name}"
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -242,6 +242,10 @@ class Dispatcher:
         """Whether the request has to wait, because the provider refused others of its key."""
         from workflow_agents.core.pauses import Begin, WaitForEnd, WaitForTurn
 
+        passed_on: list[Op] = []
+        if row.flow_key is not None and not row.held:
+            # It may be the one that a free slot has woken.
+            passed_on.append(FreeFlow(row.flow_key, now))
         match self._engine.pauses.may_begin(pause_key, now):
             case Begin():
                 return False
@@ -252,7 +256,8 @@ class Dispatcher:
                     why = encode({"until": until, "pauseKey": pause_key})
                     kind, does = EntryKind.STEP_WAITING, StepKind.CALL
                     entries.append(Entry(row.run, now, kind, does, row.step, data=why))
-                self._commit(row.id, HoldDelivery(row.id, until, paused=True), entries=entries)
+                hold = HoldDelivery(row.id, until, paused=True)
+                self._commit(row.id, hold, *passed_on, entries=entries)
             case WaitForTurn():
                 # Whoever ends lets it ask again; this is for what nobody has thought of.
                 later = now + _ASK_AGAIN_MS
@@ -261,7 +266,8 @@ class Dispatcher:
                     if isinstance(self._engine.pauses.may_begin(pause_key, now), Begin):
                         self._free(FreeTurns(pause_key, now, 1))
 
-                self._commit(row.id, HoldDelivery(row.id, later, paused=True), told=told)
+                hold = HoldDelivery(row.id, later, paused=True)
+                self._commit(row.id, hold, *passed_on, told=told)
         return True
 
     def _admission(

@@ -16,6 +16,7 @@ from workflow_agents.protocol.message import MessageSpec
 
 if TYPE_CHECKING:
     from workflow_agents.engine.engine import DurableEngine
+    from workflow_agents.store.changes import AddRun
 
 _MOST = 2_000
 
@@ -95,6 +96,23 @@ class KnownRuns:
         if known is not None:
             self._by_row.pop(known.id, None)
 
+    def begun(self, added: "AddRun", run: int, config: MessageSpec, first: int) -> None:
+        """A run was stored, with the message that begins it: nobody has to read it again."""
+        part = config.workflow
+        known = KnownRun(
+            run,
+            added.run_id,
+            added.workflow,
+            added.created_at,
+            _options_of(added.options),
+            config,
+            first,
+            part is None or not part.unknown_sdk,
+            added.parent,
+            added.parent_step,
+        )
+        self._keep(known)
+
     def _read(self, run: int | str) -> KnownRun | None:
         row = self._engine.store.messages.remote.run(run)
         if row is None:
@@ -104,18 +122,27 @@ class KnownRuns:
             row.run_id,
             row.url,
             row.created_at,
-            RunOptions.from_json(json.loads(row.options)) if row.options else RunOptions(),
+            _options_of(row.options),
             self._engine.wire.messages.opened(row.spec),
             row.first,
             row.triggered,
             row.parent,
             row.parent_step,
         )
-        if known.triggered and not is_ended(row.phase):
-            if len(self._by_id) >= _MOST:
-                self.forget(next(iter(self._by_id)))
-            self._by_id[known.run_id] = self._by_row[known.id] = known
+        if not is_ended(row.phase):
+            self._keep(known)
         return known
+
+    def _keep(self, known: KnownRun) -> None:
+        if not known.triggered:
+            return
+        if len(self._by_id) >= _MOST:
+            self.forget(next(iter(self._by_id)))
+        self._by_id[known.run_id] = self._by_row[known.id] = known
+
+
+def _options_of(stored: str | None) -> RunOptions:
+    return RunOptions.from_json(json.loads(stored)) if stored else RunOptions()
 
 
 def not_running(run_id: str) -> StateError:

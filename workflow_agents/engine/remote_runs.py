@@ -25,10 +25,10 @@ from workflow_agents.protocol.message import MessageSpec, WorkflowPart
 from workflow_agents.protocol.message_headers import canonical_name
 from workflow_agents.protocol.message_kinds import MessageKind
 from workflow_agents.protocol.run_messages import (
+    flow_key_of,
     rest_trigger,
     step_of_call,
     triggered_again,
-    visit_of,
 )
 from workflow_agents.protocol.run_requests import Invocation, read_invocation, read_step
 from workflow_agents.protocol.wire_steps import WireStep
@@ -91,9 +91,20 @@ class RemoteRuns:
             LimitError: WA501, WA502, WA503.
             StoreError: the store cannot be written.
         """
-        now = self._engine.clock.now_ms()
         for item in items:
             self._check(item)
+        return await self._accept(items)
+
+    async def trigger(self, items: Sequence[Incoming]) -> list[Accepted]:
+        """Begin runs for somebody who has no SDK. See `accept`. Source: protocol 3.4."""
+        made = [replace(i, spec=rest_trigger(i.spec, self._run_id(i.spec))) for i in items]
+        for given, item in zip(items, made, strict=True):
+            # What is added needs no check, as long as nothing that was given goes into it.
+            self._check(item if given.spec.failure_callback_headers else given)
+        return await self._accept(made)
+
+    async def _accept(self, items: Sequence[Incoming]) -> list[Accepted]:
+        now = self._engine.clock.now_ms()
         steps = {n: i for n, i in enumerate(items) if not _begins(i.spec)}
         done: dict[int, Accepted] = {}
         if steps:
@@ -104,12 +115,6 @@ class RemoteRuns:
         begun = await asyncio.gather(*(self._begin(i, now) for i in triggers.values()))
         done |= zip(triggers, begun, strict=True)
         return [done[n] for n in range(len(items))]
-
-    async def trigger(self, items: Sequence[Incoming]) -> list[Accepted]:
-        """Begin runs for somebody who has no SDK. See `accept`. Source: protocol 3.4."""
-        return await self.accept(
-            [replace(i, spec=rest_trigger(i.spec, self._run_id(i.spec))) for i in items]
-        )
 
     def _check(self, item: Incoming) -> None:
         spec, limits = item.spec, self._engine.limits
@@ -215,7 +220,7 @@ class RemoteRuns:
     ) -> AddMessage:
         """The operation that adds a visit of a run, held back by the key of the run."""
         messages = self._engine.wire.messages
-        flow_key = visit_of(config, spec).flow_key
+        flow_key = flow_key_of(config, spec)
         op = messages.op(kind, spec, body, now, run=run, step=step, source=source)
         due_at = now if op.due_at is None and flow_key is not None else op.due_at
         return op._replace(flow_key=flow_key, due_at=due_at, labels=())
@@ -235,8 +240,9 @@ class RemoteRuns:
                 found=f"expected at most {most} levels, found {part.invoke_count}",
                 fix=("let a run end before the next one starts", "raise Limits.invoke_depth"),
             )
-        spec = replace(spec, workflow=replace(part, run_id=run_id))
-        item = replace(item, spec=spec)
+        if part.run_id != run_id:
+            spec = replace(spec, workflow=replace(part, run_id=run_id))
+            item = replace(item, spec=spec)
         if part.trigger_by_sdk:
             again = self._engine.wire.known.find(run_id)
             if again is not None and not again.triggered:
@@ -339,8 +345,11 @@ class RemoteRuns:
         known = self._engine.wire.known
         outcome = await self._commit([part], [item])
         if isinstance(outcome, Applied):
+            message = outcome.messages[0][0]
             known.forget(part.run.run_id)
-            return self._accepted(part, outcome.messages[0][0])
+            if isinstance(part.run, AddRun):
+                known.begun(part.run, outcome.run, item.spec, message)
+            return self._accepted(part, message)
         if isinstance(outcome.op, Reachable) and there is not None:
             known.forget(there.run_id)
             raise not_running(there.run_id)

@@ -89,7 +89,7 @@ class Visits:
     async def _visit(
         self, row: DeliveryRow, message: MessageRow, run: KnownRun, spec: MessageSpec
     ) -> None:
-        body = self._body(message)
+        body = self._body(message, run)
         sending = self._engine.wire.sending
         checkpoints = self._engine.wire.checkpoints
         attempt = await sending.exchange(
@@ -155,12 +155,12 @@ class Visits:
         if not await self._settle(row, ops, [entry, *entries], added):
             await self._take(row, [entry])
 
-    def _body(self, message: MessageRow) -> bytes:
+    def _body(self, message: MessageRow, run: KnownRun) -> bytes:
         """Source: protocol 1.2."""
         if message.kind is MessageKind.CALL_ANSWER:
             return message.body
         wire = self._engine.wire
-        if message.kind is MessageKind.TRIGGER:
+        if message.kind is MessageKind.TRIGGER or message.id == run.first:
             return raw_steps([raw_step(wire.messages.id_of(message.id), message.body)])
         return wire.lists.body(message.run, message.id)
 

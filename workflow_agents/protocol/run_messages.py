@@ -48,7 +48,7 @@ def visit_of(config: MessageSpec, own: MessageSpec) -> MessageSpec:
         own: of this message; the same one for the first visit.
     """
     merged = own
-    if TRIGGER_ON_CONFIG in features_of(own):
+    if own is not config and TRIGGER_ON_CONFIG in features_of(own):
         kept = {n: v for n, v in config.headers.items() if n not in _OF_ONE_VISIT}
         merged = replace(
             own,
@@ -56,7 +56,7 @@ def visit_of(config: MessageSpec, own: MessageSpec) -> MessageSpec:
             retries=config.retries if own.retries is None else own.retries,
             retry_delay=own.retry_delay or config.retry_delay,
             timeout_ms=own.timeout_ms or config.timeout_ms,
-            flow_key=own.flow_key or config.flow_key,
+            flow_key=flow_key_of(config, own),
             flow_value=own.flow_value or config.flow_value,
             labels=own.labels or config.labels,
             redact=own.redact or config.redact,
@@ -69,6 +69,13 @@ def visit_of(config: MessageSpec, own: MessageSpec) -> MessageSpec:
         )
     # Its body is JSON, whatever the run was started with.
     return replace(merged, headers={**merged.headers, CONTENT_TYPE: JSON_TYPE, VERSION: "1"})
+
+
+def flow_key_of(config: MessageSpec, own: MessageSpec) -> str | None:
+    """The key that holds back a message of a run; see `visit_of`."""
+    if own.flow_key or TRIGGER_ON_CONFIG not in features_of(own):
+        return own.flow_key
+    return config.flow_key
 
 
 def answer_visit_of(config: MessageSpec, own: MessageSpec) -> MessageSpec:

@@ -9,7 +9,7 @@ from workflow_agents.store.changes import Applied, WaiterKind
 from workflow_agents.store.sqlite_payloads import loosen
 
 ASKED_AGAIN = 4
-"""How many of those who wait for a slot are looked at when one is free."""
+"""How many of those who wait for their turn are looked at when one ends."""
 
 
 def drop_deliveries(
@@ -24,7 +24,7 @@ def drop_deliveries(
     if not rows:
         return []
     loosen(db, [payload for *_, payload in rows if payload is not None])
-    for key in sorted({key for key, *_ in rows if key is not None}):
+    for key in sorted(key for key, *_ in rows if key is not None):
         free_flow(db, ops.FreeFlow(key, at), Applied())
     for key in sorted({key for _, key, leased, *_ in rows if key is not None and leased == 1}):
         free_turns(db, ops.FreeTurns(key, at, ASKED_AGAIN), Applied())
@@ -55,22 +55,23 @@ def drop_delivery(db: sqlite3.Connection, op: ops.DropDelivery, _applied: Applie
 
 def free_flow(db: sqlite3.Connection, op: ops.FreeFlow, _applied: Applied) -> bool:
     """See `changes.FreeFlow`."""
-    # The first few of each kind: one slot is free, and who is not admitted asks again by itself.
+    # The first of each kind that nobody has woken already: one slot is free. Who is woken and may
+    # not start passes it on, and who is not woken asks again by itself.
     db.execute(
-        "UPDATE runs SET due_at = ? WHERE id IN (SELECT id FROM runs"
-        f" WHERE flow_key = ? AND phase = {int(Phase.WAITING)} ORDER BY id LIMIT {ASKED_AGAIN})",
-        (op.at, op.flow_key),
+        "UPDATE runs SET due_at = ?2 WHERE id = (SELECT id FROM runs WHERE flow_key = ?1"
+        f" AND phase = {int(Phase.WAITING)} AND due_at > ?2 ORDER BY id LIMIT 1)",
+        (op.flow_key, op.at),
     )
     db.execute(
-        "UPDATE deliveries SET due_at = ? WHERE id IN (SELECT id FROM deliveries"
-        f" WHERE flow_key = ? AND leased = 2 ORDER BY id LIMIT {ASKED_AGAIN})",
-        (op.at, op.flow_key),
+        "UPDATE deliveries SET due_at = ?2 WHERE id = (SELECT id FROM deliveries"
+        " WHERE flow_key = ?1 AND leased = 2 AND due_at > ?2 ORDER BY id LIMIT 1)",
+        (op.flow_key, op.at),
     )
     db.execute(
-        "UPDATE waiters SET due_at = ? WHERE (run, step) IN (SELECT run, step FROM waiters"
-        f" WHERE flow_key = ? AND kind = {WaiterKind.ADMISSION}"
-        f" ORDER BY run, step LIMIT {ASKED_AGAIN})",
-        (op.at, op.flow_key),
+        "UPDATE waiters SET due_at = ?2 WHERE (run, step) = (SELECT run, step FROM waiters"
+        f" WHERE flow_key = ?1 AND kind = {WaiterKind.ADMISSION} AND due_at > ?2"
+        " ORDER BY run, step LIMIT 1)",
+        (op.flow_key, op.at),
     )
     return True
 

@@ -184,7 +184,7 @@ def _end_run(db: sqlite3.Connection, op: ops.EndRun, applied: Applied) -> bool:
     # Of its calls none is wanted any more; a message that is being delivered ends by itself.
     owed = "run = ? AND (step IS NOT NULL OR message IS NOT NULL AND leased != 1)"
     drop_deliveries(db, owed, (op.run,), op.at)
-    for key in sorted({key for (key,) in freed if key is not None}):
+    for key in sorted(key for (key,) in freed if key is not None):
         free_flow(db, ops.FreeFlow(key, op.at), applied)
     return True
 
@@ -208,8 +208,8 @@ def _retry_run(db: sqlite3.Connection, op: ops.RetryRun, _applied: Applied) -> b
 def _free_slots_of(db: sqlite3.Connection, run: int, at: int) -> None:
     """Tell the keys whose slots the bodies of a run hold."""
     held = db.execute(
-        f"SELECT DISTINCT flow_key FROM waiters WHERE run = ? AND kind = {WaiterKind.READY}"
-        " AND flow_key IS NOT NULL UNION SELECT flow_key FROM deliveries"
+        f"SELECT flow_key FROM waiters WHERE run = ? AND kind = {WaiterKind.READY}"
+        " AND flow_key IS NOT NULL UNION ALL SELECT flow_key FROM deliveries"
         " WHERE run = ? AND leased = 1 AND flow_key IS NOT NULL",
         (run, run),
     ).fetchall()

@@ -1,5 +1,5 @@
 /** The steps of a run, a row each; only the rows that can be seen are drawn. */
-import { Component } from "preact";
+import { Component, type TargetedMouseEvent } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Bar } from "./api";
 import { busyOf, scaleOf, type Gap } from "./scale";
@@ -171,8 +171,14 @@ function Marks({ bars, top, height, to }: { bars: Bar[]; top: number; height: nu
   const whole = bars.length * ROW;
   if (!failed.length || whole <= height) return null;
   const shown = failed.length > 200 ? failed.filter((_, i) => i % Math.ceil(failed.length / 200) === 0) : failed;
+  // A pixel may stand for many rows: whoever clicks a mark means the one that has failed.
+  const clicked = (e: TargetedMouseEvent<HTMLElement>) => {
+    const rows = bars.length / e.currentTarget.clientHeight, at = Math.floor(e.offsetY * rows);
+    const nearest = failed.reduce((best, i) => (Math.abs(i - at) < Math.abs(best - at) ? i : best));
+    to(Math.abs(nearest - at) <= 4 * rows ? nearest : at);
+  };
   return (
-    <div class="marks" aria-hidden="true" onClick={(e) => to(Math.floor((e.offsetY / e.currentTarget.clientHeight) * bars.length))}>
+    <div class="marks" aria-hidden="true" onClick={clicked}>
       <div class="view" style={{ top: `${(100 * top) / whole}%`, height: `${(100 * height) / whole}%` }} />
       {shown.map((i) => <div key={i} class="mark" style={{ top: `${(100 * i) / bars.length}%` }} />)}
     </div>
