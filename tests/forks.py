@@ -3,10 +3,12 @@
 To a program it makes no difference; to a suite that starts hundreds, most of its time.
 """
 
-import json
+import fcntl
+import hashlib
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,8 +20,32 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from tests.forked import ask
+
 PROGRAM = Path(__file__).with_name("nursery.py")
+FORKED = PROGRAM.with_name("forked.py")
+PATIENCE_S = 100
 ROOT = PROGRAM.parents[1]
+
+
+SERVERS = (
+    "fastapi",
+    "typer._adapters",
+    "uvicorn.main",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvloop",
+    "workflow_agents.cli.configuration",
+    "workflow_agents.cli.dev",
+    "workflow_agents.cli.exits",
+    "workflow_agents.cli.main",
+    "workflow_agents.cli.sample",
+    "workflow_agents.cli.server",
+    "workflow_agents.dashboard.site",
+    "workflow_agents.fastapi",
+    "workflow_agents.operations.metrics",
+    "workflow_agents.server.app",
+)
+"""What our commands import that start a server, and endpoints."""
 
 
 class Child:
@@ -46,7 +72,7 @@ class Child:
 
     def wait_until_begun(self) -> None:
         """Return when its number is known."""
-        assert self._began.wait(60)
+        assert self._began.wait(PATIENCE_S)
 
     def ended(self, code: int) -> None:
         """Say so; to be called once."""
@@ -98,26 +124,28 @@ class Done:
 
 
 class Nursery:
-    """The process that forks; see `nursery.py`.
+    """The process that forks; see `nursery.py`. Of those who ask for the same modules, all ask one.
 
     Args:
         modules: that it imports before.
+
+    Attributes:
+        place: of the socket at which it is asked.
     """
 
     def __init__(self, *modules: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), *modules],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._asks: IO[str] = self._process.stdin
+        self.place = _place(modules)
+        self._line = socket.socket(socket.AF_UNIX)
+        self._line.connect(str(self.place))
+        self._asking = threading.Lock()
+        self._ready = threading.Event()
         self._begun: queue.SimpleQueue[Child] = queue.SimpleQueue()
         self._children: dict[int, Child] = {}
-        threading.Thread(target=self._hear, args=(self._process.stdout,), daemon=True).start()
+        threading.Thread(target=self._hear, args=(self._line.makefile(),), daemon=True).start()
+
+    def wait_until_ready(self) -> None:
+        """Return when it has imported what it should."""
+        assert self._ready.wait(PATIENCE_S)
 
     def start(
         self,
@@ -136,18 +164,17 @@ class Nursery:
             cwd: where it runs.
         """
         err = log.with_name(f"{log.name}.err")
-        log.touch()
-        err.touch()
         asked = {
             "argv": [*map(str, argv)],
             "env": dict(os.environ if env is None else env),
             "cwd": str(cwd),
-            "out": str(log),
-            "err": str(err),
         }
         child = Child(log, err)
-        self._begun.put(child)
-        print(json.dumps(asked), file=self._asks, flush=True)
+        with Path(os.devnull).open("rb") as nothing, log.open("ab") as out, err.open("ab") as other:
+            files = [file.fileno() for file in (nothing, out, other)]
+            with self._asking:
+                self._begun.put(child)
+                ask(self._line, asked, files)
         child.wait_until_begun()
         return child
 
@@ -170,14 +197,11 @@ class Nursery:
             out, err = (file.read_text(encoding="utf-8") for file in (child.out, child.err))
             return Done(code, out, err)
 
-    def close(self) -> None:
-        """Fork no more."""
-        self._asks.close()
-        self._process.wait(60)
-
     def _hear(self, lines: IO[str]) -> None:
         for line in lines:
             match line.split():
+                case ["ready"]:
+                    self._ready.set()
                 case ["began", number]:
                     child = self._children[int(number)] = self._begun.get()
                     child.began(int(number))
@@ -191,3 +215,65 @@ class Nursery:
 def nursery(*modules: str) -> Nursery:
     """The one of this process that has imported these."""
     return Nursery(*modules)
+
+
+def forked(*modules: str) -> list[str]:
+    """What comes first among the arguments of Python, for the nursery to fork the program.
+
+    For a program that is started by what is tested.
+    """
+    asked = nursery(*modules)
+    # Whoever starts the program has less patience.
+    asked.wait_until_ready()
+    return ["-S", str(FORKED), str(asked.place)]
+
+
+@dataclass(frozen=True)
+class _Home:
+    """Where the nurseries listen.
+
+    Attributes:
+        folder: with a socket for each.
+        ends: a pipe that ends with the processes that may ask them.
+    """
+
+    folder: tempfile.TemporaryDirectory[str]
+    ends: int
+
+
+@cache
+def home() -> _Home:
+    """The one of this process, and of those that it forks afterwards."""
+    ends, _kept_open = os.pipe()
+    return _Home(tempfile.TemporaryDirectory(), ends)
+
+
+def _place(modules: Sequence[str]) -> Path:
+    """Where the nursery that has imported these listens; it is started for the first who asks."""
+    folder = Path(home().folder.name)
+    place = folder / hashlib.sha256(" ".join(modules).encode()).hexdigest()[:16]
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            _start(place, modules)
+    return place
+
+
+def _start(place: Path, modules: Sequence[str]) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(place))
+        listening.listen()
+        number = listening.fileno()
+        _STARTED.append(
+            subprocess.Popen(
+                [sys.executable, str(PROGRAM), str(number), *modules],
+                stdin=home().ends,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[number],
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
+        )
+
+
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""They end when all that may ask them have ended, and nobody waits for them."""

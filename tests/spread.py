@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 
+from tests import forks
+
 Unit = list[int]
 """Tests that one process does in a row, by their places in the session."""
 
@@ -121,6 +123,7 @@ class _Spread:
 
     def run(self) -> None:
         base = self._session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # as xdist does
+        forks.home()  # one for all
         # Nothing of what is there now will ever be garbage.
         gc.collect()
         gc.freeze()

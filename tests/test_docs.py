@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from docs import generate, run_page, walk
 from docs.causes import CAUSES
+from tests import sdks
 from tests.forks import Nursery, nursery
 from workflow_agents.cli.main import app as cli
 from workflow_agents.error_codes import CODES
@@ -54,8 +55,10 @@ def environment(model: ScriptedModel) -> dict[str, str]:
     return kept | keys | urls | quick | {"PYTHONPATH": str(ROOT)}
 
 
-def forking() -> Nursery:
-    """Has imported what most pages need."""
+def forking(page: Path) -> Nursery:
+    """Has imported what most pages need, or this one."""
+    if sdks.needed_by(page):
+        return nursery(*sdks.MODULES)
     return nursery(
         "docs.run_page",
         "fastapi",
@@ -63,10 +66,16 @@ def forking() -> Nursery:
         "aiohttp",
         "genai_prices",
         "pydantic",
-        "pytest",
+        "pydantic.json_schema",
+        "_pytest.pytester",
         "workflow_agents.agents.models.openai",
         "workflow_agents.agents.workflow",
+        "workflow_agents.engine.attempts",
+        "workflow_agents.engine.exchange",
         "workflow_agents.engine.http_client",
+        "workflow_agents.engine.housekeeping",
+        "workflow_agents.fastapi",
+        "workflow_agents.qstash.environment",
         "workflow_agents.serve.agents",
         "workflow_agents.sync.client",
         "workflow_agents.sync.context",
@@ -77,7 +86,7 @@ def forking() -> Nursery:
 
 @pytest.mark.parametrize("page", [p for p in PAGES if run_page.blocks(p)], ids=name)
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, environment: dict[str, str]) -> None:
-    done = forking().run(["docs.run_page", page], cwd=tmp_path, env=environment)
+    done = forking(page).run(["docs.run_page", page], cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
 
 
@@ -85,14 +94,14 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, environment: dict[s
 def test_who_follows_a_page_sees_what_it_says(
     page: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    walk.follow(page, tmp_path, forking(), environment)
+    walk.follow(page, tmp_path, forking(page), environment)
 
 
 def test_the_quickstart_asks_the_model_once(
     tmp_path: Path, environment: dict[str, str], model: ScriptedModel
 ) -> None:
     asked = len(model.requests)
-    walk.follow(QUICKSTART, tmp_path, forking(), environment)
+    walk.follow(QUICKSTART, tmp_path, forking(QUICKSTART), environment)
     prompts = [request.messages[-1]["content"] for request in model.requests[asked:]]
     assert prompts.count("About the sea.") == 1  # by two processes
 

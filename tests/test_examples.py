@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from examples.demo.run import completion_id
+from tests import sdks
 from tests.forks import nursery
 from workflow_agents import Agent, AsyncWorkflowContext, OpenAIModel, agent_workflow
 from workflow_agents.testing import ScriptedModel, WorkflowEnvironment
@@ -23,9 +24,15 @@ MODULES = (
     "fastapi",
     "openai",
     "uvicorn",
+    "workflow_agents.agents.workflow",
+    "workflow_agents.dashboard.site",
     "workflow_agents.engine.attempts",
     "workflow_agents.engine.exchange",
+    "workflow_agents.engine.housekeeping",
     "workflow_agents.fastapi",
+    "workflow_agents.serve.agents",
+    "workflow_agents.server.app",
+    "workflow_agents.sync.context",
     "workflow_agents.testing.model_server",
 )
 PRINTS = re.compile(r"^# prints:\n(?P<lines>(?:#(?:   .*)?\n)+)\Z", re.M)
@@ -40,7 +47,8 @@ def promised(example: Path) -> str:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.name)
 def test_an_example_prints_what_it_says(example: Path, tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI", "QSTASH"))}
-    done = nursery(*MODULES).run(
+    modules = sdks.MODULES if sdks.needed_by(example) else MODULES
+    done = nursery(*modules).run(
         [example], cwd=tmp_path, env=environment | {"PYTHONPATH": str(ROOT)}
     )
     assert done.returncode == 0, done.stderr

@@ -1,13 +1,28 @@
 """The notebooks execute from top to bottom, without a key or network."""
 
 import os
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.forks import forked
+
 ROOT = Path(__file__).parents[1]
+MODULES = (
+    "debugpy",
+    "ipykernel.debugger",
+    "ipykernel.ipkernel",
+    "ipykernel.kernelapp",
+    "workflow_agents.agents.workflow",
+    "workflow_agents.engine.attempts",
+    "workflow_agents.engine.exchange",
+    "workflow_agents.notebook",
+    "workflow_agents.serve.serve",
+    "workflow_agents.testing.model_server",
+)
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -22,6 +37,9 @@ def test_a_notebook_executes(path: Path, tmp_path: Path, monkeypatch: pytest.Mon
     client = NotebookClient(
         notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     )
+    # A kernel as any other, but for what it has to import.
+    manager = client.create_kernel_manager()
+    manager.kernel_spec.argv[:-3] = [sys.executable, *forked(*MODULES)]
     client.execute()
 
 

@@ -966,6 +966,27 @@ def test_the_schema_is_made_from_nothing_and_is_the_latest(tmp_path: Path) -> No
     assert max(int(file.name[:4]) for file in files) == migrate.LATEST
 
 
+def test_a_new_store_is_the_same_when_its_history_is_left_out(tmp_path: Path) -> None:
+    def schema(db: sqlite3.Connection, ours: str = "") -> list[tuple[object, ...]]:
+        query = f"SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name != '{ours}'"
+        return sorted(db.execute(query), key=str)
+
+    migrate._whole.clear()
+    with sqlite3.connect(tmp_path / "theirs.db") as first:
+        first.execute("CREATE TABLE mine (it TEXT)")
+        migrate.migrate(first, "theirs.db")
+    assert not migrate._whole  # with tables of somebody else it is no new one
+    second, third = sqlite3.connect(":memory:"), sqlite3.connect(":memory:")
+    migrate.migrate(second, ":memory:")
+    assert migrate._whole
+    migrate.migrate(third, ":memory:")
+    assert len(schema(second)) > 40
+    assert schema(third) == schema(second) == schema(first, "mine")
+    for db in (first, second, third):
+        assert db.execute("PRAGMA user_version").fetchone() == (migrate.LATEST,)
+        db.close()
+
+
 def test_a_migration_that_fails_leaves_the_version_before_it(tmp_path: Path) -> None:
     path = str(tmp_path / "x.db")
     with sqlite3.connect(path) as db:

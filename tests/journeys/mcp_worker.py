@@ -1,9 +1,12 @@
 """An agent with an MCP server on stdio, to be killed in the middle of a tool: for `test_mcp`.
 
-usage: python mcp_worker.py STORE NOTES MODEL
+usage: python mcp_worker.py STORE NOTES MODEL PYTHON
+
+PYTHON: what comes before the server among the arguments of Python, a JSON list.
 """
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
@@ -12,11 +15,11 @@ from workflow_agents import AsyncWorkflowContext, Engine, agent_workflow, mcp_se
 RUN = "wfr_buying"
 
 
-def engine_with(store: str, notes: str, model: str, *, hang: bool) -> Engine:
+def engine_with(store: str, notes: str, model: str, python: str, *, hang: bool) -> Engine:
     """The engine; `hang`: whether the server's tool stops in the middle, and says so."""
     engine = Engine(store)
     script = Path(__file__).with_name("mcp_on_stdio.py")
-    args = [str(script), notes, *(["hang"] if hang else [])]
+    args = [*json.loads(python), str(script), notes, *(["hang"] if hang else [])]
 
     @engine.workflow("/buy", retries=0)
     async def buy(context: AsyncWorkflowContext[None]) -> str:
@@ -32,7 +35,7 @@ def engine_with(store: str, notes: str, model: str, *, hang: bool) -> Engine:
 
 
 async def main() -> None:
-    async with engine_with(*sys.argv[1:4], hang=True) as engine:
+    async with engine_with(*sys.argv[1:5], hang=True) as engine:
         handle = await engine.client.trigger("/buy", workflow_run_id=RUN)
         await handle.result()
 

@@ -2,8 +2,6 @@
 
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.forks import SERVERS, nursery
 from workflow_agents.server.settings import DEV_KEYS, DEV_TOKEN
 from workflow_agents.store.sqlite import SqliteStore
 
@@ -49,13 +48,17 @@ class Site:
         )
 
     def start_server(self) -> None:
-        command = [sys.executable, "-m", "workflow_agents.cli", "dev"]
-        options = ["--port", str(self.server_port), "--store", str(self.store)]
-        self.server = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
+        options = ["--port", self.server_port, "--store", self.store]
+        self.server = nursery(*SERVERS).start(
+            ["workflow_agents.cli", "dev", *options], log=self.store.with_suffix(".log")
+        )
 
     def start_endpoint(self) -> None:
-        command = [sys.executable, str(WORKER), str(self.port), str(self.notes)]
-        self.endpoint = subprocess.Popen(command, env=self.environment)
+        self.endpoint = nursery(*SERVERS).start(
+            [WORKER, self.port, self.notes],
+            log=self.notes.with_suffix(".log"),
+            env=self.environment,
+        )
 
     def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
         """The answer, however long the server takes to be there."""
@@ -77,7 +80,6 @@ class Site:
         self.http.close()
         for process in (self.endpoint, self.server):
             process.kill()
-            process.wait()
 
 
 @pytest.fixture
@@ -107,10 +109,8 @@ def test_whoever_is_killed_nothing_is_lost_and_nothing_recorded_runs_again(site:
         until(lambda at=at: len(site.noted()) >= at)
         if whom != "server":
             site.endpoint.kill()
-            site.endpoint.wait()
         if whom != "endpoint":
             site.server.kill()
-            site.server.wait()
             site.start_server()
         if whom != "server":
             site.start_endpoint()

@@ -9,30 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from tests import sdks
 from tests.forks import nursery
 from tests.journeys.foreign_agents import LIBRARIES
 from workflow_agents.testing.model_server import ScriptedModel
 
 PROGRAM = Path(__file__).with_name("foreign_agents.py")
 ROOT = PROGRAM.parents[2]
-MODULES = (
-    "anthropic",
-    "openai",
-    "langchain.agents",
-    "langchain_openai",
-    "pydantic_ai.providers.openai",
-    "agents",
-    "workflow_agents.integrations.langchain",
-    "workflow_agents.integrations.openai_agents",
-    "workflow_agents.integrations.pydantic_ai",
-    "workflow_agents.engine.exchange",
-    "workflow_agents.engine.attempts",
-)
 
 
 def run(library: str, store: Path, model: ScriptedModel, *options: str) -> tuple[int, list[str]]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("QSTASH")}
-    done = nursery(*MODULES).run(
+    done = nursery(*sdks.MODULES).run(
         [PROGRAM, library, store, model.base_url, *options],
         timeout=100,
         env=environment | {"PYTHONPATH": str(ROOT), "LANGSMITH_TRACING": "false"},

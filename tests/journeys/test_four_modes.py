@@ -19,14 +19,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.forks import ROOT, Child, nursery
+from tests.forks import ROOT, SERVERS, Child, nursery
 from tests.journeys.test_checkpoints_sigkill import free_port
 from tests.wire.stand_in import CURRENT_KEY, NEXT_KEY, TOKEN, StandIn
 from workflow_agents.server.settings import DEV_TOKEN
 
 APP = "examples.shop.app:app"
 WORKER = Path(__file__).with_name("shared_port_worker.py")
-MODULES = ("fastapi", "uvicorn", "workflow_agents.fastapi", "workflow_agents.cli.server")
 OWN_TOKEN = base64.b64encode(json.dumps({"UserID": "shop", "Password": "secret"}).encode()).decode()
 PATIENCE_S = 100
 
@@ -47,7 +46,7 @@ class Shop:
 
     def start(self, *argv: object, **env: str) -> Child:
         log = self.folder / f"process-{len(self.processes)}"
-        child = nursery(*MODULES).start(argv, log=log, env=self.env | env, cwd=ROOT)
+        child = nursery(*SERVERS).start(argv, log=log, env=self.env | env, cwd=ROOT)
         self.processes.append(child)
         return child
 

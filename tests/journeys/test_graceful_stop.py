@@ -21,6 +21,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI, Request
 
+from tests.forks import SERVERS, forked
 from tests.journeys.sigkill_processes import CREDENTIALS, free_port
 from tests.unit.server.reading import StreamReader
 from tests.wire.conftest import AppOnLoopback
@@ -53,7 +54,7 @@ class Server:
         options = ["--store", str(self.store), "--port", str(self.port)]
         with self.log.open("a") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "workflow_agents.cli", "server", *options,
+                sys.executable, *forked(*SERVERS), "workflow_agents.cli", "server", *options,
                 "--allow-network", "127.0.0.0/8", *self.options, env={**os.environ, **CREDENTIALS},
                 stdout=log, stderr=log,
             )  # fmt: skip
@@ -207,7 +208,12 @@ async def test_an_endpoint_that_is_asked_to_end_gives_its_runs_back(
 
         async def endpoint() -> asyncio.subprocess.Process:
             begun = await asyncio.create_subprocess_exec(
-                sys.executable, str(WORKER), str(port), str(notes), env=environment
+                sys.executable,
+                *forked(*SERVERS),
+                str(WORKER),
+                str(port),
+                str(notes),
+                env=environment,
             )
 
             async def is_there() -> bool:

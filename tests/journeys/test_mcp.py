@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -15,7 +16,8 @@ import pytest
 import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
 
-from tests.forks import nursery
+from tests import sdks
+from tests.forks import forked, nursery
 from workflow_agents import AsyncWorkflowContext, ConfigurationError, Secret, agent_workflow
 from workflow_agents.agents.mcp import McpServer, mcp_server
 from workflow_agents.testing.model_server import ScriptedModel
@@ -38,7 +40,8 @@ def notes(tmp_path: Path) -> Path:
 
 
 def on_stdio(notes: Path, **options: Any) -> McpServer:
-    return mcp_server(sys.executable, args=[str(SERVER), str(notes)], name="shop", **options)
+    args = [*forked(*sdks.MODULES), str(SERVER), str(notes)]
+    return mcp_server(sys.executable, args=args, name="shop", **options)
 
 
 async def asked(site: Any, model: ScriptedModel, *servers: McpServer) -> Any:
@@ -189,10 +192,9 @@ async def test_a_kill_in_the_middle_lists_no_tools_again(model: Any, tmp_path: P
 
     model.call_tools(("price", {"item": "tea"})).say("Three.")
     notes = tmp_path / "notes"
-    arguments = [str(tmp_path / "mcp.db"), str(notes), model.base_url]
-    worker = nursery("mcp", "workflow_agents.agents.mcp", "workflow_agents.serve.serve").start(
-        [WORKER, *arguments], log=tmp_path / "said"
-    )
+    server = json.dumps(forked(*sdks.MODULES))
+    arguments = [str(tmp_path / "mcp.db"), str(notes), model.base_url, server]
+    worker = nursery(*sdks.MODULES).start([WORKER, *arguments], log=tmp_path / "said")
     while not (told := re.search(r"in the tool (\d+)", worker.err.read_text())):
         assert not worker.is_over, "it ended before it came to the tool"
         await asyncio.sleep(0.01)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests import sdks
 from tests.forks import nursery
 from tests.journeys.our_models import MODELS, made
 from workflow_agents import (
@@ -23,7 +24,6 @@ from workflow_agents.testing.model_server import ScriptedModel
 
 PROGRAM = Path(__file__).with_name("our_models.py")
 ROOT = PROGRAM.parents[2]
-MODULES = ("anthropic", "langchain_openai", "openai", "workflow_agents.agents.models.langchain")
 CITY = OutputSchema("city", {"type": "object", "properties": {"name": {"type": "string"}}})
 APIS = {"chat": "chat", "langchain": "chat", "responses": "responses"}
 
@@ -40,7 +40,7 @@ def engine(tmp_path: Path) -> Engine:
 
 
 def run(kind: str, store: Path, llm: ScriptedModel, *options: str) -> tuple[int, str]:
-    done = nursery(*MODULES).run(
+    done = nursery(*sdks.MODULES).run(
         [PROGRAM, kind, store, llm.base_url, *options],
         timeout=100,
         env=os.environ | {"PYTHONPATH": str(ROOT), "LANGSMITH_TRACING": "false"},

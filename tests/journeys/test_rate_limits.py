@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from workflow_agents import AsyncWorkflowContext, ConfigurationError, Engine, FlowControl
+from workflow_agents.engine import dispatcher
 from workflow_agents.engine.http_out import HttpRequest, HttpResponse
 from workflow_agents.testing.virtual_time import VirtualClock, VirtualTime, run_virtually
 
@@ -107,7 +108,10 @@ async def all_succeed(runs: list[Any]) -> None:
 
 def virtually(story: Callable[[VirtualTime], Coroutine[Any, Any, None]]) -> None:
     time = VirtualTime()
-    run_virtually(story(time), time)
+    with pytest.MonkeyPatch.context() as patch:
+        # This clock does not step, and to look at it once a second for a day takes seconds.
+        patch.setattr(dispatcher, "_POLL_S", 60.0)
+        run_virtually(story(time), time)
 
 
 async def reach(time: VirtualTime, ms: float) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from tests.forks import SERVERS
 from tests.journeys.sigkill_load import SCHEDULES, Load, Store
 from tests.journeys.sigkill_processes import CREDENTIALS, Mortal, Outside, free_port
 from workflow_agents.store.sqlite import SqliteStore
@@ -96,7 +97,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         env,
         tmp_path / "server.log",
         f"{env['QSTASH_URL']}/health",
-        ["workflow_agents.cli.main", "workflow_agents.cli.server", "workflow_agents.server.app"],
+        [*SERVERS],
     )
     endpoint_url = f"http://127.0.0.1:{endpoint_port}"
     arguments = [str(ENDPOINT), str(endpoint_port), str(tmp_path / "notes"), outside.url]

@@ -1,4 +1,8 @@
-"""Numbered files of sql/, applied in order, forward only."""
+"""Numbered files of sql/, applied in order, forward only.
+
+What they come to is remembered: the second new store of a process, as tests make them, gets it at
+once, and does not go through the history of the schema.
+"""
 
 import os
 import re
@@ -22,8 +26,23 @@ def migrate(db: sqlite3.Connection, path: str) -> None:
             where=path,
             found=f"expected schema version {LATEST} or older, found {found}",
         )
-    steps = ";".join(statements for version, statements in _migrations() if version > found)
-    db.executescript(f"BEGIN;{steps};PRAGMA user_version={LATEST};COMMIT;")
+    new = found == 0 and not _schema(db)
+    if new and _whole:
+        steps = _whole
+    else:
+        steps = [statements for version, statements in _migrations() if version > found]
+    db.executescript(f"BEGIN;{';'.join(steps)};PRAGMA user_version={LATEST};COMMIT;")
+    if new and not _whole:
+        _whole[:] = _schema(db)
+
+
+_whole: list[str] = []
+"""The statements that make a new store, once there is one."""
+
+
+def _schema(db: sqlite3.Connection) -> list[str]:
+    made = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' "
+    return [sql for (sql,) in db.execute(f"{made} ESCAPE '!' ORDER BY rowid")]
 
 
 def _migrations() -> list[tuple[int, str]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.forks import SERVERS, forked
 from workflow_agents.cli.dev import import_string
 from workflow_agents.cli.main import _COMMANDS_LATER, _LATER, _ORDER
 from workflow_agents.cli.running import store_path_of
@@ -69,7 +70,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     async def command(*arguments: str, **environment: str) -> Command:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
+            *forked(*SERVERS),
             "workflow_agents.cli",
             *arguments,
             cwd=tmp_path,

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.forks import Done, nursery
+from tests.forks import SERVERS, Done, nursery
 from tests.unit.cli.conftest import OURS
 from workflow_agents.server.settings import DEV_TOKEN
 from workflow_agents.store.owner import OwnerLock
 from workflow_agents.store.sqlite import SqliteStore
 
-LOADED = ("workflow_agents.cli.main", "workflow_agents.cli.dev", "workflow_agents.cli.server")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not OURS.match(name)}
 
 Failing = Callable[..., Done]
@@ -27,7 +26,7 @@ def failing(tmp_path: Path) -> Failing:
     """Runs a command that does not start; returns what it came to."""
 
     def run(*arguments: str, **environment: str) -> Done:
-        done = nursery(*LOADED).run(
+        done = nursery(*SERVERS).run(
             ["workflow_agents.cli", *arguments],
             cwd=tmp_path,
             env={**ENVIRONMENT, "PYTHONPATH": str(Path.cwd()), **environment},
