@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -33,6 +34,7 @@ _KEEP_ALIVE_S = 75
 """How long an idle connection is kept: longer than any client does, whose request on a connection
 that is just being closed would fail. Node keeps its own for 4 s, load balancers for 60 s."""
 _PORTS_LOOKED_AT = 20
+_MADE_BETWEEN_COLLECTIONS = 20_000
 
 
 def store_path_of(store: str) -> str:
@@ -188,10 +190,22 @@ async def serve(
             timeout_graceful_shutdown=_LAST_REQUESTS_S,
         )
     )
+    _collect_less()
     async with asyncio.TaskGroup() as group:
         group.create_task(_stop_when(ended, own, engine))
         await own.serve(sockets=[listener])
         ended.set()
+
+
+def _collect_less() -> None:
+    """Look for garbage less often: a tenth of a busy server's time went into it.
+
+    What is there now stays as long as the process, and nearly everything that a request makes
+    dies with its last reference.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_MADE_BETWEEN_COLLECTIONS, 20, 20)
 
 
 def _tell_others(engine: DurableEngine) -> None:
