@@ -53,10 +53,11 @@ class Visits:
         if run is None or self._is_of_no_use(message, run):
             await self._take(row, [])
             return
-        if self._is_followed(message):
+        is_first = message.id == run.first
+        # Nobody has made the first attempt of the first visit before.
+        if not (is_first and row.attempt <= 1) and self._is_followed(message):
             await self._take(row, [_taken(message, row.attempt, self._engine.clock.now_ms())])
             return
-        is_first = message.id == run.first
         spec = run.config if is_first else self._engine.wire.messages.opened(message.spec)
         match message.kind:
             case MessageKind.CALL:
