@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -q
 # Many tests wait for other processes, so that two cores have room for more than two of them.
-SPREAD ?= -p tests.spread --workers 3
+SPREAD ?= -p tests.spread --workers 4
 # Many tests start processes, which would compile everything again each time.
 unexport PYTHONDONTWRITEBYTECODE
 # Seeds of the longer simulation: make sim SEEDS=100000
