@@ -5,6 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+APT := apt-get install -y -qq --no-install-recommends
 PYTEST := $(BIN)/python -m pytest -q
 # Many tests wait for other processes, so that two cores have room for more than two of them.
 SPREAD ?= -p tests.spread --workers 4
@@ -28,8 +29,10 @@ $(INSTALLED): pyproject.toml
 	@echo "installing into .venv (once)"
 	@$(PIP) uv
 	@$(BIN)/uv pip install -q --python $(BIN)/python -e '.[dev]' || $(PIP) -e '.[dev]'
-	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
-		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	@command -v chromium-headless-shell >/dev/null || { test "$$(id -u)" = 0 \
+		&& command -v apt-get >/dev/null && apt-get update -qq \
+		&& { $(APT) chromium-headless-shell || $(APT) chromium; } >/dev/null; } \
+		|| command -v chromium >/dev/null \
 		|| echo "without Chromium, the dashboard's tests fail: apt-get install chromium"
 	@touch $@
 

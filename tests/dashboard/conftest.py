@@ -20,14 +20,16 @@ one takes as long as to show a page."""
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium, without a window.
+    """Debian's Chromium: its shell without windows, or all of it.
 
     Its driver has a loop that stands still in this thread between calls. asyncio takes it for one
     that runs, and would let no other run: so it is put aside but for the tests that drive it.
     """
     from playwright.sync_api import sync_playwright
 
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    # The shell shows the same pages, and has none of what is around them in a window.
+    names = ("chromium-headless-shell", "chromium", "chromium-browser")
+    found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
         pytest.fail("the dashboard's tests need Chromium: apt-get install chromium, or make setup")
     with sync_playwright() as playwright:
