@@ -227,8 +227,8 @@ def scenario_of(seed: int, *, large: bool = True) -> Scenario:
     draw = random.Random(seed)
     generator = Generator(draw)
     runs: list[Started] = []
-    first, others = (7, 4) if large else (4, 2)
-    for i in range(draw.choice((1, 1, 2, 3) if large else (1, 1, 1, 2))):
+    first, others = (7, 4) if large else (3, 2)
+    for i in range(draw.choice((1, 1, 2, 3) if large else (1, 1, 1, 1, 1, 2))):
         program = generator.program(draw.randint(2, first if i == 0 else others))
         run = Started(f"run{i}", program, at_ms=draw.randint(0, 100))
         if draw.random() < 0.1:
@@ -242,12 +242,12 @@ def scenario_of(seed: int, *, large: bool = True) -> Scenario:
         if draw.random() < 0.1:
             run.size = BIG
         runs.append(run)
-    if draw.random() < 0.1:
+    if draw.random() < (0.1 if large else 0.05):
         event = "met"
         runs.append(Started("waits", Wait("w", event, source="inside")))
         told = Seq((Run("r"), Notify("n", event, draw.choice(("waits", "wfr_waits")))))
         runs.append(Started("tells", told, after="waits"))
-    if draw.random() < 0.15:
+    if draw.random() < (0.15 if large else 0.09):
         heals = Run("b", retries=0, fails=-1, heals=True)
         program = Seq((generator.program(2, may_fail=False), heals, Run("z")))
         runs.append(Started("heals", program, resume=True))
