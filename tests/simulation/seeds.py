@@ -36,9 +36,9 @@ PROGRAMS = Campaign(
     "tests.simulation",
     _begin,
     KINDS,
-    least=50,
+    least=51,
     seeds=seeds_wanted("SIMULATION_SEEDS", 15_000),
     block=1_000,
 )
-"""With the 5,000 of `tests/properties/test_branches`, which ask for 250 more of each kind of fault,
+"""With the 5,000 of `tests/properties/test_branches`, which ask for 240 more of each kind of fault,
 these are 20,000 seeds, in which each kind happens 1,000 times."""
