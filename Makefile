@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 APT := apt-get install -y -qq --no-install-recommends
 PYTEST := $(BIN)/python -m pytest -q
 # Many tests wait for other processes, so that two cores have room for more than two of them.
-SPREAD ?= -p tests.spread --workers 4
+SPREAD ?= -p tests.spread --workers 3
 # Many tests start processes, which would compile everything again each time.
 unexport PYTHONDONTWRITEBYTECODE
 # Seeds of the longer simulation: make sim SEEDS=100000
