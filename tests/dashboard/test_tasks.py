@@ -40,7 +40,7 @@ def test_find_why_a_run_failed(world: World, page: Any) -> None:
     [row] = page.get_by_role("option").all()
     row.click()
     page.get_by_role("button", name="attempts").click()
-    assert "the card was declined" in page.get_by_label("Step charge card").inner_text()
+    page.get_by_label("Step charge card").get_by_text("the card was declined").first.wait_for()
     assert "tests/dashboard/world.py" in page.get_by_label("Step charge card").inner_text()
 
 
