@@ -650,6 +650,17 @@ def test_each_slot_that_is_free_wakes_one_more(bench: Bench) -> None:
     assert [d.id for d in bench.store.due(100, 9).deliveries] == held[:2]
 
 
+def test_a_free_slot_wakes_runs_behind_one_that_cannot_use_it(bench: Bench) -> None:
+    """Its workflow may not be served where the others are."""
+    unserved, other = (bench.run(flow_key="k", phase=Phase.DUE, due_at=5) for _ in range(2))
+    for run in (unserved, other):
+        bench.applied(Hold(run, 1, 10_000))
+
+    bench.applied(FreeFlow("k", 50))
+
+    assert [r.id for r in bench.store.due(100, 9).runs] == [unserved, other]
+
+
 def test_the_limits_of_a_key_are_the_last_that_were_set(bench: Bench) -> None:
     assert bench.store.flow_key("k") is None
     bench.applied(SetFlow("k", "rate=1"))

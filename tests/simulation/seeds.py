@@ -36,9 +36,8 @@ PROGRAMS = Campaign(
     "tests.simulation",
     _begin,
     KINDS,
-    least=51,
+    least=67,
     seeds=seeds_wanted("SIMULATION_SEEDS", 15_000),
-    block=1_000,
+    block=1_500,
 )
-"""With the 5,000 of `tests/properties/test_branches`, which ask for 240 more of each kind of fault,
-these are 20,000 seeds, in which each kind happens 1,000 times."""
+"""Each kind 1,000 times. With the 5,000 of `tests/properties/test_branches` these are 20,000."""

@@ -100,7 +100,7 @@ class RemoteRuns:
         made = [replace(i, spec=rest_trigger(i.spec, self._run_id(i.spec))) for i in items]
         for given, item in zip(items, made, strict=True):
             # What is added needs no check, as long as nothing that was given goes into it.
-            self._check(item if given.spec.failure_callback_headers else given)
+            self._check(item, None if given.spec.failure_callback_headers else given.spec)
         return await self._accept(made)
 
     async def _accept(self, items: Sequence[Incoming]) -> list[Accepted]:
@@ -116,7 +116,8 @@ class RemoteRuns:
         done |= zip(triggers, begun, strict=True)
         return [done[n] for n in range(len(items))]
 
-    def _check(self, item: Incoming) -> None:
+    def _check(self, item: Incoming, options: MessageSpec | None = None) -> None:
+        """`options`: in place of the message's own, that which they were made of."""
         spec, limits = item.spec, self._engine.limits
         if not spec.url:
             raise ConfigurationError(
@@ -131,7 +132,7 @@ class RemoteRuns:
                 where=f"run {spec.run_id}",
                 found=f"expected at most {limits.result_bytes:,} bytes, found {len(item.body):,}",
             )
-        self._engine.wire.messages.check(spec, item.body)
+        self._engine.wire.messages.check(options or spec, item.body)
 
     # Steps and calls of runs that are there.
 

@@ -360,7 +360,7 @@ class SetFlow(Operation):
 
 
 class FreeFlow(Operation):
-    """A slot of the key is free: of each kind of those who wait for it one more is looked at."""
+    """A slot of the key is free: more of those who wait for it are looked at."""
 
     flow_key: str
     at: int

@@ -70,6 +70,8 @@ _FIRST_DUE = (
 _EVER = -(1 << 63)
 _INPUT, _RESULT = 9, 15
 _LEASED = int(Phase.LEASED)
+_ELSEWHERE = "(workflow GLOB 'http://*' OR workflow GLOB 'https://*')"
+"""See `RunRow.is_remote`."""
 _STEP_KINDS = {int(kind): kind for kind in StepKind}
 
 
@@ -165,7 +167,7 @@ class SqliteReads:
             # code is at an address cannot have ended this process: it is not counted.
             runs = db.execute(
                 "UPDATE runs SET phase = ?, due_at = ?, recoveries ="
-                " CASE WHEN workflow GLOB 'http*://*' THEN NULL"
+                f" CASE WHEN {_ELSEWHERE} THEN NULL"
                 f" WHEN progress IS {last} AND recoveries IS NOT NULL"
                 " THEN recoveries + 1 ELSE 1 END,"
                 f" progress = {last} WHERE phase = ?",

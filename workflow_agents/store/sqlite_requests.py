@@ -9,7 +9,7 @@ from workflow_agents.store.changes import Applied, WaiterKind
 from workflow_agents.store.sqlite_payloads import loosen
 
 ASKED_AGAIN = 4
-"""How many of those who wait for their turn are looked at when one ends."""
+"""How many are looked at when there is something for one: others may not be able to use it."""
 
 
 def drop_deliveries(
@@ -55,11 +55,12 @@ def drop_delivery(db: sqlite3.Connection, op: ops.DropDelivery, _applied: Applie
 
 def free_flow(db: sqlite3.Connection, op: ops.FreeFlow, _applied: Applied) -> bool:
     """See `changes.FreeFlow`."""
-    # The first of each kind that nobody has woken already: one slot is free. Who is woken and may
-    # not start passes it on, and who is not woken asks again by itself.
+    # The first of each kind that nobody has woken already: one slot is free. A request that its
+    # pause key holds passes it on; a run whose workflow is not served here cannot, so of runs a
+    # few are woken. Who is not woken asks again by itself.
     db.execute(
-        "UPDATE runs SET due_at = ?2 WHERE id = (SELECT id FROM runs WHERE flow_key = ?1"
-        f" AND phase = {int(Phase.WAITING)} AND due_at > ?2 ORDER BY id LIMIT 1)",
+        "UPDATE runs SET due_at = ?2 WHERE id IN (SELECT id FROM runs WHERE flow_key = ?1"
+        f" AND phase = {int(Phase.WAITING)} AND due_at > ?2 ORDER BY id LIMIT {ASKED_AGAIN})",
         (op.flow_key, op.at),
     )
     db.execute(

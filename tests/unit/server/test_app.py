@@ -352,3 +352,9 @@ async def test_answers_are_given_at_the_same_time(start: Any) -> None:
     site = await start(endpoints=[Endpoint("GET", "/v2/meet", meet, "Meets")])
     replies = await asyncio.gather(*(site.ask("GET", "/v2/meet") for _ in range(3)))
     assert {reply.status for reply in replies} == {200}
+
+
+async def test_the_payload_of_a_run_is_no_result_of_a_step(start: Any) -> None:
+    site = await start(limits=Limits(result_bytes=10))
+    began = await site.ask("POST", "/v2/trigger/https://example.com/w", "x" * 20)
+    assert (began.status, list(began.json)) == (200, ["workflowRunId", "workflowCreatedAt"])
