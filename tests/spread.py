@@ -4,8 +4,8 @@
 
 To import everything that tests need takes as long as hundreds of tests: here it is done once. A
 process gets the tests of a module together, because they share its fixtures. Those that are
-marked `slow` keep a processor busy: one process does them first, one by one, while the others
-do what mostly waits.
+marked `slow`, and folders that keep a processor busy, are done one by one: by one process before
+all else, while the others do what mostly waits.
 """
 
 import gc
@@ -28,6 +28,9 @@ Unit = list[int]
 
 TOGETHER = ("tests/dashboard/", "tests/official/", "tests/rest/")
 """Folders whose tests share what takes long to start: a browser, servers, endpoints."""
+
+BUSY = ("tests/properties/", "tests/simulation/")
+"""Folders whose tests keep a processor busy, and share nothing."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,6 +80,10 @@ def _place(nodeid: str) -> str:
     return next((folder for folder in TOGETHER if path.startswith(folder)), path)
 
 
+def _is_slow(item: pytest.Item) -> bool:
+    return item.nodeid.startswith(BUSY) or item.get_closest_marker("slow") is not None
+
+
 class _Worker:
     """A process, as the one that forked it sees it."""
 
@@ -113,12 +120,7 @@ class _Spread:
     def __init__(self, session: pytest.Session, workers: int) -> None:
         self._session = session
         self._count = min(workers, len(session.items))
-        self._units = Units(
-            [
-                (_place(item.nodeid), item.get_closest_marker("slow") is not None)
-                for item in session.items
-            ]
-        )
+        self._units = Units([(_place(item.nodeid), _is_slow(item)) for item in session.items])
         self._lines: dict[Connection, _Worker] = {}
 
     def run(self) -> None:

@@ -44,9 +44,10 @@ def plainly(program: Node) -> tuple[End, list[Any], bool]:
 
 
 def determined_program(seed: int) -> tuple[Node, End, list[Any]]:
-    """The program of a seed. Where two of its steps end at one instant, it is drawn again."""
+    """The program of a seed, one in four large. If two steps end at one instant, another one."""
     for attempt in range(20):
-        program = Generator(random.Random(f"branches {seed}.{attempt}"), exact=True).branches()
+        generator = Generator(random.Random(f"branches {seed}.{attempt}"), exact=True)
+        program = generator.branches(large=seed % 4 == 0)
         end, notes, determined = plainly(program)
         if determined:
             return program, end, notes

@@ -72,13 +72,13 @@ class Generator:
             parts.append(Cancel())
         return Seq(tuple(parts))
 
-    def branches(self) -> Node:
-        """A program that begins with branches, nested to depth 3."""
+    def branches(self, *, large: bool = True) -> Node:
+        """A program that begins with branches, nested to depth 3; `large`: with more of them."""
         draw = self._draw
-        count = draw.choice((2, 2, 3))
-        parts = tuple(self._branch(draw.randint(1, 2), 2, may_fail=False) for _ in range(count))
+        sizes = [draw.randint(1, 2) for _ in range(draw.choice((2, 2, 3)))] if large else [2, 1]
+        parts = tuple(self._branch(size, 2, may_fail=False) for size in sizes)
         begun = self._side_by_side(parts, draw.choice(("gather", "group")))
-        return Seq((begun, self.program(draw.randint(0, 2), depth=2)))
+        return Seq((begun, self.program(draw.randint(0, 2 if large else 1), depth=2)))
 
     def _part(self, size: int, depth: int, may_fail: bool) -> tuple[int, Node]:
         draw = self._draw

@@ -126,11 +126,13 @@ class Processes(Generic[E]):
     async def _stop(self, engine: E) -> None:
         """Stop in order; nothing may be left in memory (I13)."""
         await engine.stop()
+        me = asyncio.current_task()
         # Tasks that were cancelled end within a few turns.
         for _ in range(20):
+            if asyncio.all_tasks() == {me}:
+                return
             await asyncio.sleep(0)
-        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        if left:
+        if left := asyncio.all_tasks() - {me}:
             self.problems.append(f"tasks are left after the stop: {left}")
 
     def _die(self) -> None:

@@ -59,6 +59,19 @@ _MEASURE = (
     " WHERE id IN (SELECT value FROM json_each(?))"
 )
 
+_MISSING = " UNION ".join(
+    f"SELECT '{table}', {column} FROM {table} WHERE {column} IS NOT NULL"
+    f" AND {column} NOT IN (SELECT id FROM payloads)"
+    for table, column in REFERRERS
+)
+_REFERRED = " UNION ALL ".join(
+    f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL" for table, column in REFERRERS
+)
+_LEFT_OVER = (
+    f"SELECT id FROM payloads WHERE id NOT IN ({_REFERRED}) AND id NOT IN"
+    " (SELECT payload FROM payload_uses UNION ALL SELECT payload FROM loose_payloads)"
+)
+
 
 def apart(db: sqlite3.Connection, data: bytes | None) -> tuple[bytes | None, int | None]:
     """What goes into the row itself, or the payload that stands for it."""
@@ -204,25 +217,10 @@ def _drop_uses(db: sqlite3.Connection, ids: list[int]) -> None:
 
 def payload_faults(query: Query) -> list[str]:
     """What is wrong with the payloads: what is missing, not what its hash says, or left over."""
-    faults: list[str] = []
-    for table, column in REFERRERS:
-        missing = query(
-            f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL"
-            f" AND {column} NOT IN (SELECT id FROM payloads)",
-            (),
-        )
-        faults += [
-            f"a reference of {table} to a payload that is not there: {m}" for (m,) in missing
-        ]
+    missing = query(_MISSING, ())
+    faults = [f"a reference of {table} to a payload that is not there: {m}" for table, m in missing]
     faults += _wrong_ropes(query)
-    referred = " UNION ALL ".join(
-        f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL" for table, column in REFERRERS
-    )
-    left_over = query(
-        f"SELECT id FROM payloads WHERE id NOT IN ({referred}) AND id NOT IN"
-        " (SELECT payload FROM payload_uses UNION ALL SELECT payload FROM loose_payloads)",
-        (),
-    )
+    left_over = query(_LEFT_OVER, ())
     return faults + [f"a payload that nothing refers to: {payload}" for (payload,) in left_over]
 
 

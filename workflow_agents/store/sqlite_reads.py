@@ -25,7 +25,6 @@ from workflow_agents.store.sqlite_flow_reads import flow, one_flow_key, ruled_fl
 from workflow_agents.store.sqlite_payloads import (
     Reader,
     loosen,
-    payload_faults,
     payload_sizes,
     read_payloads,
     sweep,
@@ -438,38 +437,9 @@ class SqliteReads:
 
     def check(self) -> list[str]:
         """See `Store.check`."""
-        from workflow_agents.store.sqlite_message_checks import MESSAGE_QUESTIONS
+        from workflow_agents.store.sqlite_checks import contradictions, damage
 
-        ended = f"({int(Phase.SUCCESS)}, {int(Phase.FAILED)}, {int(Phase.CANCELED)})"
-        faults = [r[0] for r in self.all("PRAGMA integrity_check") if r[0] != "ok"]
-        questions = {
-            "a run that is due without a time": (
-                f"SELECT run_id FROM runs WHERE phase = {int(Phase.DUE)} AND due_at IS NULL"
-            ),
-            "an ended run that is due": (
-                f"SELECT run_id FROM runs WHERE phase IN {ended} AND due_at IS NOT NULL"
-            ),
-            "a waiter of a run that has ended or never was": (
-                "SELECT w.run FROM waiters w LEFT JOIN runs r ON r.id = w.run"
-                f" WHERE r.id IS NULL OR r.phase IN {ended}"
-            ),
-            "a parked run that nothing will wake": (
-                f"SELECT run_id FROM runs WHERE phase = {int(Phase.PARKED)}"
-                " AND id NOT IN (SELECT run FROM waiters)"
-            ),
-            "a waiter of a step that has an outcome": (
-                "SELECT w.run || ' ' || w.step FROM waiters w JOIN feed f"
-                " ON f.run = w.run AND f.step = w.step AND f.mark = 0"
-            ),
-            "a call that nothing makes": (
-                f"SELECT run || ' ' || step FROM waiters WHERE kind = {WaiterKind.CALL}"
-                " AND NOT EXISTS (SELECT 1 FROM deliveries d"
-                " WHERE d.run = waiters.run AND d.step = waiters.step)"
-            ),
-        }
-        for fault, sql in {**questions, **MESSAGE_QUESTIONS}.items():
-            faults += [f"{fault}: {row[0]}" for row in self.all(sql)]
-        return faults + payload_faults(self.all)
+        return damage(self.all) + contradictions(self.all)
 
     def size(self) -> dict[str, Any]:
         """See `Store.size`."""
