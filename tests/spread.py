@@ -5,18 +5,21 @@
 To import everything that tests need takes as long as hundreds of tests: here it is done once. A
 process gets the tests of a module together, because they share its fixtures. Those that are
 marked `slow`, and folders that keep a processor busy, are done one by one: by one process before
-all else, while the others do what mostly waits.
+all else, while the others do what mostly waits. That process begins with what takes longest while
+all else is still being collected.
 """
 
 import gc
 import os
+import signal
 import sys
 import tempfile
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,10 +35,29 @@ TOGETHER = ("tests/dashboard/", "tests/official/", "tests/rest/")
 BUSY = ("tests/properties/", "tests/simulation/")
 """Folders whose tests keep a processor busy, and share nothing."""
 
+EARLY = "tests/simulation/test_seeds.py"
+"""The module that takes longest. To collect it takes a moment, and it shares nothing."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
     parser.addoption("--workers", type=int, default=1, help="spread the tests over so many forks")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Begin with what takes longest, where everything is going to be done."""
+    config = session.config
+    some = config.option.keyword or config.option.markexpr or config.option.collectonly
+    asked = config.args_source is config.ArgsSource.ARGS
+    if config.option.workers < 2 or some or asked or not (config.rootpath / EARLY).exists():
+        return
+
+    def work(line: Connection) -> None:
+        _speaks(session, line)
+        _do(session, session.perform_collect([str(config.rootpath / EARLY)]))
+
+    config.stash[_BEGUN] = _Worker(0, _base(session), work)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -48,17 +70,28 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     return True
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Where nothing could be done, what has begun early ends too."""
+    early = config.stash.get(_BEGUN, None)
+    if early is not None:
+        early.kill()
+
+
 class Units:
     """What is left to be done.
 
     Args:
         items: for each test, in order: its module or folder, and whether it is slow.
+        begun: those that somebody does already.
     """
 
-    def __init__(self, items: Sequence[tuple[str, bool]]) -> None:
+    def __init__(
+        self, items: Sequence[tuple[str, bool]], begun: Collection[int] = frozenset()
+    ) -> None:
         self._slow: deque[Unit] = deque()
         self._quick: deque[Unit] = deque()
-        for (_, slow), places in groupby(range(len(items)), key=items.__getitem__):
+        left = [place for place in range(len(items)) if place not in begun]
+        for (_, slow), places in groupby(left, key=items.__getitem__):
             if slow:
                 self._slow.extend([place] for place in places)
             else:
@@ -87,7 +120,9 @@ def _is_slow(item: pytest.Item) -> bool:
 class _Worker:
     """A process, as the one that forked it sees it."""
 
-    def __init__(self, number: int, session: pytest.Session, base: str) -> None:
+    def __init__(self, number: int, base: Path, work: Callable[[Connection], None]) -> None:
+        own = base / f"worker{number}"
+        own.mkdir(exist_ok=True)
         self.number = number
         self.line, other = Pipe()
         self.unit: Unit = []
@@ -100,8 +135,8 @@ class _Worker:
             code = 1
             try:
                 self.line.close()
-                os.environ["PYTEST_DEBUG_TEMPROOT"] = base
-                _work(session, other)
+                os.environ["PYTEST_DEBUG_TEMPROOT"] = str(own)
+                work(other)
                 code = 0
             finally:
                 sys.stdout.flush()
@@ -111,7 +146,23 @@ class _Worker:
 
     def ended(self) -> int:
         """Wait for its end; its exit code."""
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        pid, self.pid = self.pid, 0
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def kill(self) -> None:
+        """End it, if it has not ended."""
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            self.ended()
+
+
+_BEGUN = pytest.StashKey[_Worker]()
+
+
+def _base(session: pytest.Session) -> Path:
+    """Where all of them have their files."""
+    base: Path = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # as xdist does
+    return base
 
 
 class _Spread:
@@ -120,24 +171,35 @@ class _Spread:
     def __init__(self, session: pytest.Session, workers: int) -> None:
         self._session = session
         self._count = min(workers, len(session.items))
-        self._units = Units([(_place(item.nodeid), _is_slow(item)) for item in session.items])
         self._lines: dict[Connection, _Worker] = {}
+        self._early = session.config.stash.get(_BEGUN, None)
+        if self._early is not None:
+            self._lines[self._early.line] = self._early
+            self._early.unit = [
+                place
+                for place, item in enumerate(session.items)
+                if item.nodeid.startswith(f"{EARLY}::")
+            ]
+        self._units = Units(
+            [(_place(item.nodeid), _is_slow(item)) for item in session.items],
+            {place for worker in self._lines.values() for place in worker.unit},
+        )
 
     def run(self) -> None:
-        base = self._session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # as xdist does
         forks.home()  # one for all
         # Nothing of what is there now will ever be garbage.
         gc.collect()
         gc.freeze()
-        for number in range(self._count):
-            own = base / f"worker{number}"
-            own.mkdir()
-            worker = _Worker(number, self._session, str(own))
-            self._lines[worker.line] = worker
+        for number in range(len(self._lines), self._count):
+            self._begin(number)
         while self._lines:
             for line in wait([*self._lines]):
                 assert isinstance(line, Connection)
                 self._hear(self._lines[line])
+            if self._over and self._early is not None and self._early.line in self._lines:
+                # It asks nobody whether there is more to do.
+                del self._lines[self._early.line]
+                self._early.kill()
         if self._session.shouldfail:
             raise self._session.Failed(self._session.shouldfail)
         if self._session.shouldstop:
@@ -145,6 +207,18 @@ class _Spread:
         while unit := self._units.next(slow_first=True):
             for place in unit:
                 self._lost(place, "nobody is left to do it: all processes have died")
+
+    @property
+    def _over(self) -> bool:
+        return bool(self._session.shouldfail or self._session.shouldstop)
+
+    def _begin(self, number: int) -> None:
+        def work(line: Connection) -> None:
+            _speaks(self._session, line)
+            _do(self._session, _handed_out(self._session, line))
+
+        worker = _Worker(number, _base(self._session), work)
+        self._lines[worker.line] = worker
 
     def _hear(self, worker: _Worker) -> None:
         config = self._session.config
@@ -155,8 +229,7 @@ class _Spread:
             return
         match what:
             case "wants more":
-                over = self._session.shouldfail or self._session.shouldstop
-                unit = [] if over else self._units.next(slow_first=not worker.number)
+                unit = [] if self._over else self._units.next(slow_first=not worker.number)
                 worker.unit += unit
                 worker.line.send(unit)
             case "report":
@@ -170,6 +243,8 @@ class _Spread:
     def _gone(self, worker: _Worker) -> None:
         del self._lines[worker.line]
         code = worker.ended()
+        if worker is self._early:
+            self._begin(worker.number)
         if not code:
             return
         lost, *rest = worker.unit or [None]
@@ -203,13 +278,17 @@ class _Tells:
         self._line.send(("finished", (nodeid, location)))
 
 
-def _work(session: pytest.Session, line: Connection) -> None:
-    """The life of a process that does tests."""
+def _speaks(session: pytest.Session, line: Connection) -> None:
+    """Make this a process that does tests, and says there what becomes of them."""
     plugins = session.config.pluginmanager
     plugins.unregister(name="terminalreporter")
     _capture_apart(plugins.getplugin("capturemanager"))
     plugins.register(_Tells(session.config, line))
-    coming = _handed_out(session, line)
+
+
+def _do(session: pytest.Session, items: Iterable[pytest.Item]) -> None:
+    """The life of a process that does tests."""
+    coming = iter(items)
     item = next(coming, None)
     while item is not None and not (session.shouldfail or session.shouldstop):
         following = next(coming, None)

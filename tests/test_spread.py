@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from tests.sources import ROOT
-from tests.spread import Units
+from tests.spread import EARLY, Units
 
 TESTS = """
 import os
@@ -105,6 +105,36 @@ def test_it_stops_at_the_first_failure(tmp_path: Path) -> None:
     assert code == 1
     assert "stopping after 1 failures" in said
     assert "1 failed, 23 deselected in" in said
+
+
+def early(folder: Path, last: str) -> tuple[int, str]:
+    """As `done`, of tests one of which takes longest; others are not collected until it began."""
+    longest = folder / EARLY
+    longest.parent.mkdir(parents=True)
+    longest.write_text(
+        f"from pathlib import Path\ndef test_one():\n    Path({str(folder / 'begun')!r}).touch()\n"
+        f"def test_two():\n    {last}\ndef test_three():\n    pass\n"
+    )
+    (folder / "test_others.py").write_text(
+        "import time\nfrom pathlib import Path\nend = time.monotonic() + 20\n"
+        f"while not Path({str(folder / 'begun')!r}).exists():\n"
+        "    assert time.monotonic() < end\n    time.sleep(0.01)\n"
+    )
+    return done(folder, "--workers", "2")
+
+
+def test_what_takes_longest_begins_while_others_are_collected(tmp_path: Path) -> None:
+    code, said = early(tmp_path, "pass")
+    assert code == 1
+    assert "2 failed, 26 passed, 1 skipped" in said
+
+
+def test_its_process_dies_and_another_one_does_the_rest(tmp_path: Path) -> None:
+    code, said = early(tmp_path, "__import__('os')._exit(3)")
+    assert code == 1
+    assert "the process that did it ended with 3" in said
+    assert f"FAILED {EARLY}::test_two" in said
+    assert "3 failed, 25 passed, 1 skipped" in said
 
 
 def test_slow_tests_come_one_by_one_and_first_for_one_process() -> None:
