@@ -105,7 +105,7 @@ def read_or_refused(
     return None
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=2_000, deadline=None)
 @given(DESTINATIONS, PAIRS, QUERIES)
 def test_a_message_is_read_or_refused(
     destination: str, pairs: list[tuple[str, str]], query: dict[str, list[str]]

@@ -126,13 +126,10 @@ class Processes(Generic[E]):
     async def _stop(self, engine: E) -> None:
         """Stop in order; nothing may be left in memory (I13)."""
         await engine.stop()
-        me = asyncio.current_task()
         # Tasks that were cancelled end within a few turns.
         for _ in range(20):
-            if asyncio.all_tasks() == {me}:
-                return
             await asyncio.sleep(0)
-        if left := asyncio.all_tasks() - {me}:
+        if left := asyncio.all_tasks() - {asyncio.current_task()}:
             self.problems.append(f"tasks are left after the stop: {left}")
 
     def _die(self) -> None:
